@@ -1,0 +1,1 @@
+"""What the user writes: a YAML or JSON file, checked and resolved into settings."""

@@ -1,0 +1,189 @@
+"""The sections of a sweep file, with every key's type, range and only default.
+
+Functions of the notebook API take their defaults from here too. Types and ranges
+are enforced by pydantic when a file is read (:mod:`distmarl.config.validation`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+TransitionKind: TypeAlias = Literal["sampled", "rounded"]
+
+Count = Annotated[int, Field(ge=1)]
+Natural = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+def _as_tuple(value: Any) -> Any:
+    """Let a YAML list stand for a tuple; anything else goes on to the type check."""
+    return tuple(value) if isinstance(value, list) else value
+
+
+CountTuple = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
+CountRange = Annotated[tuple[Count, Count], BeforeValidator(_as_tuple)]
+
+STRICT = ConfigDict(extra="forbid", strict=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalAgent:
+    """G-LEARN: the best global policy against a fixed local policy.
+
+    Attributes
+    ----------
+    transitions : {"sampled", "rounded"}
+        How count vectors move.
+    n_mc_samples : int
+        Draws per global state and count vector (``sampled`` only).
+    max_vi_iterations : int
+        Cap on the sweeps of value iteration.
+    convergence_threshold : float
+        Certified error of the value at which value iteration stops, in units of return.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    transitions: TransitionKind = "sampled"
+    n_mc_samples: Count = 30
+    max_vi_iterations: Count = 1000
+    convergence_threshold: Positive = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalAgent:
+    """L-LEARN: a local agent's softmax best response to a fixed global policy.
+
+    Attributes
+    ----------
+    max_vi_iterations : int
+        Cap on the sweeps of value iteration.
+    convergence_threshold : float
+        Certified error of the value at which value iteration stops, in units of return.
+    softmax_temperature_scale, softmax_temperature_min : float
+        The temperature is ``max(min, range of Q / scale)``.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    max_vi_iterations: Count = 1000
+    convergence_threshold: Positive = 1e-6
+    softmax_temperature_scale: Positive = 3.0
+    softmax_temperature_min: Positive = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternating:
+    """The alternation of best responses.
+
+    Attributes
+    ----------
+    n_outer_iterations : int
+        Pairs proposed at most.
+    convergence_rtol : float
+        Relative change of the joint value below which the alternation stops, and
+        relative loss above which a pair is rejected.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    n_outer_iterations: Count = 5
+    convergence_rtol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """Rollouts of the n-agent game.
+
+    Attributes
+    ----------
+    n_rollouts : int
+        Rollouts per evaluation seed.
+    horizon : int
+        Steps per rollout.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    n_rollouts: Count = 50
+    horizon: Count = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Which subsample sizes are trained, and how often each is evaluated.
+
+    Attributes
+    ----------
+    k_range : tuple of int
+        First and last subsample size k.
+    k_values : tuple of int, optional
+        The sizes themselves, instead of ``k_range``.
+    reference_k : int, optional
+        Size at which the shared local policy is trained; the largest k by default.
+    n_eval_seeds : int
+        Evaluation seeds per k.
+    seed : int
+        Root of every random stream.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    k_range: CountRange | None = None
+    k_values: CountTuple | None = None
+    reference_k: Count | None = None
+    n_eval_seeds: Count = 10
+    seed: Natural = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Where the tasks run; nothing here changes a number in the tables.
+
+    Attributes
+    ----------
+    num_cpus : int, optional
+        Cores that the tasks may use in all; by default all of the machine or cluster.
+    cpus_per_task : int
+        Cores that each task asks for.
+    task_timeout_s : float, optional
+        Seconds after which a task is given up; no deadline by default.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    num_cpus: Count | None = None
+    cpus_per_task: Count = 1
+    task_timeout_s: Positive | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFile:
+    """A whole sweep file, checked but with its grid still folded.
+
+    Attributes
+    ----------
+    name : str
+        Names the sweep and its results folder.
+    environment : dict
+        The environment's ``name`` and its parameters.
+    global_agent, local_agent, alternating, evaluation, experiment, runner
+        The sections above.
+    grid : dict of str to list
+        Dotted keys and the values that each takes; every combination is a setting.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "sweep"
+    environment: dict[str, Any] = field(default_factory=dict)
+    global_agent: GlobalAgent = GlobalAgent()
+    local_agent: LocalAgent = LocalAgent()
+    alternating: Alternating = Alternating()
+    evaluation: Evaluation = Evaluation()
+    experiment: Experiment = Experiment()
+    runner: Runner = Runner()
+    grid: dict[str, list[Any]] = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""What happens in a game: how count vectors move, and how whole populations do."""

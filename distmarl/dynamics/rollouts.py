@@ -1,0 +1,128 @@
+"""Rollouts of the n-agent game by counts, exact in law.
+
+The law of the system depends on the population only through how many agents N_j are in
+each local state, so no agent is simulated:
+
+- what the global agent sees: z ~ multivariate hypergeometric(N, k);
+- actions: M[j, .] ~ Multinomial(N_j, pi_l(. | s_g, j));
+- moves: sum over j, a of Multinomial(M[j, a], P_l(. | j, s_g, a)).
+
+A step costs O(L² A_l) whatever n is, and all rollouts advance together as arrays.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.model.counts import rank_valid
+from distmarl.model.environment import Environment
+from distmarl.model.random_streams import Role, Seed, random_stream
+
+# Keys of the streams that one set of rollouts draws from. Each purpose has its own, so that
+# rollouts of different policies stay as alike as they can be.
+START, OBSERVATION, POPULATION, GLOBAL_STATE = range(4)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rollouts:
+    """What a set of rollouts earned.
+
+    Attributes
+    ----------
+    returns : ndarray, shape (n_rollouts,)
+        Discounted return of each rollout, sum over t < horizon of gamma^t r(t).
+    mode_accuracy : float
+        Share of all steps at which the global action was one of the most populated local
+        states; NaN where global actions are not local states (A_g != L).
+    """
+
+    returns: NDArray[np.float64]
+    mode_accuracy: float
+
+
+def initial_states(
+    env: Environment, n_rollouts: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Draw the first global states, (R,), and the first populations as counts, (R, L)."""
+    states = draw_categorical(np.tile(env.initial_global, (n_rollouts, 1)), rng)
+    shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
+    return states, rng.multinomial(env.n_agents, shares)
+
+
+def run_rollouts(
+    env: Environment,
+    global_policy: NDArray[np.integer],
+    local_policy: NDArray[np.float64],
+    *,
+    k: int,
+    n_rollouts: int,
+    horizon: int,
+    seed: Seed,
+    role: Role,
+) -> Rollouts:
+    """Simulate the n-agent game under a pair of policies.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    global_policy : ndarray of int, shape (G, C)
+        pi_g over the count vectors of ``k`` agents.
+    local_policy : ndarray, shape (G, L, A_l)
+        pi_l.
+    k : int
+        Number of agents that the global agent sees.
+    n_rollouts, horizon : int
+        Number of rollouts R, and of steps T in each.
+    seed : int or sequence of int
+        Root of the random streams. The initial states depend on nothing else
+        but the start distribution and R, so they are shared by every k and every pair.
+    role : Role
+        What the rollouts are for; other roles draw other numbers.
+
+    Notes
+    -----
+    Takes O(R L² A_l) memory, whatever n and T are.
+    """
+    streams = [random_stream(seed, role, purpose) for purpose in (START, OBSERVATION, POPULATION, GLOBAL_STATE)]
+    s_g, population = initial_states(env, n_rollouts, streams[START])
+    tracks_mode = env.n_global_actions == env.n_local_states
+    returns = np.zeros(n_rollouts)
+    n_hits = 0
+    discount = 1.0
+    for _ in range(horizon):
+        seen = draw_subsample(population, k, streams[OBSERVATION])
+        a_g = global_policy[s_g, rank_valid(seen, k)]
+        actions = streams[POPULATION].multinomial(population, local_policy[s_g])
+        reward = env.reward_global[s_g, a_g]
+        reward = reward + np.einsum("rla,rla->r", actions, env.reward_local[s_g]) / env.n_agents
+        returns += discount * reward
+        discount *= env.gamma
+        if tracks_mode:
+            n_hits += int((population[np.arange(n_rollouts), a_g] == population.max(axis=1)).sum())
+        moves = streams[POPULATION].multinomial(actions, env.transition_local[s_g])
+        population = moves.sum(axis=(1, 2))
+        s_g = draw_categorical(env.transition_global[s_g, a_g], streams[GLOBAL_STATE])
+    return Rollouts(returns, n_hits / (n_rollouts * horizon) if tracks_mode else float("nan"))
+
+
+def draw_subsample(population: NDArray[np.int64], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw k agents without replacement from each population, (R, L) to count vectors (R, L)."""
+    seen = np.empty_like(population)
+    wanted = np.full(len(population), k)
+    others = population.sum(axis=1)
+    for state in range(population.shape[1] - 1):
+        others = others - population[:, state]
+        seen[:, state] = rng.hypergeometric(population[:, state], others, wanted)
+        wanted = wanted - seen[:, state]
+    seen[:, -1] = wanted
+    return seen
+
+
+def draw_categorical(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw one outcome from each row, (R, S) to (R,), with one uniform number per row."""
+    upper_edges = np.cumsum(probabilities, axis=1)[:, :-1]
+    return (rng.random(len(probabilities))[:, None] >= upper_edges).sum(axis=1)

@@ -1,0 +1,50 @@
+"""Every error that a user can meet.
+
+::
+
+    DistmarlError
+    ├── ConfigError              a sweep file or an option says something impossible
+    ├── InvalidEnvironmentError  a game's tables break a rule (also a ValueError)
+    ├── EnvironmentLookupError   a named environment cannot be found or built
+    ├── InvalidArgumentError     a function was called with impossible values (also a ValueError)
+    ├── ResultsError             a results folder cannot be used
+    ├── ExecutorError            the tasks cannot be run where they were asked to run
+    └── TaskTimeoutError         a task ran past ``runner.task_timeout_s``
+
+A message names the place, the rule, the value and, where there is one, the
+remedy: ``experiment.k_values[3]: must be at most n_agents (30), got 50``.
+"""
+
+from __future__ import annotations
+
+
+class DistmarlError(Exception):
+    """The root of every error that distmarl raises on purpose."""
+
+
+class ConfigError(DistmarlError):
+    """A sweep file, or an option that overrides it, cannot be used."""
+
+
+class InvalidEnvironmentError(DistmarlError, ValueError):
+    """The tables of a game break a rule of :class:`distmarl.Environment`."""
+
+
+class EnvironmentLookupError(DistmarlError):
+    """A named environment cannot be found, called or used."""
+
+
+class InvalidArgumentError(DistmarlError, ValueError):
+    """A function was called with a value that it cannot use."""
+
+
+class ResultsError(DistmarlError):
+    """A results folder is missing, foreign, unwritable, in use or of another version."""
+
+
+class ExecutorError(DistmarlError):
+    """The cluster cannot be joined, or it cannot run what it is asked to run."""
+
+
+class TaskTimeoutError(DistmarlError):
+    """A task ran longer than ``runner.task_timeout_s`` allows."""

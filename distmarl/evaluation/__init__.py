@@ -1,0 +1,1 @@
+"""What a pair of policies is worth in the n-agent game."""

@@ -1,0 +1,97 @@
+"""The value of a pair of policies, estimated by rollouts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from distmarl.config.sections import Evaluation
+from distmarl.dynamics.rollouts import run_rollouts
+from distmarl.errors import InvalidArgumentError
+from distmarl.model.environment import Environment
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
+from distmarl.model.random_streams import Role, Seed
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EvaluationResult:
+    """Discounted returns of a set of rollouts.
+
+    Attributes
+    ----------
+    returns : ndarray, shape (n_rollouts,)
+        One return per rollout, truncated at ``horizon``.
+    horizon : int
+        Number of steps that the returns sum over.
+    mode_accuracy : float
+        Share of steps at which the global action was one of the most populated local states;
+        NaN where A_g != L.
+    """
+
+    returns: NDArray[np.float64]
+    horizon: int
+    mode_accuracy: float
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(self.returns.mean())
+
+    @property
+    def std(self) -> float:
+        """Sample standard deviation of the returns (ddof = 1); NaN for a single rollout."""
+        return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else float("nan")
+
+
+def evaluate(
+    env: Environment,
+    global_policy: ArrayLike,
+    local_policy: ArrayLike,
+    *,
+    k: int,
+    n_rollouts: int = Evaluation.n_rollouts,
+    horizon: int = Evaluation.horizon,
+    seed: Seed = 0,
+    role: Role = Role.EVALUATION,
+) -> EvaluationResult:
+    """Estimate E sum_{t < horizon} gamma^t r(t) of a pair of policies in the n-agent game.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    global_policy : array_like of int, shape (G, C)
+        pi_g over the count vectors of ``k`` agents.
+    local_policy : array_like, shape (G, L, A_l)
+        pi_l.
+    k : int
+        Number of agents that the global agent sees, from 1 to ``env.n_agents``.
+    n_rollouts, horizon : int
+        Number of rollouts, and of steps in each.
+    seed : int or sequence of int
+        Root of the random streams. Initial states are the same for every k and every pair.
+    role : Role
+        What the returns are for; the alternation and the final evaluation never share a stream.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range or has the wrong shape.
+    """
+    k = checked_k(env, k)
+    for name, number in (("n_rollouts", n_rollouts), ("horizon", horizon)):
+        if number < 1:
+            raise InvalidArgumentError(f"{name}: must be at least 1, got {number}")
+    rollouts = run_rollouts(
+        env,
+        checked_global_policy(env, global_policy, k),
+        checked_local_policy(env, local_policy),
+        k=k,
+        n_rollouts=n_rollouts,
+        horizon=horizon,
+        seed=seed,
+        role=role,
+    )
+    return EvaluationResult(rollouts.returns, horizon, rollouts.mode_accuracy)

@@ -1,0 +1,1 @@
+"""How policies are found: value iteration, G-LEARN, L-LEARN and their alternation."""

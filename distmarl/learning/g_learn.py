@@ -1,0 +1,220 @@
+"""G-LEARN: the best global policy against a fixed local policy.
+
+With pi_l fixed, the global agent faces an MDP on (s_g, z): k replicas stand for the population,
+
+    Q(s_g, z, a) = r_g(s_g, a) + (1/k) sum_j z_j r(s_g, j)
+                   + gamma sum_{s'} P_g(s' | s_g, a) (T_{s_g} V(s', .))(z),      V = max_a Q,
+
+where ``r`` is the local reward and T the movement of count vectors under pi_l
+(arXiv 2603.03759, algorithm 2). T does not depend on a, so it is applied once per sweep.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from distmarl.config.sections import GlobalAgent
+from distmarl.dynamics.rounded import rounded_transitions
+from distmarl.dynamics.sampled import sampled_transitions
+from distmarl.dynamics.transitions import (
+    CountTransitions,
+    TransitionKind,
+    check_transition_kind,
+    estimated_transition_bytes,
+)
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.value_iteration import ANDERSON_MEMORY, ValueIterationResult, iterate_values
+from distmarl.model.counts import count_vectors, n_count_vectors
+from distmarl.model.environment import Environment
+from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
+from distmarl.model.random_streams import Seed
+
+TIE_TOLERANCE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GLearnResult:
+    """What G-LEARN found, with its certificate.
+
+    Attributes
+    ----------
+    policy : ndarray of int16 or int32, shape (G, C)
+        The greedy action for each global state and count vector; ties go to the lowest action.
+    value : ndarray, shape (G, C)
+        Approximation of the optimal value V* of the surrogate MDP.
+    n_iterations : int
+        Number of sweeps of value iteration.
+    bound : float
+        Certified: max |value - V*| <= bound.
+    converged : bool
+        Whether ``bound`` is at most ``convergence_threshold``.
+    """
+
+    policy: NDArray[np.integer]
+    value: NDArray[np.float64]
+    n_iterations: int
+    bound: float
+    converged: bool
+
+
+def g_learn(
+    env: Environment,
+    local_policy: ArrayLike,
+    *,
+    k: int,
+    transitions: TransitionKind = GlobalAgent.transitions,
+    n_mc_samples: int = GlobalAgent.n_mc_samples,
+    seed: Seed = 0,
+    convergence_threshold: float = GlobalAgent.convergence_threshold,
+    max_vi_iterations: int = GlobalAgent.max_vi_iterations,
+    initial_value: ArrayLike | None = None,
+) -> GLearnResult:
+    """Find the best global policy on count vectors of k agents against ``local_policy``.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    local_policy : array_like, shape (G, L, A_l)
+        pi_l, the policy of every local agent.
+    k : int
+        Number of agents that the global agent sees, from 1 to ``env.n_agents``.
+    transitions : {"sampled", "rounded"}
+        How count vectors move; see :mod:`distmarl.dynamics.transitions`.
+    n_mc_samples : int
+        Draws per global state and count vector (``sampled`` only).
+    seed : int or sequence of int
+        Root of the random streams (``sampled`` only).
+    convergence_threshold : float
+        Stop once the certified error of the value is at most this.
+    max_vi_iterations : int
+        Sweep at most this often; reaching it shows as ``converged = False``.
+    initial_value : array_like, shape (G, C), optional
+        A value to start from, zero by default.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range or has the wrong shape.
+
+    Notes
+    -----
+    ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the
+    one of the drawn successors. One sweep costs G·m·C·G multiply-adds (m = 1 for ``rounded``).
+    """
+    k = checked_k(env, k)
+    policy = checked_local_policy(env, local_policy)
+    check_transition_kind(transitions)
+    check_iteration_arguments(convergence_threshold, max_vi_iterations)
+    operator = _count_transitions(local_kernel(env, policy), transitions, k, n_mc_samples, seed)
+    game = _SurrogateGame(env, local_reward(env, policy), operator, k)
+    solution = game.solve(_start(env, k, initial_value), convergence_threshold, max_vi_iterations)
+    return GLearnResult(
+        policy=game.greedy_policy(solution),
+        value=np.ascontiguousarray(solution.value.T),
+        n_iterations=solution.n_iterations,
+        bound=solution.bound,
+        converged=solution.converged,
+    )
+
+
+def estimated_bytes(env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int) -> int:
+    """Return about how much memory :func:`g_learn` takes, in bytes."""
+    n_values = n_count_vectors(k, env.n_local_states) * env.n_global_states
+    value_arrays = 8 * n_values * (2 * ANDERSON_MEMORY + 6)
+    operator = estimated_transition_bytes(
+        transitions, k=k, n_states=env.n_local_states, n_global_states=env.n_global_states, m=n_mc_samples
+    )
+    return value_arrays + operator
+
+
+def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: int) -> None:
+    """Refuse a stopping rule that cannot be met.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the threshold is not positive or the number of sweeps not at least 1.
+    """
+    if not convergence_threshold > 0:
+        raise InvalidArgumentError(f"convergence_threshold: must be positive, got {convergence_threshold!r}")
+    if max_vi_iterations < 1:
+        raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
+
+
+def _count_transitions(
+    kernel: NDArray[np.float64], kind: TransitionKind, k: int, n_mc_samples: int, seed: Seed
+) -> CountTransitions:
+    if kind == "rounded":
+        return rounded_transitions(kernel, k=k)
+    if n_mc_samples < 1:
+        raise InvalidArgumentError(f"n_mc_samples: must be at least 1, got {n_mc_samples}")
+    return sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
+
+
+def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> NDArray[np.float64]:
+    """Return the first value as an array (C, G)."""
+    shape = (env.n_global_states, n_count_vectors(k, env.n_local_states))
+    if initial_value is None:
+        return np.zeros(shape[::-1])
+    value = np.asarray(initial_value, dtype=np.float64)
+    if value.shape != shape or not np.isfinite(value).all():
+        raise InvalidArgumentError(f"initial_value: must be finite and of shape (G, C) = {shape}, got {value.shape}")
+    return np.ascontiguousarray(value.T)
+
+
+class _SurrogateGame:
+    """The MDP on (s_g, z). Values are kept as (C, G), so that T moves whole rows."""
+
+    def __init__(self, env: Environment, rewards: NDArray[np.float64], operator: CountTransitions, k: int) -> None:
+        self._env = env
+        self._operator = operator
+        # Expected local reward, (G, C).
+        self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
+
+    def solve(
+        self, initial_value: NDArray[np.float64], convergence_threshold: float, max_iterations: int
+    ) -> ValueIterationResult:
+        return iterate_values(
+            self._bellman,
+            initial_value,
+            gamma=self._env.gamma,
+            relative_error=self._relative_error,
+            convergence_threshold=convergence_threshold,
+            max_iterations=max_iterations,
+        )
+
+    def greedy_policy(self, solution: ValueIterationResult) -> NDArray[np.integer]:
+        """Return the lowest action whose Q is the best within the certified error, shape (G, C)."""
+        env = self._env
+        dtype: type[Any] = np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
+        policy = np.empty(solution.value.shape[::-1], dtype=dtype)
+        for s_g in range(env.n_global_states):
+            q = self._action_values(s_g, solution.value)
+            tolerance = 2 * solution.bound + TIE_TOLERANCE * float(np.abs(q).max())
+            policy[s_g] = np.argmax(q >= q.max(axis=0) - tolerance, axis=0)
+        return policy
+
+    @property
+    def _relative_error(self) -> float:
+        """Rounding of T, and of the sum over next global states."""
+        return self._operator.relative_error + self._env.n_global_states * float(np.finfo(np.float64).eps)
+
+    def _bellman(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        image = np.empty_like(value)
+        for s_g in range(self._env.n_global_states):
+            image[:, s_g] = self._action_values(s_g, value).max(axis=0)
+        return image
+
+    def _action_values(self, s_g: int, value: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return Q(s_g, z, a) as an array (A_g, C)."""
+        env = self._env
+        expected = self._operator.expect(s_g, value)
+        q = env.gamma * (env.transition_global[s_g] @ expected.T)
+        q += env.reward_global[s_g][:, None]
+        q += self._population_reward[s_g]
+        return np.asarray(q)

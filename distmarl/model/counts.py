@@ -1,0 +1,191 @@
+"""Count vectors: how many of k agents are in each of L local states.
+
+Z_k = {z in N^L : z_0 + ... + z_{L-1} = k} has C = comb(k + L - 1, L - 1)
+members, kept in lexicographic order: ``(0, ..., 0, k)`` is number 0 and
+``(k, 0, ..., 0)`` the last. The number of a vector has a closed form (the
+combinatorial number system). With ``m = L - 1 - i`` states after state ``i`` and
+``r_i = z_i + ... + z_{L-1}`` agents from state ``i`` on,
+
+    rank(z) = sum_i [ comb(r_i + m, m) - comb(r_{i+1} + m, m) ],
+
+because comb(r_i + m, m) - comb(r_{i+1} + m, m) vectors share ``z_0 .. z_{i-1}``
+and have less than ``z_i`` in state ``i``. No array over (k + 1)^L cells is ever needed.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from distmarl.errors import InvalidArgumentError
+
+MAX_RANK = np.iinfo(np.int64).max
+
+
+def n_count_vectors(k: int, n_states: int) -> int:
+    """Return C = comb(k + L - 1, L - 1), the number of count vectors.
+
+    Parameters
+    ----------
+    k : int
+        Number of agents, at least 0.
+    n_states : int
+        Number of local states L, at least 1.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When an argument is out of range, or the number does not fit 64 bits.
+    """
+    if k < 0:
+        raise InvalidArgumentError(f"k: must be at least 0, got {k}")
+    if n_states < 1:
+        raise InvalidArgumentError(f"n_states: must be at least 1, got {n_states}")
+    size = math.comb(k + n_states - 1, n_states - 1)
+    if size > MAX_RANK:
+        raise InvalidArgumentError(
+            f"k={k}, n_states={n_states}: {size:.3g} count vectors are more than 64-bit numbers can rank"
+        )
+    return size
+
+
+def count_vectors(k: int, n_states: int) -> NDArray[np.int64]:
+    """Return every count vector of k agents, in lexicographic order.
+
+    Parameters
+    ----------
+    k : int
+        Number of agents, at least 0.
+    n_states : int
+        Number of local states L, at least 1.
+
+    Returns
+    -------
+    ndarray of int64, shape (C, L)
+        Row ``i`` is the vector whose :func:`rank` is ``i``.
+
+    Notes
+    -----
+    Takes 8·C·L bytes: 13 MB at k = 50, L = 5.
+    """
+    vectors = np.empty((n_count_vectors(k, n_states), n_states), dtype=np.int64)
+    remaining = np.array([k])
+    for state in range(n_states - 1):
+        # Every prefix with r agents left has r + 1 continuations in this state ...
+        n_branches = remaining + 1
+        first = np.cumsum(n_branches) - n_branches
+        count = np.arange(n_branches.sum()) - np.repeat(first, n_branches)
+        remaining = np.repeat(remaining, n_branches) - count
+        # ... and each of those stands for as many rows as there are ways to place the rest.
+        vectors[:, state] = np.repeat(count, _suffix_sizes(k, n_states - state - 1)[remaining])
+    vectors[:, -1] = k - vectors[:, :-1].sum(axis=1)
+    return vectors
+
+
+def rank(counts: ArrayLike) -> NDArray[np.int64]:
+    """Return the lexicographic number of each count vector.
+
+    Parameters
+    ----------
+    counts : array_like of int, shape (..., L)
+        Count vectors; all of them must have the same sum k.
+
+    Returns
+    -------
+    ndarray of int64, shape (...)
+        ``rank(count_vectors(k, L))`` is ``arange(C)``.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When a count is negative, not an integer, or the sums differ.
+    """
+    array = np.asarray(counts)
+    if array.ndim < 1 or array.shape[-1] < 1 or not np.issubdtype(array.dtype, np.integer):
+        raise InvalidArgumentError(
+            f"counts: must be integers of shape (..., n_states), got {array.dtype} of shape {array.shape}"
+        )
+    sums = array.sum(axis=-1)
+    if array.size == 0:
+        return np.zeros(sums.shape, dtype=np.int64)
+    k = int(sums.flat[0])
+    if not (sums == k).all():
+        raise InvalidArgumentError(f"counts: must all have the same sum, got {sums.min()} and {sums.max()}")
+    if array.min() < 0:
+        raise InvalidArgumentError(f"counts: must not be negative, got {array.min()}")
+    return rank_valid(array, k)
+
+
+def rank_valid(counts: NDArray[Any], k: int) -> NDArray[np.int64]:
+    """Return :func:`rank` of vectors that are known to be valid, without checks.
+
+    Parameters
+    ----------
+    counts : ndarray of int, shape (..., L)
+        Count vectors that sum to ``k``.
+    k : int
+        Their sum.
+    """
+    n_states = counts.shape[-1]
+    tables = _cumulative_sizes(k, n_states)
+    number = np.zeros(counts.shape[:-1], dtype=np.int64)
+    remaining = np.full(counts.shape[:-1], k, dtype=np.int64)
+    for state in range(n_states - 1):
+        number += tables[state][remaining]
+        remaining -= counts[..., state]
+        number -= tables[state][remaining]
+    return number
+
+
+def unrank(numbers: ArrayLike, k: int, n_states: int) -> NDArray[np.int64]:
+    """Return the count vectors with the given lexicographic numbers.
+
+    Parameters
+    ----------
+    numbers : array_like of int, shape (...)
+        Numbers in ``0 .. C - 1``.
+    k : int
+        Number of agents.
+    n_states : int
+        Number of local states L.
+
+    Returns
+    -------
+    ndarray of int64, shape (..., L)
+
+    Raises
+    ------
+    InvalidArgumentError
+        When a number is outside ``0 .. C - 1``.
+    """
+    left = np.array(numbers, dtype=np.int64)
+    size = n_count_vectors(k, n_states)
+    if left.size and (left.min() < 0 or left.max() >= size):
+        raise InvalidArgumentError(f"numbers: must be in 0 .. {size - 1}, got {left.min()} .. {left.max()}")
+    vectors = np.empty((*left.shape, n_states), dtype=np.int64)
+    remaining = np.full(left.shape, k, dtype=np.int64)
+    for state in range(n_states - 1):
+        table = _cumulative_sizes(k, n_states)[state]
+        # The agents after this state: the smallest r' with comb(r + m, m) - comb(r' + m, m) <= left.
+        after = np.searchsorted(table, table[remaining] - left, side="left")
+        left -= table[remaining] - table[after]
+        vectors[..., state] = remaining - after
+        remaining = after
+    vectors[..., -1] = remaining
+    return vectors
+
+
+@functools.lru_cache(maxsize=128)
+def _suffix_sizes(k: int, n_states: int) -> NDArray[np.int64]:
+    """Return comb(r + n_states - 1, n_states - 1) for r = 0 .. k."""
+    return np.array([math.comb(r + n_states - 1, n_states - 1) for r in range(k + 1)], dtype=np.int64)
+
+
+@functools.lru_cache(maxsize=128)
+def _cumulative_sizes(k: int, n_states: int) -> tuple[NDArray[np.int64], ...]:
+    """Return, for each state i < L - 1, comb(r + m, m) with m = L - 1 - i for r = 0 .. k."""
+    return tuple(_suffix_sizes(k, n_states - state) for state in range(n_states - 1))

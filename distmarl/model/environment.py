@@ -1,0 +1,200 @@
+"""The game: four read-only tables, a population size, a discount and a start.
+
+One step of the game, all from the state at time t: the global agent sees its
+state ``s_g`` and k of the n local agents as a count vector z; it takes
+``a_g = pi_g(s_g, z)``; every local agent draws ``a_i ~ pi_l(. | s_g, s_i)``; the system
+earns ``r_g(s_g, a_g) + (1/n) sum_i r_l(s_i, s_g, a_i)``; then
+``s_g' ~ P_g(. | s_g, a_g)`` and ``s_i' ~ P_l(. | s_i, s_g, a_i)``.
+(Anand & Karmarkar, arXiv 2603.03759, section 2.)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.errors import InvalidEnvironmentError
+
+ROW_SUM_TOLERANCE = 1e-9
+DEFAULT_CONCENTRATION = 0.3
+# numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
+MAX_AGENTS = 10**9 - 1
+
+AXES = {
+    "transition_global": ("s_g", "a_g", "s_g'"),
+    "transition_local": ("s_g", "s_l", "a_l", "s_l'"),
+    "reward_global": ("s_g", "a_g"),
+    "reward_local": ("s_g", "s_l", "a_l"),
+    "initial_global": ("s_g",),
+    "initial_local_concentration": ("s_l",),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Environment:
+    """A game of one global agent and n identical local agents.
+
+    The arrays are copied, checked and made read-only. Rows of probabilities may
+    miss a sum of 1 by 1e-9; they are then divided by their sum, so that an
+    expectation over k agents does not multiply the error.
+
+    Parameters
+    ----------
+    transition_global : array_like, shape (G, A_g, G)
+        ``P_g(s_g' | s_g, a_g)``.
+    transition_local : array_like, shape (G, L, A_l, L)
+        ``P_l(s_l' | s_l, s_g, a_l)`` at ``[s_g, s_l, a_l, s_l']``.
+    reward_global : array_like, shape (G, A_g)
+        ``r_g(s_g, a_g)``.
+    reward_local : array_like, shape (G, L, A_l)
+        ``r_l(s_l, s_g, a_l)`` at ``[s_g, s_l, a_l]``.
+    n_agents : int
+        Number of local agents, from 1 to 999,999,999.
+    gamma : float
+        Discount factor, 0 <= gamma < 1.
+    initial_global : array_like, shape (G,), optional
+        Distribution of the first global state; uniform by default.
+    initial_local_concentration : array_like, shape (L,), optional
+        Concentration of the Dirichlet distribution that the first population is
+        drawn from; 0.3 for every local state by default.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        When a rule is broken; the message names the table, the index and the value.
+    """
+
+    transition_global: NDArray[np.float64]
+    transition_local: NDArray[np.float64]
+    reward_global: NDArray[np.float64]
+    reward_local: NDArray[np.float64]
+    n_agents: int
+    gamma: float
+    initial_global: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
+    initial_local_concentration: NDArray[np.float64] = None  # type: ignore[assignment]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n_agents", _checked_n_agents(self.n_agents))
+        object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
+        for name in ("transition_global", "transition_local", "reward_global", "reward_local"):
+            object.__setattr__(self, name, _as_table(name, getattr(self, name)))
+        sizes = {"s_g": self.n_global_states, "s_l": self.n_local_states}
+        sizes |= {"a_g": self.n_global_actions, "a_l": self.n_local_actions}
+        if self.initial_global is None:
+            object.__setattr__(self, "initial_global", np.full(sizes["s_g"], 1.0 / sizes["s_g"]))
+        if self.initial_local_concentration is None:
+            object.__setattr__(self, "initial_local_concentration", np.full(sizes["s_l"], DEFAULT_CONCENTRATION))
+        for name in ("initial_global", "initial_local_concentration"):
+            object.__setattr__(self, name, _as_table(name, getattr(self, name)))
+        for name, axes in AXES.items():
+            table = getattr(self, name)
+            _check_shape(name, table, axes, sizes)
+            _check_finite(name, table, axes)
+            if name in ("transition_global", "transition_local", "initial_global"):
+                table = _checked_distributions(name, table, axes)
+            if name == "initial_local_concentration" and not (table > 0).all():
+                _refuse_entry(name, table, ~(table > 0), axes, "must be positive")
+            table.flags.writeable = False
+            object.__setattr__(self, name, table)
+
+    @property
+    def n_global_states(self) -> int:
+        """G, the number of global states."""
+        return int(self.transition_global.shape[0])
+
+    @property
+    def n_local_states(self) -> int:
+        """L, the number of local states."""
+        return int(self.transition_local.shape[1])
+
+    @property
+    def n_global_actions(self) -> int:
+        """A_g, the number of global actions."""
+        return int(self.transition_global.shape[1])
+
+    @property
+    def n_local_actions(self) -> int:
+        """A_l, the number of local actions."""
+        return int(self.transition_local.shape[2])
+
+    def digest(self) -> str:
+        """Return a hexadecimal SHA-256 digest of all that defines the game."""
+        digest = hashlib.sha256(f"{self.n_agents} {self.gamma!r}".encode())
+        for name in AXES:
+            table = getattr(self, name)
+            digest.update(f"{name} {table.shape}".encode())
+            digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
+        return digest.hexdigest()
+
+
+def _checked_n_agents(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {value!r}")
+    if not 1 <= value <= MAX_AGENTS:
+        raise InvalidEnvironmentError(f"n_agents: must be from 1 to {MAX_AGENTS:,}, got {value}")
+    return int(value)
+
+
+def _checked_gamma(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise InvalidEnvironmentError(f"gamma: must be a number, got {value!r}")
+    if not (math.isfinite(value) and 0 <= value < 1):
+        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {value!r}")
+    return float(value)
+
+
+def _as_table(name: str, value: Any) -> NDArray[np.float64]:
+    """Copy a table, as numbers and with the right number of axes, none of them empty."""
+    axes = AXES[name]
+    try:
+        table = np.array(value, dtype=np.float64, order="C")
+    except (TypeError, ValueError) as error:
+        raise InvalidEnvironmentError(f"{name}: must be an array of numbers, got {type(value).__name__}") from error
+    if table.ndim != len(axes) or 0 in table.shape:
+        raise InvalidEnvironmentError(
+            f"{name}: must have the axes [{', '.join(axes)}], each of size 1 or more, got shape {table.shape}"
+        )
+    return table
+
+
+def _check_shape(name: str, table: NDArray[np.float64], axes: tuple[str, ...], sizes: dict[str, int]) -> None:
+    expected = tuple(sizes[axis.rstrip("'")] for axis in axes)
+    if table.shape != expected:
+        raise InvalidEnvironmentError(
+            f"{name}: must have shape {expected} for the axes [{', '.join(axes)}] "
+            f"(sizes are read from transition_global and transition_local), got {table.shape}"
+        )
+
+
+def _check_finite(name: str, table: NDArray[np.float64], axes: tuple[str, ...]) -> None:
+    if not np.isfinite(table).all():
+        _refuse_entry(name, table, ~np.isfinite(table), axes, "must be finite")
+
+
+def _checked_distributions(name: str, table: NDArray[np.float64], axes: tuple[str, ...]) -> NDArray[np.float64]:
+    """Return the rows along the last axis as distributions that sum to 1."""
+    if (table < 0).any():
+        _refuse_entry(name, table, table < 0, axes, "must not be negative")
+    sums = table.sum(axis=-1, keepdims=True)
+    wrong = np.abs(sums[..., 0] - 1.0) > ROW_SUM_TOLERANCE
+    if wrong.any():
+        index = tuple(int(i) for i in np.argwhere(wrong)[0])
+        place = "".join(f"{axis}={i}, " for axis, i in zip(axes, index, strict=False)).rstrip(", ")
+        raise InvalidEnvironmentError(
+            f"{name}[{place or ':'}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got a sum of {float(sums[index][0])!r}"
+        )
+    return table / sums
+
+
+def _refuse_entry(
+    name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], axes: tuple[str, ...], rule: str
+) -> None:
+    """Raise for the first entry that breaks a rule."""
+    index = tuple(int(i) for i in np.argwhere(wrong)[0])
+    place = ", ".join(f"{axis}={i}" for axis, i in zip(axes, index, strict=True))
+    raise InvalidEnvironmentError(f"{name}[{place}]: {rule}, got {float(table[index])!r}")

@@ -1,0 +1,52 @@
+"""Independent random streams, keyed by what they are for.
+
+A stream depends on the seed, on its role and on its key, never on when, where or
+in which order it is used. So a task that runs twice, or elsewhere, draws the
+same numbers.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from distmarl.errors import InvalidArgumentError
+
+Seed: TypeAlias = int | Sequence[int]
+
+
+class Role(enum.IntEnum):
+    """What a random stream is for. The numbers are part of every result: never renumber."""
+
+    SAMPLED_TRANSITIONS = 0
+    JOINT_VALUE = 1
+    EVALUATION = 2
+
+
+def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
+    """Return the generator of one stream.
+
+    Parameters
+    ----------
+    seed : int or sequence of int
+        Root of all streams, not negative. A sequence makes a family of seeds:
+        the sweep evaluates with ``(experiment.seed, evaluation seed)``.
+    role : Role
+        What the stream is for.
+    *key : int
+        Which of the role's streams.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the seed is not an integer of 0 or more, or a sequence of such.
+    """
+    entropy = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
+    for number in entropy:
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
+            raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {seed!r}")
+    sequence = np.random.SeedSequence([int(number) for number in entropy], spawn_key=(int(role), *key))
+    return np.random.Generator(np.random.PCG64(sequence))
