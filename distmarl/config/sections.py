@@ -9,24 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import ConfigDict, Field, Strict
 
 TransitionKind: TypeAlias = Literal["sampled", "rounded"]
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Strict(), Field(ge=1)]
+Natural = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
-
-def _as_tuple(value: Any) -> Any:
-    """Let a YAML list stand for a tuple; anything else goes on to the type check."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-CountTuple = Annotated[tuple[Count, ...], BeforeValidator(_as_tuple), Field(min_length=1)]
-CountRange = Annotated[tuple[Count, Count], BeforeValidator(_as_tuple)]
-
-STRICT = ConfigDict(extra="forbid", strict=True)
+NO_OTHER_KEYS = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +37,7 @@ class GlobalAgent:
         Certified error of the value at which value iteration stops, in units of return.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     transitions: TransitionKind = "sampled"
     n_mc_samples: Count = 30
@@ -67,7 +59,7 @@ class LocalAgent:
         The temperature is ``max(min, range of Q / scale)``.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     max_vi_iterations: Count = 1000
     convergence_threshold: Positive = 1e-6
@@ -88,10 +80,10 @@ class Alternating:
         relative loss above which a pair is rejected.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     n_outer_iterations: Count = 5
-    convergence_rtol: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.01
+    convergence_rtol: NonNegative = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +98,7 @@ class Evaluation:
         Steps per rollout.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     n_rollouts: Count = 50
     horizon: Count = 50
@@ -130,10 +122,10 @@ class Experiment:
         Root of every random stream.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
-    k_range: CountRange | None = None
-    k_values: CountTuple | None = None
+    k_range: tuple[Count, Count] | None = None
+    k_values: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     reference_k: Count | None = None
     n_eval_seeds: Count = 10
     seed: Natural = 0
@@ -153,7 +145,7 @@ class Runner:
         Seconds after which a task is given up; no deadline by default.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     num_cpus: Count | None = None
     cpus_per_task: Count = 1
@@ -176,9 +168,9 @@ class SweepFile:
         Dotted keys and the values that each takes; every combination is a setting.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = STRICT
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "sweep"
+    name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "sweep"
     environment: dict[str, Any] = field(default_factory=dict)
     global_agent: GlobalAgent = GlobalAgent()
     local_agent: LocalAgent = LocalAgent()

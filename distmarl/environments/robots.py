@@ -116,4 +116,4 @@ def _reward_local(zones: int, n_local_actions: int) -> NDArray[np.float64]:
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     weights = np.exp(logits)
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import GlobalAgent
+from distmarl.config.sections import GlobalAgent, TransitionKind
 from distmarl.dynamics.rounded import rounded_transitions
 from distmarl.dynamics.sampled import sampled_transitions
 from distmarl.dynamics.transitions import (
     CountTransitions,
-    TransitionKind,
     check_transition_kind,
     estimated_transition_bytes,
 )
@@ -217,4 +216,4 @@ class _SurrogateGame:
         q = env.gamma * (env.transition_global[s_g] @ expected.T)
         q += env.reward_global[s_g][:, None]
         q += self._population_reward[s_g]
-        return np.asarray(q)
+        return q

@@ -107,10 +107,10 @@ def l_learn(
 
     def action_values(value: NDArray[np.float64]) -> NDArray[np.float64]:
         expected = global_kernel @ value
-        return np.asarray(env.reward_local + env.gamma * np.einsum("glam,gm->gla", env.transition_local, expected))
+        return env.reward_local + env.gamma * np.einsum("glam,gm->gla", env.transition_local, expected)
 
     solution = iterate_values(
-        lambda value: np.asarray(action_values(value).max(axis=-1)),
+        lambda value: action_values(value).max(axis=-1),
         np.zeros((env.n_global_states, env.n_local_states)),
         gamma=env.gamma,
         relative_error=(env.n_global_states + env.n_local_states) * float(np.finfo(np.float64).eps),
@@ -150,7 +150,7 @@ def multinomial_probabilities(mu: NDArray[np.float64], *, k: int) -> NDArray[np.
     log_probabilities += counts[:, present] @ np.log(mu[present])
     log_probabilities[counts[:, ~present].any(axis=1)] = -np.inf
     probabilities = np.exp(log_probabilities)
-    return np.asarray(probabilities / probabilities.sum())
+    return probabilities / probabilities.sum()
 
 
 def softmax_policy(q: NDArray[np.float64], *, scale: float, minimum: float) -> NDArray[np.float64]:
@@ -158,4 +158,4 @@ def softmax_policy(q: NDArray[np.float64], *, scale: float, minimum: float) -> N
     best = q.max(axis=-1, keepdims=True)
     temperature = np.maximum(minimum, (best - q.min(axis=-1, keepdims=True)) / scale)
     weights = np.exp((q - best) / temperature)
-    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)

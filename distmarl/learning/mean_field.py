@@ -74,7 +74,7 @@ def stationary_distribution(chain: NDArray[np.float64]) -> NDArray[np.float64]:
     weights[0] = 1.0
     for state in range(1, size):
         weights[state] = weights[:state] @ a[:state, state]
-    return np.asarray(weights / weights.sum())
+    return weights / weights.sum()
 
 
 def _recurrent_classes(chain: NDArray[np.float64]) -> list[list[int]]:

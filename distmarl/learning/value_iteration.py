@@ -10,7 +10,8 @@ d = BV - V,
 
     bound = gamma/(1 - gamma) (span(d)/2 + delta)
 
-of V*, where delta is the rounding error of the expectation inside B. Since V may be any
+of V*, where delta is the rounding error of the expectation inside B (a few units in the last
+place of the value itself come on top). Since V may be any
 function at all, it may come from an extrapolation: the plain iterates are accelerated by Anderson
 mixing (Walker & Ni 2011), on residuals taken modulo constants because a constant only shifts
 the bracket. Mixing may widen the bracket for a while; when it widens too far or for too long, it
@@ -92,14 +93,18 @@ def iterate_values(
     value = _centred(np.asarray(initial_value, dtype=np.float64))
     best = _Bracket(image=value, low=0.0, high=math.inf)
     bound, n_since_best = math.inf, 0
-    for n_iterations in range(1, max_iterations + 1):
+    n_iterations = 0
+    while n_iterations < max_iterations:
+        n_iterations += 1
         image = bellman(value)
         residual = image - value
         bracket = _Bracket(image=image, low=float(residual.min()), high=float(residual.max()))
         rounding = relative_error * float(np.abs(value).max()) + epsilon * float(np.abs(image).max())
         n_since_best += 1
         if bracket.span < best.span:
-            best, bound, n_since_best = bracket, scale * (bracket.span / 2 + rounding), 0
+            best, n_since_best = bracket, 0
+            bound = scale * (bracket.span / 2 + rounding)
+            bound += 4 * epsilon * (float(np.abs(image).max()) + scale * abs(bracket.middle))
         if bound <= convergence_threshold or best.span <= 2 * rounding:
             break
         if bracket.span < GROWTH_LIMIT * best.span and n_since_best < ANDERSON_MEMORY:

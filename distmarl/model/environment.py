@@ -186,7 +186,8 @@ def _checked_distributions(name: str, table: NDArray[np.float64], axes: tuple[st
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = "".join(f"{axis}={i}, " for axis, i in zip(axes, index, strict=False)).rstrip(", ")
         raise InvalidEnvironmentError(
-            f"{name}[{place or ':'}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got a sum of {float(sums[index][0])!r}"
+            f"{name}[{place or ':'}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
+            f"got a sum of {float(sums[index][0])!r}"
         )
     return table / sums
 

@@ -90,9 +90,9 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
 def local_kernel(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return p(s_l' | s_l, s_g) = sum_a pi_l(a | s_g, s_l) P_l(s_l' | s_l, s_g, a), shape (G, L, L)."""
     kernel = np.einsum("gla,glam->glm", local_policy, env.transition_local)
-    return np.asarray(kernel / kernel.sum(axis=-1, keepdims=True))
+    return kernel / kernel.sum(axis=-1, keepdims=True)
 
 
 def local_reward(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return r(s_l, s_g) = sum_a pi_l(a | s_g, s_l) r_l(s_l, s_g, a), shape (G, L)."""
-    return np.asarray(np.einsum("gla,gla->gl", local_policy, env.reward_local))
+    return np.einsum("gla,gla->gl", local_policy, env.reward_local)

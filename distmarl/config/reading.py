@@ -1,0 +1,177 @@
+"""Reading a sweep file: text to a plain mapping that remembers where each key stands.
+
+JSON is YAML, so both are read alike. ``--set a.b=c`` overrides are applied to the
+mapping, and blamed for what they break.
+"""
+
+from __future__ import annotations
+
+import difflib
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+
+from distmarl.errors import ConfigError
+
+KeyPath: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class RawSweep:
+    """A sweep as written: a nested mapping, not checked yet.
+
+    Attributes
+    ----------
+    mapping : dict
+        Sections and keys, with overrides applied.
+    source : str
+        Name of the file, for messages.
+    text : str
+        The file, to find the line of a key.
+    overrides : dict of path to str
+        Paths that were set on the command line, and the options that did.
+    """
+
+    mapping: dict[str, Any]
+    source: str
+    text: str = ""
+    overrides: dict[KeyPath, str] = field(default_factory=dict)
+
+    def place(self, path: KeyPath) -> str:
+        """Return where a key comes from: ``file:line`` or the option that set it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.overrides:
+                return f"--set {self.overrides[path[:length]]}"
+        line = _line_of(self.text, path)
+        return f"{self.source}:{line}" if line else self.source
+
+
+def read_sweep_file(path: str | Path) -> RawSweep:
+    """Read a YAML or JSON sweep file.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, is not YAML, repeats a key, or is no mapping.
+    """
+    source = str(path)
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(f"{source}: there is no such file{_similar_files(Path(path))}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise ConfigError(f"{source}: cannot be read: {reason}") from None
+    try:
+        mapping = _yaml().load(text)
+    except YAMLError as error:
+        raise ConfigError(f"{source}{_describe_yaml_error(error)}") from None
+    if mapping is None:
+        mapping = {}
+    if not isinstance(mapping, dict):
+        raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
+    return RawSweep(mapping, source, text)
+
+
+def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
+    """Return the sweep with ``a.b=value`` assignments applied; values are YAML.
+
+    Raises
+    ------
+    ConfigError
+        When an assignment is not of that form, or goes through a key that is not a section.
+    """
+    mapping, overrides = raw.mapping, dict(raw.overrides)
+    for assignment in assignments:
+        dotted, equals, value_text = assignment.partition("=")
+        dotted = dotted.strip()
+        if not equals or not all(dotted.split(".")):
+            raise ConfigError(f"--set {assignment}: must be of the form section.key=value")
+        try:
+            value = _yaml().load(value_text)
+        except YAMLError as error:
+            raise ConfigError(f"--set {assignment}: the value is not YAML{_describe_yaml_error(error)}") from None
+        path = split_key(dotted)
+        mapping = with_value(mapping, path, value, place=f"--set {assignment}")
+        overrides[path] = assignment
+    return RawSweep(mapping, raw.source, raw.text, overrides)
+
+
+def split_key(dotted: str) -> tuple[str, ...]:
+    """Split a dotted key; what follows ``grid.`` is one dotted key itself."""
+    if dotted.startswith("grid."):
+        return "grid", dotted.removeprefix("grid.")
+    return tuple(dotted.split("."))
+
+
+def with_value(mapping: Mapping[str, Any], path: tuple[str, ...], value: Any, *, place: str) -> dict[str, Any]:
+    """Return a copy of a nested mapping with one value set.
+
+    Raises
+    ------
+    ConfigError
+        When a key on the way holds something other than a mapping.
+    """
+    key, *rest = path
+    copy = dict(mapping)
+    if rest:
+        inner = copy.get(key)
+        if inner is not None and not isinstance(inner, Mapping):
+            raise ConfigError(f"{place}: {key} is {inner!r}, not a section with keys")
+        value = with_value(inner or {}, tuple(rest), value, place=place)
+    copy[key] = value
+    return copy
+
+
+def dump_yaml(mapping: Mapping[str, Any]) -> str:
+    """Return a nested mapping as YAML text that reads back the same."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.default_flow_style = None
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
+    yaml.width = 120
+    stream = io.StringIO()
+    yaml.dump(dict(mapping), stream)
+    return stream.getvalue()
+
+
+def _yaml() -> YAML:
+    return YAML(typ="safe", pure=True)
+
+
+def _line_of(text: str, path: KeyPath) -> int | None:
+    """Return the line of a key, or of its nearest ancestor that is written in the file."""
+    node: Node | None = _yaml().compose(text) if text else None
+    line = None
+    for key in path:
+        if isinstance(node, MappingNode):
+            found = [(name, value) for name, value in node.value if name.value == str(key)]
+            if not found:
+                break
+            line, node = found[0][0].start_mark.line + 1, found[0][1]
+        elif isinstance(node, SequenceNode) and isinstance(key, int) and key < len(node.value):
+            node = node.value[key]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+def _describe_yaml_error(error: YAMLError) -> str:
+    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
+        problem = (error.problem or "it is malformed").strip()
+        return f":{error.problem_mark.line + 1}: is not valid YAML: {problem}"
+    return ": is not valid YAML"
+
+
+def _similar_files(path: Path) -> str:
+    if not path.parent.is_dir():
+        return ""
+    names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml", ".json")]
+    close = difflib.get_close_matches(path.name, names, n=1)
+    return f" (did you mean {path.parent / close[0]}?)" if close else ""

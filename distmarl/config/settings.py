@@ -1,0 +1,167 @@
+"""Unfolding a grid: from one sweep file to its settings.
+
+A *setting* is one combination of everything but k, the number of evaluation seeds
+and ``runner``: what one shared local policy is trained for.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, get_type_hints
+
+from distmarl.config.reading import RawSweep, split_key, with_value
+from distmarl.config.sections import Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
+from distmarl.config.validation import k_values, known_keys, nearest_name, validated_sweep
+from distmarl.errors import ConfigError
+
+GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
+GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
+ID_LENGTH = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One combination of a sweep's grid, checked, with its environment still unbuilt.
+
+    Attributes
+    ----------
+    environment : dict
+        The environment's ``name`` and its parameters, as written.
+    global_agent, local_agent, alternating, evaluation
+        The sections of the sweep file.
+    reference_k : int
+        Subsample size at which the shared local policy is trained.
+    seed : int
+        Root of every random stream.
+    grid : dict
+        The grid's dotted keys and this setting's values.
+    """
+
+    environment: Mapping[str, Any]
+    global_agent: GlobalAgent
+    local_agent: LocalAgent
+    alternating: Alternating
+    evaluation: Evaluation
+    reference_k: int
+    seed: int
+    grid: Mapping[str, Any]
+
+    @property
+    def label(self) -> str:
+        """A short name: the grid's keys without their sections, and the values."""
+        return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in self.grid.items())
+
+
+def unfold_settings(raw: RawSweep) -> tuple[SweepFile, list[Setting]]:
+    """Check a sweep and return it with the settings of its grid.
+
+    Raises
+    ------
+    ConfigError
+        When a key breaks a rule, in the file or in a combination of the grid.
+    """
+    sweep = validated_sweep(raw)
+    for key, values in sweep.grid.items():
+        _check_grid_key(raw, key)
+        if not values or any(value in values[:index] for index, value in enumerate(values)):
+            place = raw.place(("grid", key))
+            raise ConfigError(f"{place}: grid.{key}: must list at least one value, and none twice, got {values!r}")
+    settings = [
+        _setting(raw, dict(zip(sweep.grid, values, strict=True))) for values in itertools.product(*sweep.grid.values())
+    ]
+    return sweep, settings
+
+
+def resolved_mapping(sweep: SweepFile, environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a sweep with every default filled in; it reads back as the same sweep.
+
+    Parameters
+    ----------
+    sweep : SweepFile
+        The checked sweep.
+    environment : mapping
+        Its environment section, with the parameters' defaults.
+    """
+    mapping = asdict(sweep)
+    mapping["environment"] = dict(environment)
+    experiment = mapping["experiment"]
+    if sweep.experiment.k_values is None:
+        ks = k_values(sweep.experiment)
+        experiment["k_range"] = [ks[0], ks[-1]]
+    if sweep.experiment.reference_k is None and "experiment.reference_k" not in sweep.grid:
+        experiment["reference_k"] = max(k_values(sweep.experiment))
+    mapping["experiment"] = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in experiment.items()
+        if value is not None
+    }
+    return mapping
+
+
+def setting_content(setting: Setting, parameters: Mapping[str, Any], environment_digest: str) -> dict[str, Any]:
+    """Return all that makes a setting what it is, as plain data.
+
+    Parameters
+    ----------
+    setting : Setting
+        The setting.
+    parameters : mapping
+        The environment's parameters, with defaults filled in.
+    environment_digest : str
+        Digest of the environment's tables and start, so that an edited game is a new setting.
+    """
+    content = {section: asdict(getattr(setting, section)) for section in GRID_SECTIONS if section != "environment"}
+    content["environment"] = {"name": setting.environment.get("name"), **parameters, "digest": environment_digest}
+    content["experiment"] = {"reference_k": setting.reference_k, "seed": setting.seed}
+    return content
+
+
+def setting_id(content: Mapping[str, Any]) -> str:
+    """Return the name of a setting: the start of a SHA-256 over its content."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
+    """Check one combination of the grid and return it."""
+    mapping = raw.mapping
+    for key, value in combination.items():
+        mapping = with_value(mapping, split_key(key), value, place=raw.place(("grid", key)))
+    try:
+        sweep = validated_sweep(RawSweep(mapping, raw.source, raw.text, raw.overrides))
+    except ConfigError as error:
+        if not combination:
+            raise
+        values = ", ".join(f"{key}={value!r}" for key, value in combination.items())
+        raise ConfigError(f"{error}\n(in the grid's setting {values})") from None
+    return Setting(
+        environment={"name": "robots", **sweep.environment},
+        global_agent=sweep.global_agent,
+        local_agent=sweep.local_agent,
+        alternating=sweep.alternating,
+        evaluation=sweep.evaluation,
+        reference_k=sweep.experiment.reference_k or max(k_values(sweep.experiment)),
+        seed=sweep.experiment.seed,
+        grid=dict(combination),
+    )
+
+
+def _check_grid_key(raw: RawSweep, key: str) -> None:
+    """Refuse a grid key that is no part of a setting."""
+    where = f"{raw.place(('grid', key))}: grid.{key}"
+    section, dot, name = key.partition(".")
+    if section == "environment" and dot and name:
+        return  # its keys are known to the environment alone
+    if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
+        return
+    if section in GRID_SECTIONS and dot:
+        known = known_keys(get_type_hints(SweepFile)[section])
+        if name in known:
+            return
+        raise ConfigError(f"{where}: unknown key; {nearest_name(name, known)}")
+    allowed = [f"{section}.*" for section in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
+    raise ConfigError(f"{where}: is not part of a setting; a grid takes keys of {', '.join(allowed)}")

@@ -1,0 +1,184 @@
+"""Checking a mapping against the dataclasses of :mod:`distmarl.config.sections`.
+
+pydantic finds what is wrong; this module says it in the form
+``file:line: section.key: rule, got value``, with the nearest known name for a misspelt key.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, get_origin, get_type_hints
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic_core import ErrorDetails
+
+from distmarl.config.reading import KeyPath, RawSweep
+from distmarl.config.sections import Experiment, SweepFile
+from distmarl.errors import ConfigError
+
+DEFAULT_K_RANGE = (1, 25)
+
+# What pydantic calls a broken rule, in our words.
+RULES = {
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "dataclass_type": "must be a mapping of keys",
+    "finite_number": "must be finite",
+    "greater_than_equal": "must be at least {ge}",
+    "greater_than": "must be greater than {gt}",
+    "less_than_equal": "must be at most {le}",
+    "less_than": "must be less than {lt}",
+    "literal_error": "must be {expected}",
+    "missing": "is required",
+    "too_short": "must have at least {min_length} values",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+
+
+def validated_sweep(raw: RawSweep) -> SweepFile:
+    """Check a sweep's sections; the grid's values are checked where they are unfolded.
+
+    Raises
+    ------
+    ConfigError
+        Naming every key that breaks a rule.
+    """
+    try:
+        sweep = TypeAdapter(SweepFile).validate_python(raw.mapping)
+    except ValidationError as error:
+        raise ConfigError("\n".join(_describe(raw, details) for details in error.errors())) from None
+    for path, problem in _broken_experiment_rules(sweep.experiment):
+        raise ConfigError(f"{raw.place(path)}: {format_path(path)}: {problem}")
+    return sweep
+
+
+def k_values(experiment: Experiment) -> tuple[int, ...]:
+    """Return the subsample sizes of a sweep, in increasing order."""
+    if experiment.k_values is not None:
+        return tuple(sorted(experiment.k_values))
+    first, last = experiment.k_range or DEFAULT_K_RANGE
+    return tuple(range(first, last + 1))
+
+
+def bind_parameters(
+    function: Callable[..., Any], parameters: Mapping[str, Any], raw: RawSweep, section: str
+) -> dict[str, Any]:
+    """Return a function's keyword arguments, checked, with its defaults filled in.
+
+    Parameters
+    ----------
+    function : callable
+        Its signature names the keys; parameters annotated ``int``, ``float``, ``str``, ``bool`` or
+        ``Literal`` are checked for their type.
+    parameters : mapping
+        Keys and values as written.
+    raw : RawSweep
+        Where they were written, for messages.
+    section : str
+        Name of the section that they were written in.
+
+    Raises
+    ------
+    ConfigError
+        Naming every key that is unknown, missing or of the wrong type.
+    """
+    signature = inspect.signature(function)
+    hints = _type_hints(function)
+    fields: dict[str, Any] = {}
+    takes_any_key = False
+    for name, parameter in signature.parameters.items():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_any_key = True
+        elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            hint = hints.get(name)
+            checked = hint in (int, float, str, bool) or get_origin(hint) is Literal
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[name] = (hint if checked else Any, default)
+    model = create_model(
+        "Parameters",
+        __config__=ConfigDict(
+            strict=True,
+            extra="allow" if takes_any_key else "forbid",
+            arbitrary_types_allowed=True,
+            protected_namespaces=(),
+        ),
+        **fields,
+    )
+    try:
+        bound = model.model_validate(dict(parameters))
+    except ValidationError as error:
+        lines = [_describe(raw, details, prefix=(section,), known=fields) for details in error.errors()]
+        raise ConfigError("\n".join(lines)) from None
+    return {name: getattr(bound, name) for name in (*fields, *(bound.model_extra or {}))}
+
+
+def format_path(path: KeyPath) -> str:
+    """Return a path as it is read: ``experiment.k_values[3]``."""
+    text = ""
+    for key in path:
+        text += f"[{key}]" if isinstance(key, int) else f".{key}" if text else key
+    return text
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like a misspelt one, or at all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
+
+
+def known_keys(section: type[Any]) -> list[str]:
+    """Return the names of a section's keys."""
+    return [field.name for field in dataclasses.fields(section)]
+
+
+def _describe(raw: RawSweep, details: ErrorDetails, *, prefix: KeyPath = (), known: Iterable[str] | None = None) -> str:
+    """Return one line that names the place, the key, the rule and the value."""
+    path = (*prefix, *details["loc"])
+    where = f"{raw.place(path)}: {format_path(path)}: "
+    if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        names = known if known is not None else _keys_beside(path)
+        return f"{where}unknown key; {nearest_name(str(path[-1]), names)}"
+    rule = RULES.get(details["type"])
+    problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
+    if details["type"] == "missing":
+        return f"{where}{problem}"
+    return f"{where}{problem}, got {details['input']!r}"
+
+
+def _keys_beside(path: KeyPath) -> list[str]:
+    """Return the keys that are known where an unknown one was found."""
+    owner: Any = SweepFile
+    for key in path[:-1]:
+        owner = get_type_hints(owner)[str(key)]
+    return known_keys(owner)
+
+
+def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function's annotations; one that cannot be resolved leaves its arguments unchecked."""
+    try:
+        return get_type_hints(function)
+    except (NameError, TypeError):
+        # For example names that are imported for type checkers only.
+        return {}
+
+
+def _broken_experiment_rules(experiment: Experiment) -> Iterable[tuple[KeyPath, str]]:
+    """Yield what no single key can be blamed for."""
+    if experiment.k_range is not None and experiment.k_values is not None:
+        yield ("experiment", "k_values"), "k_range and k_values say the same thing twice; keep one of them"
+    if experiment.k_range is not None and experiment.k_range[0] > experiment.k_range[1]:
+        first, last = experiment.k_range
+        yield ("experiment", "k_range"), f"must not end before it starts, got [{first}, {last}]"
+    values = experiment.k_values or ()
+    for index, k in enumerate(values):
+        if k in values[:index]:
+            yield ("experiment", "k_values", index), f"must not repeat a value, got {k} twice"
