@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from distmarl.config.sections import NAME_PATTERN
 from distmarl.errors import ConfigError
 
 KeyPath: TypeAlias = tuple[str | int, ...]
@@ -53,7 +55,7 @@ class RawSweep:
 
 
 def read_sweep_file(path: str | Path) -> RawSweep:
-    """Read a YAML or JSON sweep file.
+    """Read a YAML or JSON sweep file; one without a ``name`` is named like the file.
 
     Raises
     ------
@@ -76,7 +78,9 @@ def read_sweep_file(path: str | Path) -> RawSweep:
         mapping = {}
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
-    return RawSweep(mapping, source, text)
+    stem = Path(path).stem
+    named = {"name": stem} if re.fullmatch(NAME_PATTERN, stem) else {}
+    return RawSweep({**named, **mapping}, source, text)
 
 
 def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:

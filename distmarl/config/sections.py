@@ -18,6 +18,9 @@ Natural = Annotated[int, Strict(), Field(ge=0)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
+# A name is a folder's, too.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
 NO_OTHER_KEYS = ConfigDict(extra="forbid")
 
 
@@ -159,7 +162,7 @@ class SweepFile:
     Attributes
     ----------
     name : str
-        Names the sweep and its results folder.
+        Names the sweep and its results folder; the file's name by default.
     environment : dict
         The environment's ``name`` and its parameters.
     global_agent, local_agent, alternating, evaluation, experiment, runner
@@ -170,7 +173,7 @@ class SweepFile:
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
-    name: Annotated[str, Strict(), Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = "sweep"
+    name: Annotated[str, Strict(), Field(pattern=NAME_PATTERN)] = "sweep"
     environment: dict[str, Any] = field(default_factory=dict)
     global_agent: GlobalAgent = GlobalAgent()
     local_agent: LocalAgent = LocalAgent()

@@ -1,0 +1,1 @@
+"""python -m distmarl.sweep: a sweep file becomes tasks, the tasks become tables and figures."""

@@ -1,0 +1,160 @@
+"""The command line of a sweep."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+import distmarl
+from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.errors import DistmarlError
+from distmarl.results.folder import check_folder
+from distmarl.sweep.executor import Executor, SerialExecutor
+from distmarl.sweep.plan import Plan, make_plan
+from distmarl.sweep.plan_text import plan_lines
+from distmarl.sweep.progress import BarProgress, LineProgress, Progress
+from distmarl.sweep.session import Interrupted, run_session
+from distmarl.sweep.tally import Tally
+
+DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+DESCRIPTION = """\
+Train a shared local policy, then a global policy for every subsample size k, and evaluate each of
+them; write the results as Parquet tables and figures. The tasks run in parallel on Ray: on this
+machine, or on the cluster that --address or RAY_ADDRESS names.
+
+Running the same command again runs only what is missing.
+"""
+
+EPILOG = """\
+examples:
+  python -m distmarl.sweep sweeps/robots.yaml
+  python -m distmarl.sweep sweeps/robots.yaml --plan
+  python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
+  python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
+
+exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        plan = make_plan(_read(arguments))
+        folder = arguments.out or Path("results") / plan.sweep.name
+        check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
+        if arguments.plan:
+            print(*plan_lines(plan, folder), sep="\n")  # noqa: T201
+            return DONE
+        return _run(plan, folder, arguments, console)
+    except DistmarlError as error:
+        console.print("[bold red]error:[/]", end=" ")
+        console.print(str(error), markup=False)
+        return BAD_INPUT
+    except (Interrupted, KeyboardInterrupt):
+        command = shlex.join(["python", "-m", "distmarl.sweep", *(argv if argv is not None else sys.argv[1:])])
+        resume = command.replace(" --overwrite", "")
+        console.print("interrupted; what was done is kept. To go on:", resume, markup=False)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m distmarl.sweep",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
+    parser.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/<name>)")
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, for example environment.n_agents=100 (may be repeated)",
+    )
+    parser.add_argument("--num-cpus", metavar="N", help="cores to use (the same as --set runner.num_cpus=N)")
+    parser.add_argument("--address", help="Ray cluster to join (default: RAY_ADDRESS, else a local Ray is started)")
+    parser.add_argument(
+        "--executor",
+        choices=["ray", "serial"],
+        default="ray",
+        help="serial runs every task in this process, one at a time, with the same results",
+    )
+    parser.add_argument(
+        "--overwrite", action="store_true", help="delete earlier results in the folder and start afresh"
+    )
+    parser.add_argument("--plan", action="store_true", help="print what would run, and stop")
+    parser.add_argument("--quiet", action="store_true", help="print errors and warnings only")
+    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
+    return parser
+
+
+def _read(arguments: argparse.Namespace) -> RawSweep:
+    """Read the sweep file with its overrides, and let its environment be found beside it."""
+    assignments = list(arguments.assignments)
+    if arguments.num_cpus is not None:
+        assignments.append(f"runner.num_cpus={arguments.num_cpus}")
+    raw = apply_overrides(read_sweep_file(arguments.sweep_file), assignments)
+    for folder in (arguments.sweep_file.absolute().parent, Path.cwd()):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    return raw
+
+
+def _run(plan: Plan, folder: Path, arguments: argparse.Namespace, console: Console) -> int:
+    start_executor = functools.partial(_start_executor, plan, arguments)
+    with _progress(console, quiet=arguments.quiet) as progress:
+        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
+    _report(folder, console, quiet=arguments.quiet)
+    return _conclude(tally, folder, console)
+
+
+def _progress(console: Console, *, quiet: bool) -> Progress:
+    if quiet:
+        return Progress()
+    return BarProgress(console) if console.is_terminal else LineProgress(console)
+
+
+def _start_executor(plan: Plan, arguments: argparse.Namespace) -> Executor:
+    runner = plan.sweep.runner
+    if arguments.executor == "serial":
+        return SerialExecutor(runner.task_timeout_s)
+    from distmarl.sweep.ray_executor import RayExecutor  # half a second that --help need not wait for
+
+    return RayExecutor(runner, arguments.address or os.environ.get("RAY_ADDRESS") or None)
+
+
+def _report(folder: Path, console: Console, *, quiet: bool) -> None:
+    """Draw the figures; print the final table and where everything lies."""
+    from distmarl.report.text import print_report
+    from distmarl.report.write import write_report
+
+    report = write_report(folder, publish=False)
+    if not quiet:
+        print_report(report, Console(), console)
+
+
+def _conclude(tally: Tally, folder: Path, console: Console) -> int:
+    """Say what went wrong, if anything, and return the exit code."""
+    for name in tally.unconverged:
+        console.print(f"[yellow]warning:[/] {name} reached max_vi_iterations before its convergence_threshold")
+    if tally.n_failed == 0:
+        return DONE
+    not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
+    console.print(
+        f"[bold red]{tally.n_failed} tasks failed[/]{not_run}; their tracebacks are in {folder / 'failures'}. "
+        "The same command tries them again."
+    )
+    return SOME_FAILED

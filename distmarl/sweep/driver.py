@@ -1,0 +1,185 @@
+"""The driver: decides what is to be run, in which order, and commits what comes back.
+
+Per setting one task trains the shared local policy; then one trains the global policy for each
+k; as soon as a k is trained, one evaluates each of its seeds. Nothing waits for more than it needs.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+import time
+from collections import Counter
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.results.schemas import (
+    ALTERNATIONS,
+    EVALUATIONS,
+    FAILURES,
+    GLOBAL_POLICIES,
+    LOCAL_POLICIES,
+    TABLES,
+    TIMINGS,
+    TRAININGS,
+    Table,
+)
+from distmarl.results.store import Store
+from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
+from distmarl.sweep.progress import Progress
+from distmarl.sweep.tally import Tally
+from distmarl.sweep.tasks import TaskKey
+
+PUBLISH_EVERY_S = 20.0
+
+
+class Driver:
+    """Runs a plan on an executor into a store.
+
+    Parameters
+    ----------
+    plan : Plan
+        The checked sweep.
+    store : Store
+        The tables, with whatever earlier sessions have left in them.
+    executor : Executor
+        Where tasks run.
+    progress : Progress
+        Whom to tell.
+    """
+
+    def __init__(self, plan: Plan, store: Store, executor: Executor, progress: Progress) -> None:
+        self._plan = plan
+        self._store = store
+        self._executor = executor
+        self._progress = progress
+        self._jobs = {job.setting_id: job for job in plan.jobs}
+        self._job_handles: dict[str, Any] = {}
+        self._local_policies: dict[str, Any] = {}
+        self._missing_seeds: dict[tuple[str, int], list[int]] = {}
+        self._missing_trainings: dict[str, list[int]] = {}
+        self._ready: list[tuple[float, int, Task]] = []
+        self._order = itertools.count()
+        self._running: dict[TaskKey, Any] = {}
+        self.tally = Tally(total=Counter(plan.n_tasks))
+
+    def run(self) -> Tally:
+        """Run all that is missing and return the tally. What completes is committed at once."""
+        self._store.replace(FAILURES, [])
+        self._find_missing()
+        self._progress.start(self.tally, self._executor.description)
+        published_at = time.monotonic()
+        while self._ready or self._running:
+            while self._ready and len(self._running) < self._executor.max_in_flight:
+                _, _, task = heapq.heappop(self._ready)
+                self._running[task.key] = self._executor.submit(task)
+                self._progress.submitted(task.key)
+            self._take(self._executor.next_completed())
+            if time.monotonic() - published_at > PUBLISH_EVERY_S:
+                self._store.publish()
+                published_at = time.monotonic()
+        return self.tally
+
+    def _find_missing(self) -> None:
+        """Compare the plan with the store, and make ready whatever can start."""
+        evaluated = self._store.keys(EVALUATIONS)
+        trained = self._store.keys(TRAININGS)
+        shared = {setting_id for setting_id, _ in self._store.keys(ALTERNATIONS)}
+        for name, job in self._jobs.items():
+            for k in self._plan.k_values:
+                seeds = range(self._plan.n_eval_seeds)
+                self._missing_seeds[name, k] = [seed for seed in seeds if (name, k, seed) not in evaluated]
+                self.tally.done["evaluate"] += self._plan.n_eval_seeds - len(self._missing_seeds[name, k])
+            self._missing_trainings[name] = [k for k in self._plan.k_values if (name, k) not in trained]
+            self.tally.done["g_learn"] += len(self._plan.k_values) - len(self._missing_trainings[name])
+            if name in shared:
+                self.tally.done["shared_policy"] += 1
+                self._resume(job)
+            else:
+                self._push(TaskKey("shared_policy", name), (self._handle(job),), cost=math.inf)
+        self.tally.n_done_before = self.tally.done.total()
+
+    def _resume(self, job: Job) -> None:
+        """Go on with a setting whose shared local policy is in the store."""
+        name = job.setting_id
+        unevaluated = [
+            k for k in self._plan.k_values if self._missing_seeds[name, k] and k not in self._missing_trainings[name]
+        ]
+        if not unevaluated and not self._missing_trainings[name]:
+            return
+        self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
+        self._push_trainings(job)
+        for k in unevaluated:
+            self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
+
+    def _take(self, completed: Completed) -> None:
+        """Commit what a task yielded and make ready what waited for it."""
+        key, outcome = completed.task.key, completed.outcome
+        value = self._running.pop(key)
+        job = self._jobs[key.setting_id]
+        name = {"sweep": job.sweep, **key.columns()}
+        rows: list[tuple[Table, list[dict[str, Any]]]] = []
+        if outcome.timing:
+            rows.append((TIMINGS, [{**name, **outcome.timing}]))
+        if outcome.failure is not None:
+            rows.append((FAILURES, [{**name, **asdict(outcome.failure)}]))
+            self.tally.failed[key.kind] += 1
+        else:
+            rows += [(TABLES[table], table_rows) for table, table_rows in outcome.rows.items()]
+            self.tally.done[key.kind] += 1
+        self._store.commit(str(key), rows)
+        if outcome.failure is None:
+            self._note_convergence(key, outcome.rows)
+            self._follow_up(job, key, value)
+        self._progress.completed(key, outcome, self.tally)
+
+    def _follow_up(self, job: Job, key: TaskKey, value: Any) -> None:
+        """Make ready what waited for a task."""
+        if key.kind == "shared_policy":
+            self._local_policies[job.setting_id] = value
+            self._push_trainings(job)
+        elif key.kind == "g_learn":
+            assert key.k is not None
+            self._push_evaluations(job, key.k, value)
+
+    def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:
+        trainings = [row["converged"] for row in rows.get(TRAININGS.name, [])]
+        for row in rows.get(ALTERNATIONS.name, []):
+            trainings += [row["global_converged"], row["local_converged"]]
+        if not all(trainings):
+            self.tally.unconverged.append(str(key))
+
+    def _push_trainings(self, job: Job) -> None:
+        for k in self._missing_trainings[job.setting_id]:
+            cost = float(n_count_vectors_of(job, k)) * k
+            arguments = (self._handle(job), self._local_policies[job.setting_id], k)
+            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost)
+
+    def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
+        for seed in self._missing_seeds[job.setting_id, k]:
+            arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
+            self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
+
+    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float) -> None:
+        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, cost)))
+
+    def _handle(self, job: Job) -> Any:
+        """Return the handle of a job, which is stored once for all of its tasks."""
+        if job.setting_id not in self._job_handles:
+            self._job_handles[job.setting_id] = self._executor.put(job)
+        return self._job_handles[job.setting_id]
+
+    def _stored_local_policy(self, job: Job) -> NDArray[np.float64]:
+        env = job.environment
+        rows = self._store.rows(LOCAL_POLICIES, setting_id=job.setting_id)
+        shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
+        return np.array([row["probability"] for row in rows]).reshape(shape)
+
+    def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
+        rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
+        return np.array([row["actions"] for row in rows], dtype=np.int16)

@@ -1,0 +1,142 @@
+"""Where tasks run, behind one interface in the words of ``concurrent.futures``.
+
+A driver submits tasks and takes back what is completed; it cannot tell a cluster from a loop.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections import deque
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from distmarl.sweep.execution import Outcome, execute
+from distmarl.sweep.tasks import TaskKey
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """A task to run.
+
+    Attributes
+    ----------
+    key : TaskKey
+        What it is.
+    arguments : tuple
+        Arguments of its function: plain values, or handles from ``put`` and ``submit``.
+    cost : float
+        About how long it takes, relative to others; longer ones start first.
+    """
+
+    key: TaskKey
+    arguments: tuple[Any, ...]
+    cost: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Completed:
+    """A task that has run, and what became of it."""
+
+    task: Task
+    outcome: Outcome
+
+
+class Executor(abc.ABC):
+    """Runs tasks, in any order and anywhere."""
+
+    @property
+    @abc.abstractmethod
+    def n_slots(self) -> int:
+        """How many tasks can run at the same time."""
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """Where the tasks run, for people."""
+
+    @property
+    def max_in_flight(self) -> int:
+        """How many submitted tasks keep every slot busy."""
+        return 2 * self.n_slots + 2
+
+    @abc.abstractmethod
+    def put(self, value: Any) -> Any:
+        """Store a value once and return a handle that tasks take as an argument."""
+
+    @abc.abstractmethod
+    def submit(self, task: Task) -> Any:
+        """Start a task and return a handle of the value that it will yield."""
+
+    @abc.abstractmethod
+    def next_completed(self) -> Completed:
+        """Wait for any submitted task to complete."""
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Give up what still runs and free what was started."""
+
+    def __enter__(self) -> Executor:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class SerialExecutor(Executor):
+    """Runs tasks one after the other in this process.
+
+    Parameters
+    ----------
+    task_timeout_s : float or None
+        Deadline of each task.
+    """
+
+    def __init__(self, task_timeout_s: float | None = None) -> None:
+        self._task_timeout_s = task_timeout_s
+        self._waiting: deque[tuple[Task, _Value]] = deque()
+
+    @property
+    def n_slots(self) -> int:
+        """One."""
+        return 1
+
+    @property
+    def max_in_flight(self) -> int:
+        """One: the next task is chosen when the last is done."""
+        return 1
+
+    @property
+    def description(self) -> str:
+        """Where the tasks run."""
+        return "this process, one task at a time"
+
+    def put(self, value: Any) -> Any:
+        """Return the value itself."""
+        return value
+
+    def submit(self, task: Task) -> Any:
+        """Queue a task."""
+        value = _Value()
+        self._waiting.append((task, value))
+        return value
+
+    def next_completed(self) -> Completed:
+        """Run the task that has waited longest."""
+        task, value = self._waiting.popleft()
+        arguments = tuple(argument.content if isinstance(argument, _Value) else argument for argument in task.arguments)
+        value.content, outcome = execute(task.key.kind, arguments, self._task_timeout_s)
+        return Completed(task, outcome)
+
+    def close(self) -> None:
+        """Forget what has not run."""
+        self._waiting.clear()
+
+
+@dataclass(slots=True, eq=False)
+class _Value:
+    """The value of a task, once it has run."""
+
+    content: Any = None

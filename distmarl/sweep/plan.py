@@ -1,0 +1,133 @@
+"""What a sweep will do, worked out and checked before anything runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from distmarl.config.reading import RawSweep
+from distmarl.config.sections import SweepFile
+from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
+from distmarl.config.validation import k_values
+from distmarl.environments.lookup import BuiltEnvironment, build_environment
+from distmarl.errors import ConfigError
+from distmarl.learning.g_learn import estimated_bytes
+from distmarl.model.counts import n_count_vectors
+from distmarl.model.environment import Environment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A setting with its game: all that its tasks need to know.
+
+    Attributes
+    ----------
+    sweep : str
+        Name of the sweep.
+    setting_id : str
+        Hash of ``content``.
+    setting : Setting
+        The options of the setting.
+    environment : Environment
+        The game, as tables, so that no worker needs the code that made it.
+    content : dict
+        Everything that the setting is, as plain data.
+    """
+
+    sweep: str
+    setting_id: str
+    setting: Setting
+    environment: Environment
+    content: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A checked sweep.
+
+    Attributes
+    ----------
+    sweep : SweepFile
+        The sections of the sweep file.
+    jobs : sequence of Job
+        One for each setting of the grid.
+    resolved : dict
+        The sweep file with every default filled in.
+    """
+
+    sweep: SweepFile
+    jobs: Sequence[Job]
+    resolved: dict[str, Any]
+
+    @property
+    def k_values(self) -> tuple[int, ...]:
+        """Subsample sizes, in increasing order."""
+        return k_values(self.sweep.experiment)
+
+    @property
+    def n_eval_seeds(self) -> int:
+        """Evaluation seeds per subsample size."""
+        return self.sweep.experiment.n_eval_seeds
+
+    @property
+    def n_tasks(self) -> dict[str, int]:
+        """Number of tasks of each kind, with nothing done yet."""
+        n_trainings = len(self.jobs) * len(self.k_values)
+        return {
+            "shared_policy": len(self.jobs),
+            "g_learn": n_trainings,
+            "evaluate": n_trainings * self.n_eval_seeds,
+        }
+
+
+def make_plan(raw: RawSweep) -> Plan:
+    """Check a sweep, build its environments and name its settings.
+
+    Raises
+    ------
+    ConfigError
+        When the sweep file breaks a rule, or a k is larger than some setting's population.
+    EnvironmentLookupError
+        When an environment cannot be built.
+    """
+    sweep, settings = unfold_settings(raw)
+    built: dict[str, BuiltEnvironment] = {}
+    jobs = []
+    for setting in settings:
+        section = json.dumps(setting.environment, sort_keys=True, default=repr)
+        if section not in built:
+            built[section] = build_environment(setting.environment, raw)
+        game = built[section]
+        _check_subsamples(raw, sweep, setting, game.environment)
+        content = setting_content(setting, game.parameters, game.environment.digest())
+        jobs.append(Job(sweep.name, setting_id(content), setting, game.environment, content))
+    first = build_environment({"name": "robots", **sweep.environment}, raw) if sweep.grid else game
+    name = sweep.environment.get("name", "robots")
+    return Plan(sweep, jobs, resolved_mapping(sweep, {"name": name, **first.parameters}))
+
+
+def n_count_vectors_of(job: Job, k: int) -> int:
+    """Return the number C of count vectors of k agents in a job's game."""
+    return n_count_vectors(k, job.environment.n_local_states)
+
+
+def training_bytes(job: Job, k: int) -> int:
+    """Return about how much memory training at k takes, in bytes."""
+    options = job.setting.global_agent
+    return estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
+
+
+def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
+    """Refuse subsamples larger than the population."""
+    experiment = sweep.experiment
+    key = "k_values" if experiment.k_values is not None else "k_range"
+    sizes = {key: max(k_values(experiment)), "reference_k": setting.reference_k}
+    for key, k in sizes.items():
+        if k > environment.n_agents:
+            place = raw.place(("experiment", key))
+            setting_name = f" of the setting {setting.label}" if setting.grid else ""
+            raise ConfigError(
+                f"{place}: experiment.{key}: must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
+            )

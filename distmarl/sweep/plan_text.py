@@ -1,0 +1,35 @@
+"""A plan as text: what would run, and what it would take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from distmarl.sweep.plan import Plan, n_count_vectors_of, training_bytes
+
+MAX_SETTINGS_SHOWN = 20
+
+
+def plan_lines(plan: Plan, folder: Path) -> list[str]:
+    """Return the lines that ``--plan`` prints."""
+    ks = plan.k_values
+    tasks = plan.n_tasks
+    largest, largest_k = max(
+        ((job, k) for job in plan.jobs for k in {ks[-1], job.setting.reference_k}),
+        key=lambda pair: training_bytes(*pair),
+    )
+    lines = [
+        f"sweep      {plan.sweep.name}, into {folder}",
+        f"settings   {len(plan.jobs)}",
+    ]
+    for job in plan.jobs[:MAX_SETTINGS_SHOWN]:
+        lines.append(f"           {job.setting_id}  {job.setting.label}".rstrip())
+    if len(plan.jobs) > MAX_SETTINGS_SHOWN:
+        lines.append(f"           ... and {len(plan.jobs) - MAX_SETTINGS_SHOWN} more")
+    lines += [
+        f"k          {', '.join(map(str, ks))}",
+        f"tasks      {sum(tasks.values()):,}: {tasks['shared_policy']:,} shared local policies, "
+        f"{tasks['g_learn']:,} global policies, {tasks['evaluate']:,} evaluations",
+        f"largest    k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors, "
+        f"about {training_bytes(largest, largest_k) / 2**20:,.0f} MiB per task",
+    ]
+    return lines

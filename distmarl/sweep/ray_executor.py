@@ -1,0 +1,142 @@
+"""Running tasks on Ray: the only module that imports it.
+
+With no cluster named, a local Ray is started for the session and ended with it; otherwise the
+session joins the cluster at ``address`` and leaves it running.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import ray
+from ray.exceptions import RayError
+
+from distmarl.config.sections import Runner
+from distmarl.errors import ExecutorError
+from distmarl.sweep.execution import Outcome, describe_failure, execute
+from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.tasks import TaskKind
+
+# A lost worker or node costs a task at most this many more tries.
+MAX_RETRIES = 3
+# Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
+LOOKAHEAD_TASKS = 8
+
+
+class RayExecutor(Executor):
+    """Runs tasks on a local Ray or on a cluster.
+
+    Parameters
+    ----------
+    runner : Runner
+        Cores and deadline.
+    address : str or None
+        Address of a cluster to join, as ``ray.init`` takes it; None starts a local Ray.
+
+    Raises
+    ------
+    ExecutorError
+        When the cluster cannot be joined, or no node has the cores that a task asks for.
+    """
+
+    def __init__(self, runner: Runner, address: str | None) -> None:
+        self._runner = runner
+        self._address = address
+        self._running: dict[ray.ObjectRef[Any], Task] = {}
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            self._start()
+        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+            where = f"the Ray cluster at {address}" if address else "a local Ray"
+            raise ExecutorError(f"cannot start on {where}: {error}") from error
+        try:
+            self._check_nodes()
+        except ExecutorError:
+            self.close()
+            raise
+        self._function = ray.remote(_execute).options(
+            num_returns=2, num_cpus=runner.cpus_per_task, max_retries=MAX_RETRIES, retry_exceptions=False
+        )
+
+    def _start(self) -> None:
+        options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+        if self._address is None:
+            options |= {"num_cpus": self._runner.num_cpus, "include_dashboard": False}
+        ray.init(address=self._address or "local", **options)
+
+    def _check_nodes(self) -> None:
+        """Refuse a request that no node of the cluster could ever meet."""
+        wanted = self._runner.cpus_per_task
+        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        if wanted > max(nodes, default=0) and sum(nodes) > 0:
+            raise ExecutorError(
+                f"runner.cpus_per_task: each task asks for {wanted} cores, but the largest of {len(nodes)} nodes "
+                f"has {max(nodes):g}; ask for fewer"
+            )
+
+    @property
+    def n_slots(self) -> int:
+        """How many tasks the cluster's cores, or ``runner.num_cpus`` of them, can run at once."""
+        n_cpus = ray.cluster_resources().get("CPU", 0)
+        if self._runner.num_cpus is not None:
+            n_cpus = min(n_cpus, self._runner.num_cpus)
+        return int(n_cpus // self._runner.cpus_per_task)
+
+    @property
+    def max_in_flight(self) -> int:
+        """Enough to keep the slots busy; no more than asked for on a cluster that others use."""
+        if self._address is not None and self._runner.num_cpus is not None:
+            return max(1, self._runner.num_cpus // self._runner.cpus_per_task)
+        return 2 * self.n_slots + LOOKAHEAD_TASKS
+
+    @property
+    def description(self) -> str:
+        """Where the tasks run."""
+        n_nodes = sum(node["Alive"] for node in ray.nodes())
+        where = f"the Ray cluster at {self._address}" if self._address else "a local Ray"
+        return f"{where}: {n_nodes} node{'s' * (n_nodes > 1)}, {self.n_slots} tasks at once"
+
+    def put(self, value: Any) -> Any:
+        """Put a value into the object store."""
+        return ray.put(value)
+
+    def submit(self, task: Task) -> Any:
+        """Submit a task to Ray."""
+        value, outcome = self._function.remote(task.key.kind, self._runner.task_timeout_s, *task.arguments)
+        self._running[outcome] = task
+        return value
+
+    def next_completed(self) -> Completed:
+        """Wait for any task to complete; one whose process was lost for good is a failure."""
+        (ready,), _ = ray.wait(list(self._running), num_returns=1)
+        task = self._running.pop(ready)
+        try:
+            outcome: Outcome = ray.get(ready)
+        except RayError as error:
+            outcome = Outcome({}, describe_failure(error), {})
+        return Completed(task, outcome)
+
+    def close(self) -> None:
+        """Leave the cluster; a local Ray ends, with whatever still runs on it."""
+        for outcome in self._running:
+            ray.cancel(outcome, force=True)
+        self._running.clear()
+        ray.shutdown()
+
+
+def _execute(kind: TaskKind, timeout_s: float | None, *arguments: Any) -> tuple[Any, Outcome]:
+    """Run a task in a Ray worker."""
+    node_id = ray.get_runtime_context().get_node_id()
+    return execute(kind, arguments, timeout_s, node_id=node_id, attempt=_attempt())
+
+
+def _attempt() -> int | None:
+    """Return how often Ray has tried the running task before; None if this Ray does not tell.
+
+    The number has no public name (Ray 2.49 to 2.60), hence the look behind the scenes.
+    """
+    worker = getattr(ray._private.worker.global_worker, "core_worker", None)
+    attempt = getattr(worker, "get_current_task_attempt_number", None)
+    return None if attempt is None else int(attempt())

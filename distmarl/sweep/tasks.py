@@ -1,0 +1,161 @@
+"""The three tasks of a sweep, as pure functions of their arguments.
+
+Each returns what later tasks need (a policy) and the rows that it adds to the tables. All
+random streams are keyed by the setting's seed and by what they are for, so a task
+gives the same rows wherever, whenever and however often it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.evaluation.evaluate import evaluate
+from distmarl.learning.alternating import train_alternating
+from distmarl.learning.g_learn import g_learn
+from distmarl.sweep.plan import Job, n_count_vectors_of
+
+TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "evaluate"]
+Rows: TypeAlias = dict[str, list[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """What a task is: its kind, its setting and, where it has them, its k and evaluation seed."""
+
+    kind: TaskKind
+    setting_id: str
+    k: int | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.kind, self.setting_id]
+        parts += [] if self.k is None else [f"k{self.k}"]
+        parts += [] if self.seed is None else [f"seed{self.seed}"]
+        return "-".join(parts)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the key as columns of the tables ``timings`` and ``failures``."""
+        return {"task": self.kind, "setting_id": self.setting_id, "k": self.k, "seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskResult:
+    """What a task yields.
+
+    Attributes
+    ----------
+    value : ndarray or None
+        The policy that later tasks need.
+    rows : dict of str to list of dict
+        Rows by table, in the order in which they are to be written.
+    """
+
+    value: NDArray[Any] | None
+    rows: Rows
+
+
+def train_shared_policy(job: Job) -> TaskResult:
+    """Train the local policy that every k of a setting shares, at ``reference_k``."""
+    setting = job.setting
+    result = train_alternating(
+        job.environment,
+        k=setting.reference_k,
+        seed=setting.seed,
+        n_outer_iterations=setting.alternating.n_outer_iterations,
+        convergence_rtol=setting.alternating.convergence_rtol,
+        transitions=setting.global_agent.transitions,
+        n_mc_samples=setting.global_agent.n_mc_samples,
+        convergence_threshold=setting.global_agent.convergence_threshold,
+        max_vi_iterations=setting.global_agent.max_vi_iterations,
+        local_convergence_threshold=setting.local_agent.convergence_threshold,
+        local_max_vi_iterations=setting.local_agent.max_vi_iterations,
+        softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
+        softmax_temperature_min=setting.local_agent.softmax_temperature_min,
+        n_rollouts=setting.evaluation.n_rollouts,
+        horizon=setting.evaluation.horizon,
+    )
+    name = {"sweep": job.sweep, "setting_id": job.setting_id}
+    policy_rows = [
+        {**name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
+        for (s_g, s_l, a_l), probability in np.ndenumerate(result.local_policy)
+    ]
+    alternation_rows = [
+        {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(iteration))} for iteration in result.history
+    ]
+    return TaskResult(result.local_policy, {"local_policies": policy_rows, "alternations": alternation_rows})
+
+
+def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int) -> TaskResult:
+    """Train the global policy for one k against the shared local policy."""
+    options = job.setting.global_agent
+    result = g_learn(
+        job.environment,
+        local_policy,
+        k=k,
+        transitions=options.transitions,
+        n_mc_samples=options.n_mc_samples,
+        seed=job.setting.seed,
+        convergence_threshold=options.convergence_threshold,
+        max_vi_iterations=options.max_vi_iterations,
+    )
+    name = {"sweep": job.sweep, "setting_id": job.setting_id, "k": k}
+    training = {
+        **name,
+        "transitions": options.transitions,
+        "n_count_vectors": n_count_vectors_of(job, k),
+        "n_iterations": result.n_iterations,
+        "bound": result.bound,
+        "converged": result.converged,
+    }
+    policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(result.policy)]
+    return TaskResult(result.policy, {"global_policies": policy_rows, "trainings": [training]})
+
+
+def evaluate_pair(
+    job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int, seed: int
+) -> TaskResult:
+    """Evaluate a trained pair on one evaluation seed."""
+    setting = job.setting
+    result = evaluate(
+        job.environment,
+        global_policy,
+        local_policy,
+        k=k,
+        n_rollouts=setting.evaluation.n_rollouts,
+        horizon=setting.evaluation.horizon,
+        seed=(setting.seed, seed),
+    )
+    row = {
+        "sweep": job.sweep,
+        "setting_id": job.setting_id,
+        "k": k,
+        "seed": seed,
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "n_rollouts": len(result.returns),
+        "horizon": result.horizon,
+        "mean_return": result.mean,
+        "std_return": result.std,
+        "min_return": float(result.returns.min()),
+        "max_return": float(result.returns.max()),
+        "mode_accuracy": result.mode_accuracy,
+        "returns": result.returns,
+    }
+    return TaskResult(None, {"evaluations": [_nan_as_null(row)]})
+
+
+TASK_FUNCTIONS: dict[TaskKind, Callable[..., TaskResult]] = {
+    "shared_policy": train_shared_policy,
+    "g_learn": train_global_policy,
+    "evaluate": evaluate_pair,
+}
+
+
+def _nan_as_null(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in which what does not exist is null."""
+    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
