@@ -109,5 +109,8 @@ def _find_function(name: str, place: str) -> Callable[..., Environment]:
 
 def _describe(error: Exception) -> str:
     """Say what a user's code raised, and where."""
+    message = f"raised {type(error).__name__}: {error}"
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    return f"raised {type(error).__name__}: {error} ({Path(frame.filename).name}:{frame.lineno})"
+    if isinstance(error, SyntaxError):  # says itself where it is
+        return message
+    return f"{message} ({Path(frame.filename).name}:{frame.lineno})"

@@ -14,7 +14,8 @@ from rich.console import Console
 
 import distmarl
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
-from distmarl.errors import DistmarlError
+from distmarl.config.sections import Runner
+from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.results.folder import check_folder
 from distmarl.sweep.executor import Executor, SerialExecutor
 from distmarl.sweep.plan import Plan, make_plan
@@ -52,10 +53,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = make_plan(_read(arguments))
         folder = arguments.out or Path("results") / plan.sweep.name
         check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
+        address = arguments.address or os.environ.get("RAY_ADDRESS") or None
+        if arguments.executor == "ray" and address is None:
+            _check_cores(plan.sweep.runner)
         if arguments.plan:
             print(*plan_lines(plan, folder), sep="\n")  # noqa: T201
             return DONE
-        return _run(plan, folder, arguments, console)
+        return _run(plan, folder, address, arguments, console)
     except DistmarlError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False)
@@ -113,8 +117,18 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
     return raw
 
 
-def _run(plan: Plan, folder: Path, arguments: argparse.Namespace, console: Console) -> int:
-    start_executor = functools.partial(_start_executor, plan, arguments)
+def _check_cores(runner: Runner) -> None:
+    """Refuse tasks that a local Ray could never run."""
+    n_cpus = runner.num_cpus or os.cpu_count() or 1
+    if runner.cpus_per_task > n_cpus:
+        raise ExecutorError(
+            f"runner.cpus_per_task: each task asks for {runner.cpus_per_task} cores, but the local Ray has {n_cpus}; "
+            "ask for fewer"
+        )
+
+
+def _run(plan: Plan, folder: Path, address: str | None, arguments: argparse.Namespace, console: Console) -> int:
+    start_executor = functools.partial(_start_executor, plan.sweep.runner, arguments.executor, address)
     with _progress(console, quiet=arguments.quiet) as progress:
         tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
     _report(folder, console, quiet=arguments.quiet)
@@ -127,13 +141,12 @@ def _progress(console: Console, *, quiet: bool) -> Progress:
     return BarProgress(console) if console.is_terminal else LineProgress(console)
 
 
-def _start_executor(plan: Plan, arguments: argparse.Namespace) -> Executor:
-    runner = plan.sweep.runner
-    if arguments.executor == "serial":
+def _start_executor(runner: Runner, kind: str, address: str | None) -> Executor:
+    if kind == "serial":
         return SerialExecutor(runner.task_timeout_s)
     from distmarl.sweep.ray_executor import RayExecutor  # half a second that --help need not wait for
 
-    return RayExecutor(runner, arguments.address or os.environ.get("RAY_ADDRESS") or None)
+    return RayExecutor(runner, address)
 
 
 def _report(folder: Path, console: Console, *, quiet: bool) -> None:

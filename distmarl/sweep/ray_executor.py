@@ -46,6 +46,8 @@ class RayExecutor(Executor):
         self._address = address
         self._running: dict[ray.ObjectRef[Any], Task] = {}
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        # Says at every start that token authentication is on, which is as it should be.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
         try:
             self._start()
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from distmarl.config.reading import RawSweep
+from distmarl.config.settings import resolved_mapping, setting_content, setting_id, unfold_settings
+from distmarl.config.validation import bind_parameters, k_values
+from distmarl.environments.robots import robots
+from distmarl.errors import ConfigError
+
+
+def unfold(mapping: dict[str, Any]) -> Any:
+    return unfold_settings(RawSweep(mapping, "sweep.yaml"))
+
+
+def ids(mapping: dict[str, Any]) -> dict[str, str]:
+    """Return the setting ids of a sweep by label, with a stand-in for the tables' digest."""
+    _, settings = unfold(mapping)
+    return {
+        setting.label: setting_id(setting_content(setting, dict(setting.environment), "digest")) for setting in settings
+    }
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        ({"global_agnt": {}}, "global_agnt: unknown key; did you mean 'global_agent'?"),
+        ({"global_agent": {"n_mc_sample": 3}}, "global_agent.n_mc_sample: unknown key; did you mean 'n_mc_samples'?"),
+        ({"global_agent": {"n_mc_samples": 3.5}}, "global_agent.n_mc_samples: must be an integer, got 3.5"),
+        ({"global_agent": {"n_mc_samples": True}}, "global_agent.n_mc_samples: must be an integer, got True"),
+        ({"global_agent": {"transitions": "exct"}}, "global_agent.transitions: must be "),
+        ({"global_agent": [1]}, "global_agent: must be a mapping"),
+        ({"global_agent": {"convergence_threshold": 0}}, "convergence_threshold: must be greater than 0"),
+        ({"global_agent": {"convergence_threshold": float("nan")}}, "convergence_threshold: must be "),
+        (
+            {"local_agent": {"softmax_temperature_scale": "hot"}},
+            "softmax_temperature_scale: must be a number, got 'hot'",
+        ),
+        ({"experiment": {"k_range": 3}}, "experiment.k_range: must be a list, got 3"),
+        ({"experiment": {"k_range": [1]}}, "experiment.k_range[1]: is required"),
+        ({"experiment": {"k_range": [5, 2]}}, "experiment.k_range: must not end before it starts, got [5, 2]"),
+        ({"experiment": {"k_values": [1, 0]}}, "experiment.k_values[1]: must be at least 1, got 0"),
+        ({"experiment": {"k_values": [3, 1, 3]}}, "experiment.k_values[2]: must not repeat a value, got 3 twice"),
+        ({"experiment": {"k_values": []}}, "experiment.k_values: must have at least 1 values"),
+        ({"experiment": {"k_values": [1], "k_range": [1, 2]}}, "k_range and k_values say the same thing twice"),
+        ({"experiment": {"seed": -1}}, "experiment.seed: must be at least 0, got -1"),
+        ({"name": "a/b"}, "name: must match"),
+        ({"runner": {"task_timeout_s": 0}}, "runner.task_timeout_s: must be greater than 0"),
+        ({"grid": {"runner.num_cpus": [1]}}, "grid.runner.num_cpus: is not part of a setting"),
+        ({"grid": {"experiment.k_values": [[1]]}}, "grid.experiment.k_values: is not part of a setting"),
+        ({"grid": {"global_agent.n_mc": [1]}}, "grid.global_agent.n_mc: unknown key"),
+        ({"grid": {"evaluation.horizon": []}}, "grid.evaluation.horizon: must list at least one value"),
+        (
+            {"grid": {"evaluation.horizon": [5, 5]}},
+            "grid.evaluation.horizon: must list at least one value, and none twice",
+        ),
+        ({"grid": {"evaluation.horizon": [5, -1]}}, "in the grid's setting evaluation.horizon=-1"),
+    ],
+)
+def test_a_broken_rule_is_named_with_its_key_and_value(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        unfold(mapping)
+    assert message in str(caught.value)
+
+
+def test_every_broken_key_is_named_at_once() -> None:
+    with pytest.raises(ConfigError) as caught:
+        unfold({"evaluation": {"horizon": 0, "n_rollouts": "many"}, "alternatng": {}})
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_file_with_two_keys_runs_on_defaults() -> None:
+    sweep, (setting,) = unfold({"environment": {"n_agents": 100, "gamma": 0.99}})
+    assert k_values(sweep.experiment) == tuple(range(1, 26))
+    assert setting.reference_k == 25
+    assert setting.global_agent.transitions == "sampled"
+
+
+def test_a_grid_unfolds_to_every_combination() -> None:
+    _, settings = unfold({"grid": {"environment.n_agents": [30, 100], "evaluation.horizon": [5, 6, 7]}})
+    assert len(settings) == 6
+    assert settings[1].label == "n_agents=30, horizon=6"
+    assert {setting.evaluation.horizon for setting in settings} == {5, 6, 7}
+
+
+def test_ids_depend_on_content_and_not_on_the_grid() -> None:
+    alone = ids({"environment": {"n_agents": 100}})
+    grid = ids({"grid": {"environment.n_agents": [30, 100]}})
+    wider = ids({"grid": {"environment.n_agents": [7, 30, 100]}, "experiment": {"k_range": [1, 7], "reference_k": 25}})
+    assert grid["n_agents=100"] == alone[""]
+    assert wider["n_agents=100"] == alone[""]
+    assert len(set(wider.values())) == 3
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"experiment": {"n_eval_seeds": 3}},
+        {"experiment": {"k_values": [1, 25]}},
+        {"runner": {"num_cpus": 1}},
+        {"name": "other"},
+        {"global_agent": {"n_mc_samples": 30}},
+    ],
+)
+def test_what_is_no_part_of_a_setting_leaves_its_id_alone(change: dict[str, Any]) -> None:
+    assert ids(change) == ids({})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"experiment": {"seed": 1}},
+        {"experiment": {"reference_k": 3}},
+        {"experiment": {"k_range": [1, 26]}},
+        {"evaluation": {"horizon": 51}},
+        {"global_agent": {"transitions": "rounded"}},
+        {"environment": {"gamma": 0.9}},
+    ],
+)
+def test_what_makes_a_setting_changes_its_id(change: dict[str, Any]) -> None:
+    assert ids(change) != ids({})
+
+
+def test_an_edited_game_is_a_new_setting() -> None:
+    _, (setting,) = unfold({})
+    assert setting_id(setting_content(setting, {}, "one")) != setting_id(setting_content(setting, {}, "two"))
+
+
+def test_the_resolved_sweep_reads_back_as_the_same_settings() -> None:
+    mapping = {"experiment": {"k_values": [2, 1]}, "grid": {"evaluation.horizon": [5, 6]}}
+    sweep, _ = unfold(mapping)
+    resolved = resolved_mapping(sweep, {"name": "robots"})
+    assert ids(resolved) == ids(mapping)
+    assert resolved["experiment"]["reference_k"] == 2
+
+
+def test_parameters_are_bound_with_their_defaults() -> None:
+    bound = bind_parameters(robots, {"n_agents": 7}, RawSweep({}, "f"), "environment")
+    assert bound["n_agents"] == 7
+    assert bound["gamma"] == 0.95
+    assert robots(**bound).n_agents == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n_agent": 7}, "environment.n_agent: unknown key; did you mean 'n_agents'?"),
+        ({"n_agents": "7"}, "environment.n_agents: must be an integer, got '7'"),
+        ({"gamma": None}, "environment.gamma: must be a number, got None"),
+        ({"reward_global": "steep"}, "environment.reward_global: must be 'flat' or 'paper', got 'steep'"),
+    ],
+)
+def test_parameters_are_checked_against_the_signature(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        bind_parameters(robots, given, RawSweep({}, "f"), "environment")
+    assert message in str(caught.value)
+
+
+def test_a_required_parameter_that_is_missing_is_named() -> None:
+    def game(size: int) -> None: ...
+
+    with pytest.raises(ConfigError, match=r"environment\.size: is required"):
+        bind_parameters(game, {}, RawSweep({}, "f"), "environment")
+
+
+def test_a_function_that_takes_any_key_gets_any_key() -> None:
+    def game(**options: object) -> None: ...
+
+    assert bind_parameters(game, {"x": [1]}, RawSweep({}, "f"), "environment") == {"x": [1]}

@@ -1,0 +1,34 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parent.parent
+
+RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def run_sweep(tmp_path: Path) -> RunCommand:
+    """Run ``python -m distmarl.sweep`` in an empty folder, as a user does."""
+
+    def run(*arguments: str | Path, timeout_s: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+        inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        return subprocess.run(
+            [sys.executable, "-m", "distmarl.sweep", *map(str, arguments)],
+            cwd=tmp_path,
+            env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+
+    return run

@@ -1,0 +1,213 @@
+"""Bad input through the command line: exit code 2, one clear message, nothing written, before Ray starts."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from tests.conftest import REPOSITORY
+from tests.sweep.sweeps import TINY, changed, run, write_sweep
+
+# Runs the command and says on the last line of standard output whether Ray was ever imported.
+COMMAND = """
+import sys
+from distmarl.sweep.cli import main
+try:
+    code = main(sys.argv[1:])
+finally:
+    print("ray" in sys.modules)
+sys.exit(code)
+"""
+
+USER_GAME = """
+import distmarl as dm
+import numpy as np
+
+NOT_A_FUNCTION = 3
+
+def swarm(*, n_agents: int, tilt: float = 0.0) -> dm.Environment:
+    move = np.full((2, 2, 2, 2), 0.5)
+    move[1, 0, 1, 0] += tilt
+    return dm.Environment(
+        transition_global=np.full((2, 2, 2), 0.5), transition_local=move,
+        reward_global=np.zeros((2, 2)), reward_local=np.ones((2, 2, 2)), n_agents=n_agents, gamma=0.9)
+
+def broken(n_agents: int) -> dm.Environment:
+    return {}["no such key"]
+
+def wrong(n_agents: int) -> dm.Environment:
+    return [1, 2]
+"""
+
+
+def refuse(folder: Path, *arguments: str | Path) -> str:
+    """Run a command that must be refused, check how it is, and return its message."""
+    before = sorted(folder.rglob("*"))
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        cwd=folder,
+        env={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout.splitlines()[-1:] == ["False"], "Ray was imported"
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+    assert sorted(folder.rglob("*")) == before, "something was written"
+    return done.stderr
+
+
+def refuse_sweep(folder: Path, mapping: dict[str, Any], *arguments: str | Path) -> str:
+    return refuse(folder, write_sweep(folder, mapping).name, *arguments)
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    write_sweep(tmp_path)
+    assert "tiny.jso: there is no such file (did you mean tiny.json?)" in refuse(tmp_path, "tiny.jso")
+
+
+def test_a_file_that_is_not_yaml(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text("name: [tiny\n")
+    assert "sweep.yaml:2: is not valid YAML" in refuse(tmp_path, "sweep.yaml")
+
+
+def test_a_misspelt_key(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, changed(TINY, evaluation={"n_rolouts": 3}))
+    assert "evaluation.n_rolouts: unknown key; did you mean 'n_rollouts'?" in message
+
+
+def test_a_misspelt_parameter_of_the_environment(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, changed(TINY, environment={"n_agent": 3}))
+    assert "environment.n_agent: unknown key; did you mean 'n_agents'?" in message
+
+
+def test_a_wrong_type(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, changed(TINY, evaluation={"horizon": "long"}))
+    assert "evaluation.horizon: must be an integer, got 'long'" in message
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        ({"k_values": [1, 7]}, "experiment.k_values: must be at most n_agents (6), got 7"),
+        ({"k_values": [0, 1]}, "experiment.k_values[0]: must be at least 1, got 0"),
+        ({"k_values": [2, 2]}, "experiment.k_values[1]: must not repeat a value, got 2 twice"),
+        ({"reference_k": 7}, "experiment.reference_k: must be at most n_agents (6), got 7"),
+    ],
+)
+def test_impossible_subsamples(tmp_path: Path, experiment: dict[str, Any], message: str) -> None:
+    assert message in refuse_sweep(tmp_path, changed(TINY, experiment=experiment))
+
+
+def test_the_default_range_of_k_can_be_too_wide(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10}})
+    assert "experiment.k_range: must be at most n_agents (10), got 25" in message
+
+
+def test_a_k_above_one_settings_population_names_the_setting(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, {**TINY, "grid": {"environment.n_agents": [6, 2]}})
+    assert "must be at most n_agents (2) of the setting n_agents=2, got 3" in message
+
+
+@pytest.mark.parametrize("gamma", [1, 1.5, -0.1])
+def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
+    message = refuse_sweep(tmp_path, changed(TINY, environment={"gamma": gamma}))
+    assert "gamma: must satisfy 0 <= gamma < 1, got " in message
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"name": "game:swarm", "n_agents": 5, "tilt": 0.1}, "transition_local[s_g=1, s_l=0, a_l=1]: must sum to 1"),
+        ({"name": "game:swarm", "n_agents": 5, "tlit": 0.1}, "environment.tlit: unknown key; did you mean 'tilt'?"),
+        ({"name": "game:swarm"}, "environment.n_agents: is required"),
+        ({"name": "game:swram", "n_agents": 5}, "module game has no function 'swram'; did you mean 'swarm'?"),
+        ({"name": "game:NOT_A_FUNCTION"}, "module game has no function 'NOT_A_FUNCTION'"),
+        ({"name": "gmae:swarm", "n_agents": 5}, "there is no module 'gmae'"),
+        ({"name": "game:broken", "n_agents": 5}, "environment game:broken raised KeyError: 'no such key' (game.py:15)"),
+        ({"name": "game:wrong", "n_agents": 5}, "must return a distmarl.Environment, got a list"),
+        ({"name": "syntax:swarm"}, "importing syntax raised SyntaxError"),
+        ({"name": "robot"}, "did you mean 'robots'?"),
+        ({"name": 3}, "environment.name: must be a string, got 3"),
+    ],
+)
+def test_a_users_environment_that_cannot_be_used(tmp_path: Path, environment: dict[str, Any], message: str) -> None:
+    (tmp_path / "game.py").write_text(USER_GAME)
+    (tmp_path / "syntax.py").write_text("def swarm(:\n")
+    assert message in refuse_sweep(tmp_path, {**TINY, "environment": environment})
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert "file/results: cannot be written" in refuse_sweep(tmp_path, TINY, "--out", "file/results")
+
+
+def test_a_foreign_folder(tmp_path: Path) -> None:
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "chapter.tex").write_text("precious")
+    for overwrite in ([], ["--overwrite"]):
+        message = refuse_sweep(tmp_path, TINY, "--out", "thesis", *overwrite)
+        assert "thesis: is not a results folder of distmarl" in message
+
+
+def test_another_sweeps_folder(tmp_path: Path) -> None:
+    run(tmp_path / "results")
+    message = refuse_sweep(tmp_path, {**TINY, "name": "other"}, "--out", "results")
+    assert "holds the results of the sweep 'tiny', not of 'other'" in message
+
+
+def test_tables_of_another_schema_version(tmp_path: Path) -> None:
+    run(tmp_path / "results")
+    path = tmp_path / "results" / "trainings" / "data.parquet"
+    pq.write_table(pq.read_table(path).replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
+    message = refuse_sweep(tmp_path, TINY, "--out", "results")
+    assert "was written with schema version 0, this distmarl uses version 1" in message
+
+
+@pytest.mark.parametrize(
+    "assignment", ["evaluation.horizon", "evaluation.horizon=0", "name.x=1", "evaluation.horizn=3"]
+)
+def test_an_impossible_override(tmp_path: Path, assignment: str) -> None:
+    assert f"--set {assignment}: " in refuse_sweep(tmp_path, TINY, "--set", assignment)
+
+
+def test_cores_that_are_no_number(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, TINY, "--num-cpus", "many")
+    assert "--set runner.num_cpus=many: runner.num_cpus: must be an integer, got 'many'" in message
+
+
+def test_more_cores_per_task_than_the_local_ray_gets(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, TINY, "--set", "runner.cpus_per_task=3", "--num-cpus", "2")
+    assert "runner.cpus_per_task: each task asks for 3 cores, but the local Ray has 2" in message
+
+
+def test_an_unknown_option(tmp_path: Path) -> None:
+    assert "unrecognized arguments: --ovrewrite" in refuse_sweep(tmp_path, TINY, "--ovrewrite")
+
+
+def test_a_plan_writes_nothing_and_starts_nothing(tmp_path: Path) -> None:
+    path = write_sweep(tmp_path, {**TINY, "grid": {"environment.n_agents": [6, 8]}})
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, path.name, "--plan"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert "14: 2 shared local policies, 4 global policies, 8 evaluations" in done.stdout
+    assert "k=3: 10 count vectors, about " in done.stdout
+    assert done.stdout.splitlines()[-1] == "False"
+    assert list(tmp_path.iterdir()) == [path]
+    assert json.loads(path.read_text())["name"] == "tiny"

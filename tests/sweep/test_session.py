@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import distmarl as dm
+from distmarl.errors import TaskTimeoutError
+from distmarl.sweep import tasks
+from distmarl.sweep.executor import SerialExecutor, Task
+from distmarl.sweep.session import Interrupted
+from distmarl.sweep.tasks import TaskKey
+from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
+
+
+class CountingExecutor(SerialExecutor):
+    """Counts what is submitted and what is put into the object store."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.submitted: list[TaskKey] = []
+        self.put_values: list[Any] = []
+
+    def submit(self, task: Task) -> Any:
+        self.submitted.append(task.key)
+        return super().submit(task)
+
+    def put(self, value: Any) -> Any:
+        self.put_values.append(value)
+        return super().put(value)
+
+
+class StoppingExecutor(CountingExecutor):
+    """Is interrupted after some tasks."""
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__()
+        self._left = n_tasks
+
+    def next_completed(self) -> Any:
+        if self._left == 0:
+            raise KeyboardInterrupt
+        self._left -= 1
+        return super().next_completed()
+
+
+def test_a_sweep_fills_every_table(tmp_path: Path) -> None:
+    tally = run(tmp_path)
+    assert (tally.n_failed, tally.n_not_run) == (0, 0)
+    n_rows = {
+        name: len(pd.read_parquet(tmp_path / name)) for name in ("trainings", "evaluations", "timings", "failures")
+    }
+    assert n_rows == {"trainings": 2, "evaluations": 4, "timings": 7, "failures": 0}
+    assert len(pd.read_parquet(tmp_path / "local_policies")) == 3 * 3 * 3
+    assert len(pd.read_parquet(tmp_path / "global_policies")) == 2 * 3
+
+
+def test_the_tables_hold_what_the_notebook_api_computes(tmp_path: Path) -> None:
+    run(tmp_path)
+    job = plan_of(TINY).jobs[0]
+    env = job.environment
+    pair = dm.train_alternating(
+        env, k=3, seed=0, n_mc_samples=3, n_outer_iterations=2, convergence_rtol=0.0, n_rollouts=4, horizon=5
+    )
+    stored = pd.read_parquet(tmp_path / "local_policies")["probability"].to_numpy().reshape(3, 3, 3)
+    np.testing.assert_array_equal(stored, pair.local_policy)
+    trained = dm.g_learn(env, pair.local_policy, k=3, n_mc_samples=3, seed=0)
+    rows = pd.read_parquet(tmp_path / "global_policies").query("k == 3")
+    np.testing.assert_array_equal(np.stack(rows["actions"].to_list()), trained.policy)
+    value = dm.evaluate(env, trained.policy, pair.local_policy, k=3, n_rollouts=4, horizon=5, seed=(0, 1))
+    row = pd.read_parquet(tmp_path / "evaluations").query("k == 3 and seed == 1").iloc[0]
+    np.testing.assert_array_equal(row["returns"], value.returns)
+    assert (row["mean_return"], row["std_return"]) == (value.mean, value.std)
+    assert row["mode_accuracy"] == value.mode_accuracy
+
+
+def test_the_order_and_repetition_of_tasks_change_nothing(tmp_path: Path) -> None:
+    grid = {**TINY, "grid": {"environment.n_agents": [6, 8]}}
+    run(tmp_path / "in order", grid)
+    for seed in range(3):
+        run(tmp_path / f"shuffled {seed}", grid, ShuffledExecutor(seed))
+        assert table_bytes(tmp_path / f"shuffled {seed}") == table_bytes(tmp_path / "in order")
+
+
+def test_the_same_sweep_again_runs_nothing(tmp_path: Path) -> None:
+    run(tmp_path)
+    before = table_bytes(tmp_path)
+    again = CountingExecutor()
+    tally = run(tmp_path, executor=again)
+    assert again.submitted == []
+    assert tally.n_done_before == 7
+    assert table_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize("n_tasks", range(7))
+def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, n_tasks: int) -> None:
+    run(tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", executor=StoppingExecutor(n_tasks))
+    rest = CountingExecutor()
+    run(tmp_path / "parts", executor=rest)
+    assert len(rest.submitted) == 7 - n_tasks
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+
+
+def test_a_changed_sweep_runs_only_what_is_new(tmp_path: Path) -> None:
+    run(tmp_path)
+    more_seeds = CountingExecutor()
+    run(tmp_path, changed(TINY, experiment={"n_eval_seeds": 3}), more_seeds)
+    assert {(key.kind, key.seed) for key in more_seeds.submitted} == {("evaluate", 2)}
+    more_settings = CountingExecutor()
+    run(tmp_path, {**TINY, "grid": {"environment.n_agents": [6, 7]}}, more_settings)
+    assert len(more_settings.submitted) == 7
+    assert len({key.setting_id for key in more_settings.submitted}) == 1
+    settings = pd.read_parquet(tmp_path / "evaluations").groupby("environment.n_agents").size()
+    assert settings.to_dict() == {6: 6, 7: 4}
+
+
+def test_a_wider_range_keeps_what_is_done_when_the_reference_is_fixed(tmp_path: Path) -> None:
+    run(tmp_path, changed(TINY, experiment={"reference_k": 3}))
+    wider = CountingExecutor()
+    run(tmp_path, changed(TINY, experiment={"k_values": [1, 3, 4], "reference_k": 3}), wider)
+    assert {key.k for key in wider.submitted} == {4}
+
+
+def test_overwriting_starts_afresh(tmp_path: Path) -> None:
+    run(tmp_path)
+    again = CountingExecutor()
+    run(tmp_path, executor=again, overwrite=True)
+    assert len(again.submitted) == 7
+
+
+def test_policies_are_put_once_and_not_per_task(tmp_path: Path) -> None:
+    first = CountingExecutor()
+    run(tmp_path, executor=first)
+    assert len(first.put_values) == 1  # the job; policies come from the tasks that made them
+    second = CountingExecutor()
+    run(tmp_path, changed(TINY, experiment={"n_eval_seeds": 5}), second)
+    assert len(second.put_values) == 1 + 1 + 2  # the job, the local policy, one global policy per k
+
+
+def test_the_longest_tasks_start_first(tmp_path: Path) -> None:
+    counting = CountingExecutor()
+    run(tmp_path, changed(TINY, experiment={"k_values": [1, 2, 4, 3]}), counting)
+    assert [key.kind for key in counting.submitted[:5]] == ["shared_policy"] + ["g_learn"] * 4
+    assert [key.k for key in counting.submitted[1:5]] == [4, 3, 2, 1]
+
+
+def test_a_failed_task_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = tasks.train_global_policy
+
+    def break_at_k_3(job: Any, local_policy: Any, k: int) -> Any:
+        if k == 3:
+            raise ArithmeticError("a broken kernel")
+        return original(job, local_policy, k)
+
+    monkeypatch.setitem(tasks.TASK_FUNCTIONS, "g_learn", break_at_k_3)
+    tally = run(tmp_path)
+    assert (tally.n_failed, tally.n_not_run) == (1, 2)
+    (failure,) = pd.read_parquet(tmp_path / "failures").to_dict("records")
+    assert (failure["task"], failure["k"], failure["error"]) == ("g_learn", 3, "ArithmeticError: a broken kernel")
+    assert "break_at_k_3" in failure["traceback"]
+    assert pd.read_parquet(tmp_path / "evaluations")["k"].tolist() == [1, 1]
+    monkeypatch.undo()
+    run(tmp_path)
+    assert len(pd.read_parquet(tmp_path / "failures")) == 0
+    assert pd.read_parquet(tmp_path / "evaluations")["k"].tolist() == [1, 1, 3, 3]
+
+
+def test_a_task_past_its_deadline_is_given_up(tmp_path: Path) -> None:
+    slow = changed(TINY, evaluation={"horizon": 100_000_000}, runner={"task_timeout_s": 0.2})
+    tally = run(tmp_path, slow)
+    assert (tally.failed["shared_policy"], tally.n_not_run) == (1, 6)
+    assert TaskTimeoutError.__name__ in pd.read_parquet(tmp_path / "failures")["error"][0]
+
+
+def test_training_that_does_not_converge_is_told(tmp_path: Path) -> None:
+    tally = run(tmp_path, changed(TINY, global_agent={"max_vi_iterations": 2}))
+    assert [name.partition("-")[0] for name in tally.unconverged] == ["shared_policy", "g_learn", "g_learn"]
+    trainings = pd.read_parquet(tmp_path / "trainings")
+    assert not trainings["converged"].any()
+    assert (trainings["bound"] > 1e-6).all()
+
+
+def test_the_resolved_sweep_runs_as_the_same_sweep(tmp_path: Path) -> None:
+    from distmarl.config.reading import read_sweep_file
+    from distmarl.sweep.plan import make_plan
+
+    run(tmp_path)
+    resolved = make_plan(read_sweep_file(tmp_path / "sweep.yaml"))
+    assert [job.setting_id for job in resolved.jobs] == [job.setting_id for job in plan_of(TINY).jobs]
+
+
+def test_a_setting_tells_all_that_its_id_stands_for(tmp_path: Path) -> None:
+    run(tmp_path)
+    content = json.loads(pd.read_parquet(tmp_path / "settings")["content"][0])
+    assert content["environment"]["gamma"] == 0.95
+    assert content["experiment"] == {"reference_k": 3, "seed": 0}
+
+
+def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> None:
+    # With one step and the same global policy for every count vector, only the start matters.
+    flat = changed(TINY, environment={"n_local_actions": 1}, evaluation={"horizon": 1, "n_rollouts": 50})
+    run(tmp_path, flat)
+    means = pd.read_parquet(tmp_path / "evaluations").pivot(index="seed", columns="k", values="mean_return")
+    np.testing.assert_array_equal(means[1], means[3])
+    assert means[1].nunique() == 2
