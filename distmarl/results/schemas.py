@@ -1,0 +1,197 @@
+"""The tables: their columns, with types, units and descriptions, and their keys.
+
+Rows of one table are told apart by its key: writing a row again replaces it. The columns of
+a grid are not stored with the rows but added when a table is published, since a
+sweep's grid may grow later; their place is right behind ``setting_id``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+SCHEMA_VERSION = "1"
+VERSION_KEY = b"distmarl.schema_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of a results folder.
+
+    Attributes
+    ----------
+    name : str
+        Name of its folder.
+    schema : pyarrow.Schema
+        Columns, with ``unit`` and ``description`` in each field's metadata.
+    key : tuple of str
+        Columns that tell rows apart; rows are sorted by them.
+    has_grid : bool
+        Whether the grid's columns are added when it is published.
+    """
+
+    name: str
+    schema: pa.Schema
+    key: tuple[str, ...]
+    has_grid: bool = True
+
+
+def _field(name: str, kind: pa.DataType, description: str, unit: str = "1") -> pa.Field:
+    return pa.field(name, kind, metadata={"description": description, "unit": unit})
+
+
+SWEEP = _field("sweep", pa.string(), "name of the sweep", "name")
+SETTING_ID = _field("setting_id", pa.string(), "hash of everything that defines the setting", "identifier")
+K = _field("k", pa.int64(), "number of local agents that the global agent sees", "agents")
+S_G = _field("s_g", pa.int64(), "global state", "index")
+N_ITERATIONS = "sweeps of value iteration"
+BOUND = "certified bound of max |V - V*| in the surrogate game"
+CONVERGED = "whether the bound reached the convergence threshold"
+
+
+def _table(name: str, key: tuple[str, ...], *fields: pa.Field, has_grid: bool = True) -> Table:
+    return Table(name, pa.schema(fields, metadata={VERSION_KEY: SCHEMA_VERSION}), key, has_grid)
+
+
+EVALUATIONS = _table(
+    "evaluations",
+    ("setting_id", "k", "seed"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("seed", pa.int64(), "number of the evaluation seed; the same seed has the same initial states for every k"),
+    _field("n_agents", pa.int64(), "number of local agents", "agents"),
+    _field("gamma", pa.float64(), "discount factor"),
+    _field("n_rollouts", pa.int64(), "rollouts that the row summarises", "rollouts"),
+    _field("horizon", pa.int64(), "steps that each return sums over", "steps"),
+    _field("mean_return", pa.float64(), "mean discounted return", "reward"),
+    _field("std_return", pa.float64(), "sample standard deviation of the returns (ddof = 1)", "reward"),
+    _field("min_return", pa.float64(), "smallest discounted return", "reward"),
+    _field("max_return", pa.float64(), "largest discounted return", "reward"),
+    _field(
+        "mode_accuracy",
+        pa.float64(),
+        "share of steps at which the global action is a most populated local state; null where A_g differs from L",
+    ),
+    _field("returns", pa.list_(pa.float64()), "discounted return of each rollout", "reward"),
+)
+
+TRAININGS = _table(
+    "trainings",
+    ("setting_id", "k"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("transitions", pa.string(), "how count vectors move in the surrogate game", "name"),
+    _field("n_count_vectors", pa.int64(), "number C of count vectors of k agents", "count vectors"),
+    _field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
+    _field("bound", pa.float64(), BOUND, "reward"),
+    _field("converged", pa.bool_(), CONVERGED, "boolean"),
+)
+
+ALTERNATIONS = _table(
+    "alternations",
+    ("setting_id", "iteration"),
+    SWEEP,
+    SETTING_ID,
+    _field("iteration", pa.int64(), "outer iteration, from 0", "iterations"),
+    _field("reference_k", pa.int64(), "subsample size of the shared local policy's training", "agents"),
+    _field("joint_value", pa.float64(), "mean return of the proposed pair, on the alternation's rollouts", "reward"),
+    _field("relative_change", pa.float64(), "change against the previous iteration's joint value; null at first"),
+    _field("accepted", pa.bool_(), "whether the pair was kept; false: reverted to the best", "boolean"),
+    _field(
+        "stopped_because",
+        pa.string(),
+        "converged, reverted or n_outer_iterations; null while the alternation goes on",
+        "name",
+    ),
+    _field("global_n_iterations", pa.int64(), f"G-LEARN: {N_ITERATIONS}", "sweeps"),
+    _field("global_bound", pa.float64(), f"G-LEARN: {BOUND}", "reward"),
+    _field("global_converged", pa.bool_(), f"G-LEARN: {CONVERGED}", "boolean"),
+    _field("local_n_iterations", pa.int64(), f"L-LEARN: {N_ITERATIONS}", "sweeps"),
+    _field("local_bound", pa.float64(), f"L-LEARN: {BOUND}", "reward"),
+    _field("local_converged", pa.bool_(), f"L-LEARN: {CONVERGED}", "boolean"),
+    _field("n_recurrent_classes", pa.int64(), "above 1 the mean field depends on the start", "classes"),
+    _field("mean_field_period", pa.int64(), "above 1 the mean field is a mean over time", "steps"),
+)
+
+LOCAL_POLICIES = _table(
+    "local_policies",
+    ("setting_id", "s_g", "s_l", "a_l"),
+    SWEEP,
+    SETTING_ID,
+    S_G,
+    _field("s_l", pa.int64(), "local state", "index"),
+    _field("a_l", pa.int64(), "local action", "index"),
+    _field("probability", pa.float64(), "probability of the action under the shared local policy"),
+)
+
+GLOBAL_POLICIES = _table(
+    "global_policies",
+    ("setting_id", "k", "s_g"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    S_G,
+    _field("actions", pa.list_(pa.int16()), "global action for each count vector of k agents, in lexicographic order"),
+)
+
+TASK_KEY = (
+    _field("task", pa.string(), "shared_policy, g_learn or evaluate", "name"),
+    SETTING_ID,
+    _field("k", pa.int64(), "subsample size; null for the shared policy", "agents"),
+    _field("seed", pa.int64(), "first evaluation seed of the task; null for trainings"),
+)
+
+TIMINGS = _table(
+    "timings",
+    ("task", "setting_id", "k", "seed"),
+    SWEEP,
+    *TASK_KEY,
+    _field("seconds", pa.float64(), "wall-clock time of the task", "s"),
+    _field("cpu_seconds", pa.float64(), "processor time of the task's process", "s"),
+    _field("peak_memory_bytes", pa.int64(), "largest resident memory of the process during the task", "bytes"),
+    _field("hostname", pa.string(), "host that the task ran on", "name"),
+    _field("node_id", pa.string(), "Ray's id of the node; null without Ray", "identifier"),
+    _field("pid", pa.int64(), "process that the task ran in", "identifier"),
+    _field("attempt", pa.int64(), "0 for the first try, more after a lost worker; null where Ray does not tell"),
+    _field("started_at", pa.timestamp("us", tz="UTC"), "when the task started", "UTC"),
+    has_grid=False,
+)
+
+FAILURES = _table(
+    "failures",
+    ("task", "setting_id", "k", "seed"),
+    SWEEP,
+    *TASK_KEY,
+    _field("error", pa.string(), "type and message of the exception", "text"),
+    _field("traceback", pa.string(), "traceback of the exception", "text"),
+    _field("hostname", pa.string(), "host that the task ran on", "name"),
+    _field("failed_at", pa.timestamp("us", tz="UTC"), "when the task failed", "UTC"),
+    has_grid=False,
+)
+
+SETTINGS = _table(
+    "settings",
+    ("setting_id",),
+    SWEEP,
+    SETTING_ID,
+    _field("in_sweep", pa.bool_(), "whether the sweep file that ran last has this setting", "boolean"),
+    _field("label", pa.string(), "the grid's values in short", "text"),
+    _field("content", pa.string(), "everything that the id is a hash of", "JSON"),
+)
+
+TABLES = {
+    table.name: table
+    for table in (
+        EVALUATIONS,
+        TRAININGS,
+        ALTERNATIONS,
+        LOCAL_POLICIES,
+        GLOBAL_POLICIES,
+        TIMINGS,
+        FAILURES,
+        SETTINGS,
+    )
+}

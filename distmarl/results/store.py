@@ -1,0 +1,226 @@
+"""The tables of a results folder: committed in parts, published whole.
+
+What a task yields is committed at once, as ``_parts/<table>/<task>.parquet``: written aside,
+flushed to the disk and renamed, so that a part is there whole or not at all, and a
+task that runs twice replaces its own part. ``<table>/data.parquet``, which readers read, is
+made from the last one and the parts, by key, and replaced in one step; parts
+that it has taken in are deleted after that. A crash at any moment loses no
+part and counts none twice. (Readers of Parquet pass over names with a leading underscore.)
+
+There is one writer, the driver of the sweep, which holds the folder's lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from distmarl.errors import ResultsError
+from distmarl.results.schemas import SCHEMA_VERSION, SETTINGS, TABLES, VERSION_KEY, Table
+
+PARTS = "_parts"
+SCRATCH = "_tmp"
+DATA_FILE = "data.parquet"
+
+Row = Mapping[str, Any]
+
+
+class Store:
+    """Reads and writes the tables of one results folder.
+
+    Parameters
+    ----------
+    folder : Path
+        The results folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._has_unpublished_parts = True
+
+    def commit(self, task: str, rows: Sequence[tuple[Table, Sequence[Row]]]) -> None:
+        """Write what a task yielded; the last table's part makes the task done.
+
+        Parameters
+        ----------
+        task : str
+            Name of the task, which names its parts.
+        rows : sequence of (Table, rows)
+            Rows of each table. They are written in this order.
+        """
+        for table, table_rows in rows:
+            part = pa.Table.from_pylist([dict(row) for row in table_rows], schema=table.schema)
+            self._write(part, self.folder / PARTS / table.name / f"{task}.parquet")
+        self._has_unpublished_parts = True
+
+    def keys(self, table: Table) -> set[tuple[Any, ...]]:
+        """Return the keys of all rows, committed or published."""
+        data = self._merged(table, columns=list(table.key))
+        return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
+
+    def read(self, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Return a table as it would be published now, without writing anything."""
+        data = self._with_grid(table, self._merged(table))
+        return (data.select(list(columns)) if columns else data).to_pandas()
+
+    def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
+        """Return the rows with the given values in key columns."""
+        selected = None
+        for name, value in key.items():
+            matches = pc.field(name) == value
+            selected = matches if selected is None else selected & matches
+        return self._merged(table, rows=selected).to_pylist()
+
+    def publish(self, *, force: bool = False) -> None:
+        """Bring every table up to date, then delete the parts that it has taken in."""
+        if not (self._has_unpublished_parts or force):
+            return
+        for table in TABLES.values():
+            parts = self._parts(table)
+            published = self.folder / table.name / DATA_FILE
+            if not parts and published.exists() and not force:
+                continue
+            self._write(self._with_grid(table, self._merged(table)), published)
+            for part in parts:
+                part.unlink()
+        self._has_unpublished_parts = False
+
+    def replace(self, table: Table, rows: Sequence[Row]) -> None:
+        """Replace a whole table; for the small ones that the driver keeps itself."""
+        for part in self._parts(table):
+            part.unlink()
+        data = pa.Table.from_pylist([dict(row) for row in rows], schema=table.schema)
+        self._write(self._with_grid(table, data), self.folder / table.name / DATA_FILE)
+
+    def grid_keys(self) -> list[str]:
+        """Return the dotted keys that have been varied in this folder."""
+        published = self.folder / SETTINGS.name / DATA_FILE
+        if not published.exists():
+            return []
+        return [name for name in pq.read_schema(published).names if "." in name]
+
+    def add_settings(self, settings: Iterable[Row], grid_keys: Iterable[str]) -> None:
+        """Note the settings of the sweep that runs now; older ones are kept, out of the sweep.
+
+        Parameters
+        ----------
+        settings : iterable of rows
+            Rows of the ``settings`` table, all of them in the sweep.
+        grid_keys : iterable of str
+            Dotted keys that the sweep's grid varies.
+        """
+        rows = {row["setting_id"]: {**row, "in_sweep": False} for row in self.rows(SETTINGS)}
+        rows |= {row["setting_id"]: dict(row) for row in settings}
+        keys = list(dict.fromkeys([*grid_keys, *self.grid_keys()]))
+        ordered = [rows[setting_id] for setting_id in sorted(rows)]
+        data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
+        self._write(_with_grid_columns(SETTINGS, data, ordered, keys), self.folder / SETTINGS.name / DATA_FILE)
+
+    def _merged(
+        self, table: Table, columns: list[str] | None = None, rows: pc.Expression | None = None
+    ) -> pa.Table:
+        """Return the rows of a table, sorted by key; of rows with the same key the newest."""
+        names = columns or table.schema.names
+        files = self._parts(table)
+        published = self.folder / table.name / DATA_FILE
+        if published.exists():
+            files.insert(0, published)
+        schema = pa.schema([table.schema.field(name) for name in names], metadata=table.schema.metadata)
+        pieces = [_read(file, names, rows).cast(schema) for file in files]
+        data = pa.concat_tables([schema.empty_table(), *pieces])
+        numbered = data.select(list(table.key)).append_column("row", pa.array(range(len(data)), pa.int64()))
+        newest = numbered.group_by(list(table.key)).aggregate([("row", "max")])
+        newest = newest.sort_by([(name, "ascending") for name in table.key])
+        return data.take(newest["row_max"])
+
+    def _with_grid(self, table: Table, data: pa.Table) -> pa.Table:
+        if not table.has_grid:
+            return data
+        return _with_grid_columns(table, data, self.rows(SETTINGS), self.grid_keys())
+
+    def _parts(self, table: Table) -> list[Path]:
+        return sorted((self.folder / PARTS / table.name).glob("*.parquet"))
+
+    def _write(self, data: pa.Table, path: Path) -> None:
+        """Write a file aside, flush it to the disk, and rename it into its place."""
+        scratch = self.folder / SCRATCH
+        scratch.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = scratch / uuid.uuid4().hex
+        with aside.open("wb") as stream:
+            pq.write_table(data, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        aside.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def check_schema_version(folder: Path) -> None:
+    """Refuse a folder whose tables were written by another version of the schemas.
+
+    Raises
+    ------
+    ResultsError
+        Naming the file and both versions.
+    """
+    for name in TABLES:
+        for path in [folder / name / DATA_FILE, *sorted((folder / PARTS / name).glob("*.parquet"))[:1]]:
+            if not path.exists():
+                continue
+            try:
+                found = (pq.read_schema(path).metadata or {}).get(VERSION_KEY, b"none").decode()
+            except (pa.ArrowInvalid, OSError) as error:
+                raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+            if found != SCHEMA_VERSION:
+                raise ResultsError(
+                    f"{path}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
+                    "choose another folder with --out, or start afresh with --overwrite"
+                )
+
+
+def _read(path: Path, columns: list[str], rows: pc.Expression | None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, filters=rows, partitioning=None)
+    except pa.ArrowInvalid as error:
+        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+
+
+def _with_grid_columns(table: Table, data: pa.Table, settings: Sequence[Row], keys: Sequence[str]) -> pa.Table:
+    """Return a table with a column for each grid key, right behind ``setting_id``."""
+    contents = {row["setting_id"]: json.loads(row["content"]) for row in settings}
+    place = data.schema.get_field_index("setting_id") + 1
+    for number, key in enumerate(keys):
+        section, _, name = key.partition(".")
+        values = {setting_id: content.get(section, {}).get(name) for setting_id, content in contents.items()}
+        kind = _column_type(list(values.values()))
+        column = [values.get(setting_id) for setting_id in data.column("setting_id").to_pylist()]
+        if kind == pa.string():
+            column = [value if value is None or isinstance(value, str) else json.dumps(value) for value in column]
+        field = pa.field(key, kind, metadata={"description": f"the setting's {key}", "unit": "as in the sweep file"})
+        data = data.add_column(place + number, field, pa.array(column, kind))
+    return data.replace_schema_metadata(table.schema.metadata)
+
+
+def _column_type(values: list[Any]) -> pa.DataType:
+    """Return the type of a grid column; whatever is not all numbers or all booleans is text."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds and kinds <= {bool}:
+        return pa.bool_()
+    if kinds and kinds <= {int}:
+        return pa.int64()
+    if kinds and kinds <= {int, float}:
+        return pa.float64()
+    return pa.string()

@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from distmarl.errors import ResultsError
+from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
+from distmarl.results.store import Store, check_schema_version
+
+
+def training(k: int, setting_id: str = "s", **changes: Any) -> dict[str, Any]:
+    row = {"sweep": "t", "setting_id": setting_id, "k": k, "transitions": "sampled", "n_count_vectors": 5}
+    return {**row, "n_iterations": 3, "bound": 0.5, "converged": True, **changes}
+
+
+def setting(setting_id: str, **environment: Any) -> dict[str, Any]:
+    content = json.dumps({"environment": environment})
+    return {"sweep": "t", "setting_id": setting_id, "in_sweep": True, "label": "", "content": content}
+
+
+def commit(store: Store, *rows: dict[str, Any]) -> None:
+    for row in rows:
+        store.commit(f"{row['setting_id']}-{row['k']}", [(TRAININGS, [row])])
+
+
+def published(folder: Path, name: str = "trainings") -> pd.DataFrame:
+    return pd.read_parquet(folder / name)
+
+
+def test_what_is_committed_is_published_sorted_by_key(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(3), training(1), training(2))
+    store.publish()
+    assert published(tmp_path)["k"].tolist() == [1, 2, 3]
+
+
+def test_every_table_is_published_even_when_empty(tmp_path: Path) -> None:
+    Store(tmp_path).publish()
+    for name, table in TABLES.items():
+        assert set(table.schema.names) <= set(published(tmp_path, name).columns)
+
+
+def test_a_task_that_runs_twice_is_counted_once(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1, bound=0.5))
+    store.publish()
+    commit(store, training(1, bound=0.25))
+    store.publish()
+    assert published(tmp_path)["bound"].tolist() == [0.25]
+
+
+def test_a_crash_between_publishing_and_deleting_counts_nothing_twice(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1), training(2))
+    parts = {path: path.read_bytes() for path in (tmp_path / "_parts" / "trainings").iterdir()}
+    store.publish()
+    for path, content in parts.items():
+        path.write_bytes(content)
+    Store(tmp_path).publish()
+    assert published(tmp_path)["k"].tolist() == [1, 2]
+
+
+def test_published_parts_are_deleted(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    assert list((tmp_path / "_parts" / "trainings").iterdir()) == []
+
+
+def test_a_part_is_seen_before_it_is_published(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(4))
+    assert store.keys(TRAININGS) == {("s", 4)}
+    assert store.read(TRAININGS)["k"].tolist() == [4]
+    assert not (tmp_path / "trainings").exists()
+
+
+def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    commit(store, training(2))
+
+    def torn(_data: object, stream: Any) -> None:
+        stream.write(b"PAR1 half a file")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(pq, "write_table", torn)
+    with pytest.raises(OSError, match="no space"):
+        store.publish()
+    monkeypatch.undo()
+    assert published(tmp_path)["k"].tolist() == [1]
+    Store(tmp_path).publish()
+    assert published(tmp_path)["k"].tolist() == [1, 2]
+
+
+def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
+    for name, order in (("a", [1, 2, 3]), ("b", [3, 1, 2])):
+        store = Store(tmp_path / name)
+        for k in order:
+            commit(store, training(k))
+            store.publish()
+    assert (tmp_path / "a/trainings/data.parquet").read_bytes() == (tmp_path / "b/trainings/data.parquet").read_bytes()
+
+
+def test_null_parts_of_a_key_tell_rows_apart(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    row = {"sweep": "t", "task": "shared_policy", "setting_id": "s", "k": None, "seed": None, "error": "e"}
+    store.commit("a", [(FAILURES, [row])])
+    store.commit("b", [(FAILURES, [row, {**row, "k": 1}])])
+    assert len(store.read(FAILURES)) == 2
+
+
+def test_grid_columns_come_from_the_settings_with_their_types(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_settings(
+        [setting("a", n_agents=30, gamma=1, kind="x", flag=True), setting("b", n_agents=7, gamma=0.5, flag=False)],
+        ["environment.n_agents", "environment.gamma", "environment.kind", "environment.flag"],
+    )
+    commit(store, training(1, "a"), training(1, "b"))
+    store.publish()
+    frame = published(tmp_path)
+    assert list(frame.columns[1:6]) == [
+        "setting_id",
+        "environment.n_agents",
+        "environment.gamma",
+        "environment.kind",
+        "environment.flag",
+    ]
+    assert frame["environment.n_agents"].tolist() == [30, 7]
+    assert frame["environment.gamma"].tolist() == [1.0, 0.5]
+    assert frame["environment.kind"].isna().tolist() == [False, True]
+    assert frame["environment.flag"].tolist() == [True, False]
+
+
+def test_a_grid_that_grows_later_reaches_rows_that_were_published_before(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_settings([setting("a", n_agents=30)], [])
+    commit(store, training(1, "a"))
+    store.publish()
+    store.add_settings([setting("b", n_agents=7)], ["environment.n_agents"])
+    store.publish(force=True)
+    assert published(tmp_path)["environment.n_agents"].tolist() == [30]
+    assert published(tmp_path, "settings").set_index("setting_id")["in_sweep"].to_dict() == {"a": False, "b": True}
+
+
+def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
+    Store(tmp_path).publish()
+    for name, table in TABLES.items():
+        schema = pq.read_schema(tmp_path / name / "data.parquet")
+        assert schema.metadata[b"distmarl.schema_version"] == b"1"
+        for field_name in table.schema.names:
+            metadata = schema.field(field_name).metadata
+            assert metadata[b"description"], field_name
+            assert metadata[b"unit"], field_name
+
+
+def test_rows_are_found_by_their_key(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1, "a"), training(2, "a"), training(2, "b"))
+    store.publish()
+    commit(store, training(3, "a"))
+    assert [row["k"] for row in store.rows(TRAININGS, setting_id="a")] == [1, 2, 3]
+    assert [row["setting_id"] for row in store.rows(TRAININGS, setting_id="b", k=2)] == ["b"]
+
+
+def test_replacing_a_table_forgets_its_parts(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.replace(TRAININGS, [training(9)])
+    assert store.keys(TRAININGS) == {("s", 9)}
+
+
+def test_lists_survive(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    row = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1, "seed": 0, "returns": [1.5, 2.5]}
+    store.commit("x", [(EVALUATIONS, [row])])
+    store.publish()
+    assert published(tmp_path, "evaluations")["returns"][0].tolist() == [1.5, 2.5]
+
+
+def test_another_schema_version_is_refused(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    check_schema_version(tmp_path)
+    path = tmp_path / "trainings" / "data.parquet"
+    data = pq.read_table(path)
+    pq.write_table(data.replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
+    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 1"):
+        check_schema_version(tmp_path)
+
+
+def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
+    (tmp_path / "trainings").mkdir()
+    (tmp_path / "trainings" / "data.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
+        check_schema_version(tmp_path)
+    with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
+        Store(tmp_path).keys(TRAININGS)
+
+
+def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.add_settings([setting("a", n_agents=1)], [])
+    store.add_settings([setting("b", n_agents=2)], [])
+    store.add_settings([setting("a", n_agents=1)], [])
+    assert {row["setting_id"]: row["in_sweep"] for row in store.rows(SETTINGS)} == {"a": True, "b": False}
