@@ -1,4 +1,4 @@
-"""The robots game of the paper's experiments (arXiv 2603.03759, section 5).
+"""The robots game of the paper's experiments (arXiv 2603.03759).
 
 A coordinator moves between zones, and robots on a ring of the same zones earn
 most in the zone where the coordinator is. Robots mostly stay where they are, so a

@@ -8,7 +8,7 @@ an exact sum over all count vectors, and the agent solves an MDP on (s_g, s_l),
 
     Q(s_g, s_l, a) = r_l + gamma sum_{s_l'} P_l(s_l' | s_l, s_g, a) sum_{s'} P(s' | s_g) V(s', s_l').
 
-The policy is a softmax over Q (arXiv 2603.03759, algorithm 3).
+The policy is a softmax over Q (arXiv 2603.03759).
 """
 
 from __future__ import annotations

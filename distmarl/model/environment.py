@@ -5,7 +5,7 @@ state ``s_g`` and k of the n local agents as a count vector z; it takes
 ``a_g = pi_g(s_g, z)``; every local agent draws ``a_i ~ pi_l(. | s_g, s_i)``; the system
 earns ``r_g(s_g, a_g) + (1/n) sum_i r_l(s_i, s_g, a_i)``; then
 ``s_g' ~ P_g(. | s_g, a_g)`` and ``s_i' ~ P_l(. | s_i, s_g, a_i)``.
-(Anand & Karmarkar, arXiv 2603.03759, section 2.)
+(Anand & Karmarkar, arXiv 2603.03759.)
 """
 
 from __future__ import annotations

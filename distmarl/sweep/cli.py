@@ -20,7 +20,7 @@ from distmarl.results.folder import check_folder
 from distmarl.sweep.executor import Executor, SerialExecutor
 from distmarl.sweep.plan import Plan, make_plan
 from distmarl.sweep.plan_text import plan_lines
-from distmarl.sweep.progress import BarProgress, LineProgress, Progress
+from distmarl.sweep.progress import BarProgress, LineProgress, Progress, counted
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.tally import Tally
 
@@ -131,7 +131,8 @@ def _run(plan: Plan, folder: Path, address: str | None, arguments: argparse.Name
     start_executor = functools.partial(_start_executor, plan.sweep.runner, arguments.executor, address)
     with _progress(console, quiet=arguments.quiet) as progress:
         tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
-    _report(folder, console, quiet=arguments.quiet)
+    if tally.done["evaluate"]:
+        _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
 
 
@@ -167,7 +168,7 @@ def _conclude(tally: Tally, folder: Path, console: Console) -> int:
         return DONE
     not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
     console.print(
-        f"[bold red]{tally.n_failed} tasks failed[/]{not_run}; their tracebacks are in {folder / 'failures'}. "
+        f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; their tracebacks are in {folder / 'failures'}. "
         "The same command tries them again."
     )
     return SOME_FAILED

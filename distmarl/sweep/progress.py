@@ -149,4 +149,9 @@ def start_message(tally: Tally, where: str) -> str:
     """Return the line that a session begins with."""
     n_tasks = tally.total.total()
     before = f", {tally.n_done_before} of them done before" if tally.n_done_before else ""
-    return f"{n_tasks} tasks{before}, on {where}"
+    return f"{counted(n_tasks, 'task')}{before}, on {where}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 node`` or ``2 nodes``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

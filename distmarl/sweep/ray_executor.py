@@ -17,6 +17,7 @@ from distmarl.config.sections import Runner
 from distmarl.errors import ExecutorError
 from distmarl.sweep.execution import Outcome, describe_failure, execute
 from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.progress import counted
 from distmarl.sweep.tasks import TaskKind
 
 # A lost worker or node costs a task at most this many more tries.
@@ -98,7 +99,7 @@ class RayExecutor(Executor):
         """Where the tasks run."""
         n_nodes = sum(node["Alive"] for node in ray.nodes())
         where = f"the Ray cluster at {self._address}" if self._address else "a local Ray"
-        return f"{where}: {n_nodes} node{'s' * (n_nodes > 1)}, {self.n_slots} tasks at once"
+        return f"{where}: {counted(n_nodes, 'node')}, {counted(self.n_slots, 'task')} at once"
 
     def put(self, value: Any) -> Any:
         """Put a value into the object store."""

@@ -71,6 +71,7 @@ def _drive(plan: Plan, store: Store, executor: Executor, progress: Progress) -> 
     finally:
         signal.signal(signal.SIGTERM, previous)
         store.publish(force=True)
+        store.tidy()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

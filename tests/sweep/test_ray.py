@@ -1,0 +1,95 @@
+"""The user's command on a real local Ray."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.conftest import RunCommand
+from tests.sweep.sweeps import TINY, changed, table_bytes, write_sweep
+
+pytestmark = pytest.mark.ray
+
+SWARM = """
+import distmarl as dm
+import numpy as np
+
+def swarm(*, n_agents: int, stickiness: float = 0.9) -> dm.Environment:
+    stay = np.eye(2) * stickiness + (1 - np.eye(2)) * (1 - stickiness)
+    return dm.Environment(
+        transition_global=np.tile(np.eye(2), (2, 1, 1)), transition_local=np.tile(stay[:, None, :], (2, 1, 1, 1)),
+        reward_global=np.zeros((2, 2)), reward_local=np.eye(2)[:, :, None], n_agents=n_agents, gamma=0.95)
+"""
+
+SWARM_SWEEP: dict[str, Any] = {
+    **TINY,
+    "name": "swarm",
+    "environment": {"name": "swarm:swarm", "n_agents": 6},
+    "grid": {"environment.stickiness": [0.6, 0.9]},
+}
+
+
+def test_tables_are_the_same_on_ray_with_one_or_two_workers_and_in_process(
+    tmp_path: Path, run_sweep: RunCommand
+) -> None:
+    # The game lies in the folder that the command runs in; workers get its tables.
+    (tmp_path / "swarm.py").write_text(SWARM)
+    sweep = write_sweep(tmp_path, SWARM_SWEEP)
+    serial = run_sweep(sweep, "--executor", "serial", "--out", "serial")
+    assert serial.returncode == 0, serial.stderr
+    for n_workers in (1, 2):
+        done = run_sweep(sweep, "--num-cpus", n_workers, "--out", f"ray-{n_workers}")
+        assert done.returncode == 0, done.stderr
+        assert f"a local Ray: 1 node, {n_workers} task" in done.stderr
+        assert table_bytes(tmp_path / f"ray-{n_workers}") == table_bytes(tmp_path / "serial")
+    timings = pd.read_parquet(tmp_path / "ray-2" / "timings")
+    assert len(timings) == 14
+    assert timings["node_id"].notna().all()
+    assert (timings["attempt"] == 0).all()
+    assert (timings["peak_memory_bytes"] > 2**20).all()
+    assert pd.read_parquet(tmp_path / "serial" / "timings")["node_id"].isna().all()
+
+
+def test_tasks_can_ask_for_more_cores_and_failures_are_reported(tmp_path: Path, run_sweep: RunCommand) -> None:
+    slow = changed(TINY, evaluation={"horizon": 100_000_000}, runner={"task_timeout_s": 0.3, "cpus_per_task": 2})
+    done = run_sweep(write_sweep(tmp_path, slow), "--num-cpus", "2", "--out", "out")
+    assert done.returncode == 1, done.stderr
+    assert "1 task at once" in done.stderr
+    assert "failed: shared_policy-" in done.stderr
+    assert "1 task failed, 6 that needed them were not run" in done.stderr
+    assert "TaskTimeoutError" in pd.read_parquet(tmp_path / "out" / "failures")["traceback"][0]
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_does(tmp_path: Path, run_sweep: RunCommand) -> None:
+    long = changed(TINY, evaluation={"n_rollouts": 100}, experiment={"n_eval_seeds": 400})
+    sweep = write_sweep(tmp_path, long)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "distmarl.sweep", str(sweep), "--out", "out"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with driver:
+        parts = tmp_path / "out" / "_parts" / "evaluations"
+        deadline = time.monotonic() + 120
+        while not any(parts.glob("*")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        driver.send_signal(signal.SIGINT)
+        assert driver.stderr is not None
+        message = driver.stderr.read()
+        assert driver.wait(timeout=120) == 130
+    assert "interrupted; what was done is kept. To go on: python -m distmarl.sweep" in message
+    n_done = len(pd.read_parquet(tmp_path / "out" / "evaluations"))
+    assert 0 < n_done < 800
+    resumed = run_sweep(sweep, "--out", "out", "--executor", "serial")
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"{n_done + 3} of them done before" in resumed.stderr
+    run_sweep(sweep, "--out", "whole", "--executor", "serial")
+    assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
