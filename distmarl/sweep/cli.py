@@ -168,7 +168,7 @@ def _conclude(tally: Tally, folder: Path, console: Console) -> int:
         return DONE
     not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
     console.print(
-        f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; their tracebacks are in {folder / 'failures'}. "
-        "The same command tries them again."
+        f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; "
+        f"their tracebacks are in {folder / 'failures'}. The same command tries them again."
     )
     return SOME_FAILED
