@@ -53,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         plan = make_plan(_read(arguments))
         folder = arguments.out or Path("results") / plan.sweep.name
         check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
+        if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
+            console.print(
+                f"[yellow]warning:[/] {folder} lies in the job's own copy of the folder, which goes with the cluster; "
+                "give --out an absolute path"
+            )
         address = arguments.address or os.environ.get("RAY_ADDRESS") or None
         if arguments.executor == "ray" and address is None:
             _check_cores(plan.sweep.runner)

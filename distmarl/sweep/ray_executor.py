@@ -138,7 +138,7 @@ def _execute(kind: TaskKind, timeout_s: float | None, *arguments: Any) -> tuple[
 def _attempt() -> int | None:
     """Return how often Ray has tried the running task before; None if this Ray does not tell.
 
-    The number has no public name (Ray 2.49 to 2.60), hence the look behind the scenes.
+    The number has no public name (Ray 2.52 to 2.60), hence the look behind the scenes.
     """
     worker = getattr(ray._private.worker.global_worker, "core_worker", None)
     attempt = getattr(worker, "get_current_task_attempt_number", None)

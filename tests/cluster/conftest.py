@@ -1,0 +1,159 @@
+"""A Ray head of the tests' own: one node, two CPUs, a token, and ports and a folder that nobody else uses."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BIN = Path(sys.executable).parent
+START_TIMEOUT_S = 120
+STOP_TIMEOUT_S = 60
+STRAGGLERS_TIMEOUT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class RayHead:
+    """A running head.
+
+    Attributes
+    ----------
+    process : subprocess.Popen
+        ``ray start --head --block``, leader of a process group of its own.
+    gcs_address : str
+        What a driver joins.
+    dashboard_url : str
+        What jobs are submitted to.
+    environment : dict
+        Environment of the head, and of whoever shall be let in: it holds the token.
+    """
+
+    process: subprocess.Popen[bytes]
+    gcs_address: str
+    dashboard_url: str
+    environment: dict[str, str]
+
+    def get(self, path: str) -> Any:
+        """Return what the dashboard answers to an authenticated request."""
+        token = {"Authorization": f"Bearer {self.environment['RAY_AUTH_TOKEN']}"}
+        request = urllib.request.Request(self.dashboard_url + path, headers=token)
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+
+    def live_node_ids(self) -> list[str]:
+        """Return Ray's ids of the nodes that can run tasks."""
+        nodes = self.get("/nodes?view=summary")["data"]["summary"]
+        return [node["raylet"]["nodeId"] for node in nodes if node["raylet"].get("state") == "ALIVE"]
+
+
+@pytest.fixture(scope="session")
+def ray_head() -> Iterator[RayHead]:
+    # The path of Ray's sockets must fit into some 100 characters: pytest's own temporary folders are too deep.
+    folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))
+    try:
+        with (folder / "head.log").open("wb") as log:
+            head = start_head(folder, log)
+        try:
+            wait_until_ready(head, folder / "head.log")
+            yield head
+        finally:
+            stop_head(head)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def start_head(folder: Path, log: Any) -> RayHead:
+    gcs_port, dashboard_port, agent_port, client_port = free_ports(4)
+    command = [
+        BIN / "ray",
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=2",
+        f"--temp-dir={folder}",
+        f"--port={gcs_port}",
+        "--dashboard-host=127.0.0.1",
+        f"--dashboard-port={dashboard_port}",
+        f"--dashboard-agent-listen-port={agent_port}",
+        f"--ray-client-server-port={client_port}",
+    ]
+    environment = environment_of_head()
+    process = subprocess.Popen(
+        command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    return RayHead(process, f"127.0.0.1:{gcs_port}", f"http://127.0.0.1:{dashboard_port}", environment)
+
+
+def environment_of_head() -> dict[str, str]:
+    """Return the tests' environment without anybody else's cluster in it, and with a token of its own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    return {
+        **inherited,
+        "PATH": os.pathsep.join([str(BIN), inherited.get("PATH", os.defpath)]),  # jobs say "python"
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+    }
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports that are free now; held together, so that none is given out twice."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def wait_until_ready(head: RayHead, log: Path) -> None:
+    """Wait until the dashboard answers and the node can run tasks; the former comes seconds before the latter."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if head.process.poll() is not None:
+            break
+        try:
+            if head.live_node_ids():
+                return
+        except (OSError, ValueError, KeyError):
+            pass  # not up yet
+        time.sleep(0.5)
+    pytest.fail(f"no Ray head within {START_TIMEOUT_S} s:\n{log.read_text(errors='replace')[-4000:]}", pytrace=False)
+
+
+def stop_head(head: RayHead) -> None:
+    """End the head, and with it everything that it started, and nothing else.
+
+    First the head alone is signalled: it ends its processes in order, which cannot work once they had the signal, too.
+    """
+    group = head.process.pid
+    head.process.terminate()
+    try:
+        head.process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        os.killpg(group, signal.SIGKILL)
+        head.process.wait()
+    with suppress(ProcessLookupError):  # which says that nothing is left
+        for _ in range(STRAGGLERS_TIMEOUT_S):
+            os.killpg(group, 0)
+            time.sleep(1)
+        os.killpg(group, signal.SIGKILL)
