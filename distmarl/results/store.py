@@ -94,6 +94,12 @@ class Store:
                 part.unlink()
         self._has_unpublished_parts = False
 
+    def tidy(self) -> None:
+        """Remove the folders that only a running session needs, once they are empty."""
+        for folder in (*(self.folder / PARTS / name for name in TABLES), self.folder / PARTS, self.folder / SCRATCH):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
     def replace(self, table: Table, rows: Sequence[Row]) -> None:
         """Replace a whole table; for the small ones that the driver keeps itself."""
         for part in self._parts(table):
@@ -125,9 +131,7 @@ class Store:
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
         self._write(_with_grid_columns(SETTINGS, data, ordered, keys), self.folder / SETTINGS.name / DATA_FILE)
 
-    def _merged(
-        self, table: Table, columns: list[str] | None = None, rows: pc.Expression | None = None
-    ) -> pa.Table:
+    def _merged(self, table: Table, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
         """Return the rows of a table, sorted by key; of rows with the same key the newest."""
         names = columns or table.schema.names
         files = self._parts(table)

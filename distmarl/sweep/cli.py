@@ -18,7 +18,7 @@ from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.results.folder import check_folder
 from distmarl.sweep.executor import Executor, SerialExecutor
-from distmarl.sweep.plan import Plan, make_plan
+from distmarl.sweep.plan import make_plan
 from distmarl.sweep.plan_text import plan_lines
 from distmarl.sweep.progress import BarProgress, LineProgress, Progress, counted
 from distmarl.sweep.session import Interrupted, run_session
@@ -50,29 +50,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     try:
-        plan = make_plan(_read(arguments))
-        folder = arguments.out or Path("results") / plan.sweep.name
-        check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
-        if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
-            console.print(
-                f"[yellow]warning:[/] {folder} lies in the job's own copy of the folder, which goes with the cluster; "
-                "give --out an absolute path"
-            )
-        address = arguments.address or os.environ.get("RAY_ADDRESS") or None
-        if arguments.executor == "ray" and address is None:
-            _check_cores(plan.sweep.runner)
-        if arguments.plan:
-            print(*plan_lines(plan, folder), sep="\n")  # noqa: T201
-            return DONE
-        return _run(plan, folder, address, arguments, console)
+        return _run(arguments, console)
     except DistmarlError as error:
         console.print("[bold red]error:[/]", end=" ")
         console.print(str(error), markup=False)
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt):
-        command = shlex.join(["python", "-m", "distmarl.sweep", *(argv if argv is not None else sys.argv[1:])])
-        resume = command.replace(" --overwrite", "")
-        console.print("interrupted; what was done is kept. To go on:", resume, markup=False)
+        words = [word for word in (argv if argv is not None else sys.argv[1:]) if word != "--overwrite"]
+        command = shlex.join(["python", "-m", "distmarl.sweep", *words])
+        console.print("interrupted; what was done is kept. To go on:", command, markup=False)
         return INTERRUPTED
 
 
@@ -122,6 +108,26 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
     return raw
 
 
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    """Check everything, then run the sweep and report on it."""
+    plan = make_plan(_read(arguments))
+    folder = arguments.out or Path("results") / plan.sweep.name
+    check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
+    address = arguments.address or os.environ.get("RAY_ADDRESS") or None
+    if arguments.executor == "ray" and address is None:
+        _check_cores(plan.sweep.runner)
+    if arguments.plan:
+        print(*plan_lines(plan, folder), sep="\n")  # noqa: T201
+        return DONE
+    _warn_of_job_folder(folder, console)
+    start_executor = functools.partial(_start_executor, plan.sweep.runner, arguments.executor, address)
+    with _progress(console, quiet=arguments.quiet) as progress:
+        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
+    if tally.done["evaluate"]:
+        _report(folder, console, quiet=arguments.quiet)
+    return _conclude(tally, folder, console)
+
+
 def _check_cores(runner: Runner) -> None:
     """Refuse tasks that a local Ray could never run."""
     n_cpus = runner.num_cpus or os.cpu_count() or 1
@@ -132,13 +138,13 @@ def _check_cores(runner: Runner) -> None:
         )
 
 
-def _run(plan: Plan, folder: Path, address: str | None, arguments: argparse.Namespace, console: Console) -> int:
-    start_executor = functools.partial(_start_executor, plan.sweep.runner, arguments.executor, address)
-    with _progress(console, quiet=arguments.quiet) as progress:
-        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
-    if tally.done["evaluate"]:
-        _report(folder, console, quiet=arguments.quiet)
-    return _conclude(tally, folder, console)
+def _warn_of_job_folder(folder: Path, console: Console) -> None:
+    """Warn of results that would vanish with a submitted job; Ray sets the variable in jobs alone."""
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
+        console.print(
+            f"[yellow]warning:[/] {folder} lies in the job's own copy of the folder, which goes with the cluster; "
+            "give --out an absolute path"
+        )
 
 
 def _progress(console: Console, *, quiet: bool) -> Progress:
