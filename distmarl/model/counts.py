@@ -117,7 +117,7 @@ def rank(counts: ArrayLike) -> NDArray[np.int64]:
         raise InvalidArgumentError(f"counts: must all have the same sum, got {sums.min()} and {sums.max()}")
     if array.min() < 0:
         raise InvalidArgumentError(f"counts: must not be negative, got {array.min()}")
-    return rank_valid(array, k)
+    return rank_valid(array.astype(np.int64), k)
 
 
 def rank_valid(counts: NDArray[Any], k: int) -> NDArray[np.int64]:

@@ -182,10 +182,10 @@ def check_schema_version(folder: Path) -> None:
     """
     for name in TABLES:
         for path in [folder / name / DATA_FILE, *sorted((folder / PARTS / name).glob("*.parquet"))[:1]]:
-            if not path.exists():
-                continue
             try:
                 found = (pq.read_schema(path).metadata or {}).get(VERSION_KEY, b"none").decode()
+            except FileNotFoundError:
+                continue  # no such table yet, or a part that a running sweep has just published
             except (pa.ArrowInvalid, OSError) as error:
                 raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
             if found != SCHEMA_VERSION:

@@ -92,7 +92,7 @@ class RayExecutor(Executor):
         """Enough to keep the slots busy; no more than asked for on a cluster that others use."""
         if self._address is not None and self._runner.num_cpus is not None:
             return max(1, self._runner.num_cpus // self._runner.cpus_per_task)
-        return 2 * self.n_slots + LOOKAHEAD_TASKS
+        return super().max_in_flight + (0 if self._address is None else LOOKAHEAD_TASKS)
 
     @property
     def description(self) -> str:

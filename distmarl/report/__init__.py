@@ -1,0 +1,1 @@
+"""Stored tables to numbers, numbers to figures; nothing is trained or simulated here."""

@@ -1,0 +1,75 @@
+"""The command line of the report."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+import distmarl
+from distmarl.errors import DistmarlError
+
+if TYPE_CHECKING:
+    from distmarl.report.write import Report
+
+DONE, BAD_INPUT = 0, 2
+
+DESCRIPTION = """\
+Summarise the results of a sweep: print value and training time against the subsample size k, and
+write the figures reward_vs_k.png, runtime_vs_k.png and mode_accuracy_vs_k.png into the folder.
+
+Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
+that still runs, or was interrupted, shows what there is and says what is missing.
+"""
+
+EPILOG = """\
+The table goes to the standard output, everything else to the standard error.
+
+examples:
+  python -m distmarl.report results/robots
+  python -m distmarl.report results/robots > robots.txt
+
+exit codes: 0 done, 2 no usable results
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    messages = Console(stderr=True, soft_wrap=True)
+    # pandas and matplotlib, which --help need not wait for
+    from distmarl.report.text import print_report
+    from distmarl.report.write import write_report
+
+    try:
+        report = write_report(arguments.folder)
+    except DistmarlError as error:
+        messages.print("[red]error:[/red] ", end="")
+        messages.print(str(error), markup=False, highlight=False)
+        return BAD_INPUT
+    print_report(report, Console(), messages)
+    _tell_what_is_missing(report, arguments.folder, messages)
+    return DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m distmarl.report",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", type=Path, help="results folder of a sweep, for example results/robots")
+    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
+    return parser
+
+
+def _tell_what_is_missing(report: Report, folder: Path, messages: Console) -> None:
+    if report.n_failures:
+        tasks = "1 task" if report.n_failures == 1 else f"{report.n_failures} tasks"
+        messages.print(f"{tasks} failed: see {folder / 'failures'}", markup=False, highlight=False)
+    if report.unfinished:
+        messages.print("To go on, run the sweep's command again.")

@@ -1,0 +1,109 @@
+"""The one style of all figures: as wide as a column of a paper, and readable at that size.
+
+It is used through :func:`paper_style`, so that nobody else's figures change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib
+import matplotlib.style
+from matplotlib.colors import to_hex
+
+WIDTH_IN = 3.5
+HEIGHT_IN = 2.6
+DPI = 300
+
+NOTE_SIZE_PT = 6.5
+NOTE_COLOUR = "#555555"
+WARNING_COLOUR = "#B34700"
+
+# Okabe and Ito's colours, which people with any colour vision can tell apart; grey in place of
+# their yellow, which is too light for lines on white.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#888888")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MANY_COLOURS = "viridis"
+MANY_COLOURS_END = 0.85  # beyond, viridis is too light for lines on white
+
+STYLE = {
+    "figure.figsize": (WIDTH_IN, HEIGHT_IN),
+    "figure.dpi": DPI,
+    "figure.constrained_layout.use": True,
+    "figure.constrained_layout.h_pad": 0.06,
+    "figure.constrained_layout.w_pad": 0.06,
+    "savefig.dpi": "figure",
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
+    "font.size": 8,
+    "text.parse_math": False,  # labels are the user's text, "$" and all
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-99, 99),  # no "1e7" above the axes: the notes stand there
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#DDDDDD",
+    "grid.linewidth": 0.5,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "ytick.minor.size": 1.5,
+    "ytick.minor.width": 0.4,
+    "lines.linewidth": 1.1,
+    "lines.markersize": 3.2,
+    "lines.markeredgewidth": 0.7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.borderpad": 0.1,
+    "legend.borderaxespad": 0.2,
+    "legend.handlelength": 1.8,
+    "legend.columnspacing": 1.2,
+    "legend.labelspacing": 0.3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesStyle:
+    """How one setting is drawn, in every figure alike.
+
+    Attributes
+    ----------
+    colour : str
+        As ``#rrggbb``.
+    marker : str
+        One of matplotlib's markers.
+    """
+
+    colour: str
+    marker: str
+
+
+@contextmanager
+def paper_style() -> Iterator[None]:
+    """Draw in the style of all figures, whatever the user's own matplotlib style is."""
+    with matplotlib.style.context(["default", STYLE]):
+        yield
+
+
+def series_styles(n_series: int) -> list[SeriesStyle]:
+    """Return a style for each series: distinct colours and markers, or a colour map when they are many.
+
+    Parameters
+    ----------
+    n_series : int
+        How many series there are.
+    """
+    if n_series <= len(PALETTE):
+        return [SeriesStyle(colour, marker) for colour, marker in zip(PALETTE, MARKERS, strict=True)][:n_series]
+    colours = matplotlib.colormaps[MANY_COLOURS]
+    return [
+        SeriesStyle(to_hex(colours(MANY_COLOURS_END * index / (n_series - 1))), MARKERS[index % len(MARKERS)])
+        for index in range(n_series)
+    ]

@@ -1,0 +1,129 @@
+"""From tables to numbers: what was measured at each subsample size, over the evaluation seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+POINT = ["setting_id", "k"]
+
+
+def summarise(
+    evaluations: pd.DataFrame, trainings: pd.DataFrame, timings: pd.DataFrame, settings: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row for each setting of the sweep and each k that has been evaluated.
+
+    Parameters
+    ----------
+    evaluations, trainings, timings, settings : DataFrame
+        The tables of a results folder. Rows of settings that are not ``in_sweep`` are left out.
+
+    Returns
+    -------
+    DataFrame
+        Settings in the order of their grid values, k increasing. Columns:
+
+        - ``setting_id``, ``label``, ``k`` (agents), ``n_seeds`` (evaluation seeds);
+        - ``mean_return``, ``std_return``, ``min_return``, ``max_return`` (reward): mean, sample standard
+          deviation (NaN for one seed), minimum and maximum of the seeds' mean discounted returns;
+        - ``mode_accuracy`` (share of steps, 0 to 1): mean over seeds; NaN where it is not defined;
+        - ``train_seconds`` (s): wall-clock time of G-LEARN; NaN where none was stored;
+        - ``bound`` (reward), ``converged``: the training's certificate; missing where none was stored.
+    """
+    returns = evaluations.groupby(POINT)["mean_return"]
+    accuracy = evaluations.groupby(POINT)["mode_accuracy"].mean()
+    seeds = pd.DataFrame(
+        {
+            "n_seeds": returns.size(),
+            "mean_return": returns.mean(),
+            "std_return": returns.std(ddof=1),
+            "min_return": returns.min(),
+            "max_return": returns.max(),
+            "mode_accuracy": accuracy,
+        }
+    ).reset_index()
+    seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "seconds"]].astype({"k": "int64"})
+    certificates = trainings[[*POINT, "bound", "converged"]].astype({"converged": "boolean"})
+    return (
+        _ordered_settings(settings)
+        .merge(seeds, on="setting_id")
+        .merge(seconds.rename(columns={"seconds": "train_seconds"}), on=POINT, how="left")
+        .merge(certificates, on=POINT, how="left")
+        .sort_values(["order", "k"], ignore_index=True)
+        .drop(columns="order")
+    )
+
+
+def improvement(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return what each setting gains from its smallest to its largest evaluated k.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
+        ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
+    """
+    by_setting = summary.sort_values("k", kind="stable").groupby("setting_id", sort=False)
+    gains = by_setting.agg(
+        label=("label", "first"),
+        first_k=("k", "first"),
+        last_k=("k", "last"),
+        first_return=("mean_return", "first"),
+        last_return=("mean_return", "last"),
+    )
+    gains["absolute"] = gains["last_return"] - gains["first_return"]
+    gains["percent"] = 100 * gains["absolute"] / gains["first_return"].abs().replace(0, np.nan)
+    return gains.loc[summary["setting_id"].unique()].reset_index()
+
+
+def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows' trainings are known not to have converged.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows,)
+    """
+    return ~summary["converged"].fillna(True).to_numpy(dtype=bool)
+
+
+def unfinished_note(
+    evaluations: pd.DataFrame, settings: pd.DataFrame, *, k_values: Sequence[int], n_eval_seeds: int
+) -> str | None:
+    """Return how far an unfinished sweep is, or None when nothing is missing.
+
+    Parameters
+    ----------
+    evaluations, settings : DataFrame
+        The tables of a results folder.
+    k_values : sequence of int
+        Subsample sizes that the sweep file asks for.
+    n_eval_seeds : int
+        Evaluation seeds that it asks for, per k.
+    """
+    ids = settings.loc[settings["in_sweep"], "setting_id"]
+    planned = len(ids) * len(k_values) * n_eval_seeds
+    is_planned = (
+        evaluations["setting_id"].isin(ids) & evaluations["k"].isin(k_values) & (evaluations["seed"] < n_eval_seeds)
+    )
+    done = int(is_planned.sum())
+    return None if done >= planned else f"unfinished: {done} of {planned} evaluations"
+
+
+def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the id, label and place of the sweep's settings, sorted by the grid's columns."""
+    grid = [name for name in settings.columns if "." in name]
+    chosen = settings[settings["in_sweep"]].sort_values([*grid, "setting_id"])[["setting_id", "label"]]
+    return chosen.assign(order=range(len(chosen)))

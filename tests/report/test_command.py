@@ -1,0 +1,110 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+import distmarl
+from distmarl.results.schemas import EVALUATIONS, FAILURES, VERSION_KEY
+from distmarl.results.store import DATA_FILE
+from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+
+PNG_NAMES = ["mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
+
+
+def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "distmarl.report", *map(str, arguments)]
+    root = Path(distmarl.__file__).parent.parent
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=root,
+        env={"PATH": "", "PYTHONIOENCODING": "utf-8", **environment},
+    )
+
+
+def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
+    commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2))
+    done = run(tmp_path)
+    assert done.returncode == 0
+    assert ["1", "10.50", "±", "0.71", "0.25"] in [line.split() for line in done.stdout.splitlines()]
+    assert "Reward range: 10.50 (k=1) → 20.50 (k=2)\nImprovement: 95.2%\n" in done.stdout
+    assert [f"wrote {tmp_path / name}" in done.stderr for name in PNG_NAMES] == [True] * 3
+    assert "wrote" not in done.stdout
+    assert sorted(path.name for path in tmp_path.glob("*.png")) == PNG_NAMES
+
+
+def test_what_is_missing_is_told(tmp_path):
+    store = start_folder(tmp_path)
+    commit_points(store, grid_of(["only"], [1], 2), accuracy=lambda _, __: None)
+    store.commit("g_learn-only-2", [(FAILURES, [failure_row("only", 2)])])
+    done = run(tmp_path)
+    assert done.returncode == 0
+    assert "unfinished: 2 of 4 evaluations" in done.stderr
+    assert "skipped mode_accuracy_vs_k.png: " in done.stderr
+    assert f"1 task failed: see {tmp_path / 'failures'}" in done.stderr
+
+
+def test_a_terminal_of_another_encoding_gets_the_numbers(tmp_path):
+    commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2))
+    done = run(tmp_path, PYTHONIOENCODING="ascii")
+    assert done.returncode == 0
+    assert "10.50 ? 0.71" in done.stdout
+
+
+def missing(folder: Path) -> None:
+    folder.rmdir()
+
+
+def foreign(folder: Path) -> None:
+    (folder / "notes.txt").write_text("mine")
+
+
+def of_another_version(folder: Path) -> None:
+    store = start_folder(folder)
+    commit_points(store, grid_of(["only"], [1], 1))
+    store.publish()
+    path = folder / EVALUATIONS.name / DATA_FILE
+    pq.write_table(pq.read_table(path).replace_schema_metadata({VERSION_KEY: b"0"}), path)
+
+
+def without_evaluations(folder: Path) -> None:
+    start_folder(folder)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "message"),
+    [
+        (missing, "there is no such results folder"),
+        (foreign, "is not a results folder of distmarl"),
+        (of_another_version, "was written with schema version 0"),
+        (without_evaluations, "has no evaluation of its sweep yet"),
+    ],
+)
+def test_a_bad_folder_is_one_message_and_exit_code_2(tmp_path, prepare, message):
+    prepare(tmp_path)
+    done = run(tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert message in done.stderr
+    assert str(tmp_path) in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ""
+
+
+def test_help_and_version():
+    described = run("--help")
+    assert described.returncode == 0
+    assert "python -m distmarl.report results/robots" in described.stdout
+    assert "exit codes: 0 done, 2 no usable results" in described.stdout
+    assert run("--version").stdout == f"distmarl {distmarl.__version__}\n"
+
+
+def test_no_folder_is_bad_input():
+    done = run()
+    assert done.returncode == 2
+    assert "usage: python -m distmarl.report" in done.stderr

@@ -1,0 +1,278 @@
+import itertools
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.text import Annotation
+
+from distmarl.report.figures import UNCONVERGED_NOTE, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+
+K_VALUES = (1, 2, 5)
+
+
+def summary_of(n_settings: int = 1, k_values: tuple[int, ...] = K_VALUES, **columns: object) -> pd.DataFrame:
+    rows = [
+        {
+            "setting_id": f"s{number:02}",
+            "label": f"n_agents={10 * (number + 1)}",
+            "k": k,
+            "n_seeds": 3,
+            "mean_return": 10.0 * number + k,
+            "std_return": 1.0,
+            "min_return": 10.0 * number + k - 0.5,
+            "max_return": 10.0 * number + k + 2.0,
+            "mode_accuracy": 1 - 0.5 / k,
+            "train_seconds": 0.5 * k,
+            "bound": 1e-7,
+            "converged": True,
+        }
+        for number in range(n_settings)
+        for k in k_values
+    ]
+    return pd.DataFrame(rows).assign(**columns).astype({"converged": "boolean"})
+
+
+def lines(figure: Figure) -> list[Line2D]:
+    """Return the lines of the series, without the open markers drawn on them."""
+    return [line for line in figure.axes[0].lines if line.get_linestyle() != "None"]
+
+
+def open_markers(figure: Figure) -> list[Line2D]:
+    return [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
+
+
+def bars(figure: Figure) -> list[LineCollection]:
+    return [artist for artist in figure.axes[0].collections if isinstance(artist, LineCollection)]
+
+
+def notes(figure: Figure) -> list[str]:
+    return [artist.get_text() for artist in figure.axes[0].texts if isinstance(artist, Annotation)]
+
+
+def legend_labels(figure: Figure) -> list[str]:
+    return [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+
+
+def drawn_boxes_overlap(figure: Figure) -> bool:
+    """Return whether the legend reaches into the axes, once everything has its place."""
+    figure.draw_without_rendering()
+    return bool(figure.legends[0].get_window_extent().overlaps(figure.axes[0].get_window_extent()))
+
+
+@pytest.mark.parametrize(
+    ("draw", "column", "factor"),
+    [
+        (reward_vs_k, "mean_return", 1),
+        (runtime_vs_k, "train_seconds", 1),
+        (mode_accuracy_vs_k, "mode_accuracy", 100),
+    ],
+)
+@pytest.mark.parametrize("n_settings", [1, 3])
+def test_every_setting_is_a_line_through_its_numbers(draw, column, factor, n_settings):
+    summary = summary_of(n_settings)
+    drawn = lines(draw(summary))
+    assert len(drawn) == n_settings
+    for line, (_, points) in zip(drawn, summary.groupby("setting_id"), strict=True):
+        np.testing.assert_array_equal(line.get_xdata(), points["k"])
+        np.testing.assert_allclose(line.get_ydata(), factor * points[column])
+
+
+@pytest.mark.parametrize(
+    ("draw", "y_label"),
+    [
+        (reward_vs_k, "discounted return (reward)"),
+        (runtime_vs_k, "G-LEARN wall-clock time (s)"),
+        (mode_accuracy_vs_k, "mode accuracy (% of steps)"),
+    ],
+)
+def test_axes_are_named_with_units(draw, y_label):
+    axes = draw(summary_of()).axes[0]
+    assert axes.get_xlabel() == "subsample size k (agents)"
+    assert axes.get_ylabel() == y_label
+
+
+def test_bars_reach_from_the_smallest_to_the_largest_seed():
+    (collection,) = bars(reward_vs_k(summary_of()))
+    ends = [segment.tolist() for segment in collection.get_segments()]
+    assert ends == [[[k, k - 0.5], [k, k + 2.0]] for k in K_VALUES]
+
+
+def test_everything_drawn_lies_within_the_axes():
+    axes = reward_vs_k(summary_of(3)).axes[0]
+    low, high = axes.get_ylim()
+    assert low < 0.5
+    assert high > 27.0
+    assert axes.get_xlim()[0] < 1
+    assert axes.get_xlim()[1] > 5
+
+
+def test_bars_of_several_settings_do_not_hide_one_another():
+    figure = reward_vs_k(summary_of(4))
+    figure.draw_without_rendering()
+    places = [line.get_transform().transform((2, 0))[0] for line in lines(figure)]
+    assert min(np.diff(places)) > 2  # pixels
+    neighbours = figure.axes[0].transData.transform([(1, 0), (2, 0)])[:, 0]
+    assert places[-1] - places[0] < neighbours[1] - neighbours[0]
+
+
+def test_one_seed_has_no_bars_and_says_so():
+    figure = reward_vs_k(summary_of(n_seeds=1))
+    assert not bars(figure)
+    assert notes(figure) == ["one evaluation seed"]
+
+
+def test_the_number_of_seeds_is_told():
+    assert notes(reward_vs_k(summary_of())) == ["mean of 3 evaluation seeds; bars: min to max"]
+    (note,) = notes(reward_vs_k(summary_of(n_seeds=[3, 3, 2])))
+    assert note.startswith("mean of up to 3 evaluation seeds")
+
+
+@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+def test_one_setting_needs_no_legend(draw):
+    assert not draw(summary_of()).legends
+
+
+@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+@pytest.mark.parametrize("n_settings", [2, 8])
+def test_the_legend_names_every_setting_and_covers_no_data(draw, n_settings):
+    summary = summary_of(n_settings)
+    figure = draw(summary)
+    assert legend_labels(figure) == summary["label"].unique().tolist()
+    assert not drawn_boxes_overlap(figure)
+
+
+def test_a_line_looks_like_its_legend_entry():
+    figure = reward_vs_k(summary_of(3))
+    for line, handle in zip(lines(figure), figure.legends[0].get_lines(), strict=True):
+        assert (line.get_color(), line.get_marker()) == (handle.get_color(), handle.get_marker())
+
+
+def test_long_labels_are_wrapped_within_the_figure():
+    label = ", ".join(f"some_long_parameter_{number}=value_{number}" for number in range(5))
+    summary = summary_of(2)
+    summary["label"] = summary["label"] + ", " + label
+    figure = reward_vs_k(summary)
+    figure.draw_without_rendering()
+    box, page = figure.legends[0].get_window_extent(), figure.bbox
+    assert page.x0 <= box.x0
+    assert box.x1 <= page.x1
+    assert not drawn_boxes_overlap(figure)
+
+
+def test_dollars_in_labels_are_no_mathematics():
+    summary = summary_of(2)
+    summary["label"] = summary["label"] + ", note=$x_y^$"
+    reward_vs_k(summary).draw_without_rendering()
+
+
+def test_many_settings_are_coloured_by_order_and_some_of_them_named():
+    figure = reward_vs_k(summary_of(20))
+    assert len(lines(figure)) == 20
+    assert len({to_hex(line.get_color()) for line in lines(figure)}) == 20
+    labels = legend_labels(figure)
+    assert len(labels) == 8
+    assert (labels[0], labels[-1]) == ("n_agents=10", "n_agents=200")
+    assert "8 of 20 settings named; colours in the grid's order" in notes(figure)
+    assert not bars(figure)
+
+
+def test_a_setting_looks_the_same_in_every_figure():
+    summary = summary_of(3)
+    summary.loc[summary["setting_id"] == "s00", "mode_accuracy"] = np.nan
+    everywhere, here = lines(reward_vs_k(summary)), lines(mode_accuracy_vs_k(summary))
+    assert [line.get_color() for line in here] == [line.get_color() for line in everywhere[1:]]
+    assert legend_labels(mode_accuracy_vs_k(summary)) == ["n_agents=20", "n_agents=30"]
+
+
+@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+def test_an_unfinished_sweep_is_marked(draw):
+    figure = draw(summary_of(), unfinished="unfinished: 112 of 250 evaluations")
+    assert "unfinished: 112 of 250 evaluations" in notes(figure)
+    assert not any("unfinished" in note for note in notes(draw(summary_of())))
+
+
+def test_notes_stand_above_the_axes_one_above_the_other():
+    figure = reward_vs_k(summary_of(converged=False), unfinished="unfinished: 112 of 250 evaluations")
+    figure.draw_without_rendering()
+    boxes = [artist.get_window_extent() for artist in figure.axes[0].texts]
+    assert len(boxes) == 3
+    assert boxes[0].y0 >= figure.axes[0].get_window_extent().y1
+    assert all(above.y0 >= below.y1 for below, above in itertools.pairwise(boxes))
+    assert all(box.y1 <= figure.bbox.y1 and box.x1 <= figure.bbox.x1 for box in boxes)
+
+
+def test_unconverged_trainings_have_open_markers_and_a_note():
+    figure = reward_vs_k(summary_of(converged=[True, False, True]))
+    (line,) = open_markers(figure)
+    assert line.get_markerfacecolor() == "white"
+    assert list(line.get_xdata()) == [2]
+    assert list(line.get_ydata()) == [2.0]
+    assert UNCONVERGED_NOTE in notes(figure)
+
+
+def test_converged_trainings_have_neither():
+    figure = reward_vs_k(summary_of())
+    assert not open_markers(figure)
+    assert UNCONVERGED_NOTE not in notes(figure)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "scale"),
+    [([0.1, 0.5, 0.9], "linear"), ([0.1, 2.0, 30.0], "log"), ([0.1, 0.5, 1.1], "log"), ([0.0, 2.0, 30.0], "linear")],
+)
+def test_times_over_more_than_a_decade_have_a_log_axis(seconds, scale):
+    axes = runtime_vs_k(summary_of(train_seconds=seconds)).axes[0]
+    assert axes.get_yscale() == scale
+    low, high = axes.get_ylim()
+    assert low <= min(seconds)
+    assert high > max(seconds)
+
+
+def test_a_log_axis_has_plain_numbers():
+    figure = runtime_vs_k(summary_of(train_seconds=[0.05, 2.0, 300.0]))
+    figure.draw_without_rendering()
+    low, high = figure.axes[0].get_ylim()
+    ticks = zip(figure.axes[0].get_yticks(), figure.axes[0].get_yticklabels(), strict=True)
+    assert [label.get_text() for tick, label in ticks if low <= tick <= high] == ["0.1", "1", "10", "100"]
+
+
+def test_subsample_sizes_that_crowd_at_the_small_end_have_a_log_axis():
+    assert reward_vs_k(summary_of(k_values=(1, 2, 5, 10, 20, 50, 100))).axes[0].get_xscale() == "log"
+    assert reward_vs_k(summary_of(k_values=tuple(range(1, 51)))).axes[0].get_xscale() == "linear"
+
+
+@pytest.mark.parametrize(
+    ("k_values", "ticks"),
+    [
+        ((5,), [5]),
+        ((1, 2, 3), [1, 2, 3]),
+        ((1, 2), [1, 2]),
+        ((3, 12), [3, 4, 6, 8, 10, 12]),
+        (tuple(range(1, 13)), [1, 2, 4, 6, 8, 10, 12]),
+        (tuple(range(1, 26)), [1, 5, 10, 15, 20, 25]),
+    ],
+)
+def test_ticks_stand_at_whole_agents(k_values, ticks):
+    axes = reward_vs_k(summary_of(k_values=k_values)).axes[0]
+    assert axes.get_xticks().tolist() == ticks
+
+
+def test_large_returns_have_no_multiplier_beside_the_axis():
+    figure = reward_vs_k(summary_of(mean_return=[1.1e7, 1.2e7, 1.3e7], min_return=1.0e7, max_return=1.4e7))
+    figure.draw_without_rendering()
+    assert figure.axes[0].yaxis.get_offset_text().get_text() == ""
+
+
+def test_what_was_not_stored_is_not_drawn():
+    assert runtime_vs_k(summary_of(train_seconds=np.nan)) is None
+    assert mode_accuracy_vs_k(summary_of(mode_accuracy=np.nan)) is None
+
+
+def test_figures_are_as_wide_as_a_column():
+    for figure in (reward_vs_k(summary_of()), reward_vs_k(summary_of(8))):
+        assert figure.get_size_inches()[0] == 3.5
+        assert figure.get_dpi() == 300

@@ -1,0 +1,80 @@
+import io
+
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from distmarl.report.text import improvement_lines, results_table
+
+
+def summary_of(labels: list[str], **columns: object) -> pd.DataFrame:
+    rows = [
+        {"setting_id": f"s{number}", "label": label, "k": k, "mean_return": value + number, "std_return": 0.5}
+        for number, label in enumerate(labels)
+        for k, value in ((1, 75.123), (25, 81.199))
+    ]
+    frame = pd.DataFrame(rows).assign(train_seconds=[0.25, 100.0] * len(labels), converged=True)
+    return frame.assign(**columns).astype({"converged": "boolean"})
+
+
+def rendered(summary: pd.DataFrame) -> list[list[str]]:
+    """Return the cells of each printed line."""
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(results_table(summary))
+    return [line.split() for line in stream.getvalue().splitlines() if line.strip()]
+
+
+def test_the_table_has_k_value_and_training_time():
+    head, _, *rows = rendered(summary_of([""]))
+    assert head == ["k", "Value", "(mean", "±", "std)", "Train", "(s)"]
+    assert rows == [["1", "75.12", "±", "0.50", "0.25"], ["25", "81.20", "±", "0.50", "100.00"]]
+
+
+def test_one_seed_has_a_value_without_a_deviation():
+    _, _, first, _ = rendered(summary_of([""], std_return=float("nan")))
+    assert first == ["1", "75.12", "0.25"]
+
+
+def test_a_time_that_was_not_stored_is_a_dash():
+    _, _, first, _ = rendered(summary_of([""], train_seconds=float("nan")))
+    assert first == ["1", "75.12", "±", "0.50", "-"]
+
+
+def test_settings_are_groups_named_once():
+    head, _, *rows = rendered(summary_of(["n_agents=30", "[red]=100"]))
+    assert head[0] == "setting"
+    assert [row[0] for row in rows] == ["n_agents=30", "25", "[red]=100", "25"]
+
+
+def test_unconverged_trainings_are_marked():
+    _, _, first, second, note = rendered(summary_of([""], converged=[False, True]))
+    assert (first[0], second[0]) == ("1*", "25")
+    assert " ".join(note) == "* training has not converged"
+
+
+def test_small_values_keep_three_digits():
+    _, _, first, _ = rendered(summary_of([""], mean_return=[0.0123, 0.0456], std_return=0.001))
+    assert first[1] == "0.0123"
+
+
+def test_the_improvement_is_told_as_range_and_percentage():
+    assert improvement_lines(summary_of([""])) == [
+        "Reward range: 75.12 (k=1) → 81.20 (k=25)",
+        "Improvement: 8.1%",
+    ]
+
+
+def test_each_setting_has_its_own_improvement():
+    lines = improvement_lines(summary_of(["n_agents=30", "n_agents=100"]))
+    assert lines[0] == "n_agents=30:"
+    assert lines[3] == "n_agents=100:"
+    assert lines[4] == "  Reward range: 76.12 (k=1) → 82.20 (k=25)"
+
+
+def test_one_k_has_no_improvement():
+    assert improvement_lines(summary_of([""]).head(1)) == []
+
+
+@pytest.mark.parametrize("first", [0.0, -0.0])
+def test_an_improvement_on_nothing_is_told_as_a_difference(first):
+    assert improvement_lines(summary_of([""], mean_return=[first, 2.5]))[1] == "Improvement: 2.50"

@@ -1,0 +1,174 @@
+import fcntl
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from distmarl.errors import ConfigError, ResultsError
+from distmarl.report.write import write_report
+from distmarl.results.folder import SWEEP_FILE, locked
+from distmarl.results.schemas import EVALUATIONS, FAILURES, TRAININGS
+from distmarl.results.store import DATA_FILE, PARTS, Store
+from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+
+FIGURES = ["reward_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"]
+PNG_HEAD, PNG_TAIL = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+
+
+def finished_folder(folder: Path) -> Store:
+    store = start_folder(folder)
+    commit_points(store, grid_of(["only"], [1, 2], 2))
+    return store
+
+
+def is_whole_png(path: Path) -> bool:
+    data = path.read_bytes()
+    return data.startswith(PNG_HEAD) and data.endswith(PNG_TAIL)
+
+
+def parts(folder: Path) -> list[Path]:
+    return list((folder / PARTS).rglob("*.parquet"))
+
+
+def test_a_report_has_numbers_and_figures(tmp_path):
+    finished_folder(tmp_path)
+    report = write_report(tmp_path)
+    assert report.figures == tuple(tmp_path / name for name in FIGURES)
+    assert all(is_whole_png(path) for path in report.figures)
+    assert report.summary["mean_return"].tolist() == [10.5, 20.5]
+    assert (report.skipped, report.n_failures, report.unfinished) == ((), 0, None)
+
+
+def test_a_report_leaves_nothing_but_figures_and_tables(tmp_path):
+    finished_folder(tmp_path).publish()
+    before = {path.name for path in tmp_path.iterdir()}
+    write_report(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == before | {*FIGURES, "_lock"}
+
+
+def test_figures_are_the_same_bytes_each_time(tmp_path):
+    finished_folder(tmp_path)
+    first = [path.read_bytes() for path in write_report(tmp_path).figures]
+    assert [path.read_bytes() for path in write_report(tmp_path).figures] == first
+
+
+def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
+    finished_folder(tmp_path)
+    whole = write_report(tmp_path).figures[0].read_bytes()
+    save = Figure.savefig
+    seen: list[bytes] = []
+
+    def save_half(figure: Figure, path: Path, **options: object) -> None:
+        save(figure, path, **options)
+        Path(path).write_bytes(Path(path).read_bytes()[:100])
+        seen.append((tmp_path / FIGURES[0]).read_bytes())
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr(Figure, "savefig", save_half)
+    with pytest.raises(ResultsError, match=r"reward_vs_k\.png: cannot be written: No space left"):
+        write_report(tmp_path)
+    assert seen == [whole]
+    assert (tmp_path / FIGURES[0]).read_bytes() == whole
+
+
+def test_what_was_committed_is_published(tmp_path):
+    finished_folder(tmp_path)
+    assert parts(tmp_path)
+    write_report(tmp_path)
+    assert not parts(tmp_path)
+    assert (tmp_path / EVALUATIONS.name / DATA_FILE).exists()
+
+
+def test_without_publishing_the_tables_are_left_alone(tmp_path):
+    finished_folder(tmp_path)
+    before = sorted(parts(tmp_path))
+    report = write_report(tmp_path, publish=False)
+    assert sorted(parts(tmp_path)) == before
+    assert len(report.summary) == 2
+
+
+def test_whoever_holds_the_lock_can_report(tmp_path):
+    finished_folder(tmp_path)
+    with locked(tmp_path):
+        report = write_report(tmp_path, publish=False)
+    assert len(report.figures) == 3
+
+
+def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
+    finished_folder(tmp_path)
+    before = sorted(parts(tmp_path))
+    with (tmp_path / "_lock").open("a+") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        report = write_report(tmp_path)
+    assert sorted(parts(tmp_path)) == before
+    assert report.summary["n_seeds"].tolist() == [2, 2]
+
+
+def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeypatch):
+    store = finished_folder(tmp_path)
+    read = Store.read
+    listed = Store._parts
+    publish_once = threading.Event()
+
+    def parts_that_go_away(self: Store, table: object) -> list[Path]:
+        files = listed(self, table)
+        if self is not store and table is TRAININGS and not publish_once.is_set():
+            publish_once.set()
+            store.publish()
+        return files
+
+    monkeypatch.setattr(Store, "_parts", parts_that_go_away)
+    report = write_report(tmp_path, publish=False)
+    assert publish_once.is_set()
+    assert read is Store.read
+    assert report.summary["n_seeds"].tolist() == [2, 2]
+    assert report.summary["bound"].notna().all()
+
+
+def test_an_unfinished_sweep_is_told(tmp_path):
+    store = start_folder(tmp_path, k_values=[1, 2, 4], n_eval_seeds=3)
+    commit_points(store, grid_of(["only"], [1, 2], 2))
+    assert write_report(tmp_path).unfinished == "unfinished: 4 of 9 evaluations"
+
+
+def test_the_unfinished_mark_is_in_the_figure(tmp_path):
+    commit_points(start_folder(tmp_path / "done", n_eval_seeds=2), grid_of(["only"], [1, 2], 2))
+    commit_points(start_folder(tmp_path / "half", n_eval_seeds=4), grid_of(["only"], [1, 2], 2))
+    done, half = write_report(tmp_path / "done"), write_report(tmp_path / "half")
+    for one, other in zip(done.figures, half.figures, strict=True):
+        assert one.read_bytes() != other.read_bytes()
+
+
+def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(tmp_path):
+    store = start_folder(tmp_path)
+    commit_points(store, grid_of(["only"], [1, 2], 2), accuracy=lambda _, __: None)
+    (tmp_path / "mode_accuracy_vs_k.png").write_bytes(b"of earlier results")
+    report = write_report(tmp_path)
+    assert [figure.name for figure in report.skipped] == ["mode_accuracy_vs_k.png"]
+    assert "as many global actions as local states" in report.skipped[0].reason
+    assert [path.name for path in report.figures] == FIGURES[:2]
+    assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
+
+
+def test_failures_are_counted(tmp_path):
+    store = finished_folder(tmp_path)
+    store.commit("g_learn-only-9", [(FAILURES, [failure_row("only", 9)])])
+    assert write_report(tmp_path).n_failures == 1
+
+
+def test_a_sweep_without_evaluations_is_refused(tmp_path):
+    store = start_folder(tmp_path)
+    with pytest.raises(ResultsError, match="has no evaluation of its sweep yet; run the sweep's command again"):
+        write_report(tmp_path)
+    store.commit("g_learn-only-1", [(FAILURES, [failure_row("only", 1)])])
+    with pytest.raises(ResultsError, match="1 of its tasks failed"):
+        write_report(tmp_path)
+
+
+def test_a_folder_without_its_sweep_file_is_refused(tmp_path):
+    finished_folder(tmp_path)
+    (tmp_path / SWEEP_FILE).unlink()
+    with pytest.raises(ConfigError, match=r"sweep\.yaml: there is no such file"):
+        write_report(tmp_path)
