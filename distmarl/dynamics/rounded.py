@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from distmarl.dynamics.transitions import SuccessorTransitions
 from distmarl.model.counts import count_vectors, rank_valid
 
+REMAINDER_PRECISION = 1e-9
+
 
 def rounded_transitions(kernel: NDArray[np.float64], *, k: int) -> SuccessorTransitions:
     """Round E[Z'] = z @ kernel[s_g] to count vectors by largest remainders.
@@ -46,8 +48,10 @@ def round_to_counts(expected: NDArray[np.float64], k: int) -> NDArray[np.int64]:
     ndarray of int64, shape (C, L)
         Among equal remainders the lower state is rounded up.
     """
-    counts = np.floor(expected).astype(np.int64)
-    remainders = expected - counts
+    # Means are sums of products: without these two roundings, the last bits would decide.
+    whole = np.rint(expected)
+    counts = np.floor(np.where(np.abs(expected - whole) < REMAINDER_PRECISION, whole, expected)).astype(np.int64)
+    remainders = np.round((expected - counts) / REMAINDER_PRECISION)
     missing = k - counts.sum(axis=1)
     largest_first = np.argsort(-remainders, axis=1, kind="stable")
     for place in range(expected.shape[1] - 1):

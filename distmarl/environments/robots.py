@@ -59,6 +59,9 @@ def robots(
     InvalidEnvironmentError
         When a size or an option is impossible.
     """
+    for name, size in (("n_global_states", n_global_states), ("n_local_actions", n_local_actions)):
+        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+            raise InvalidEnvironmentError(f"{name}: must be an integer, got {size!r}")
     zones = n_global_states
     if zones < 1 or not n_global_states == n_local_states == n_global_actions:
         raise InvalidEnvironmentError(

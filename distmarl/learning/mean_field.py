@@ -95,8 +95,10 @@ def _recurrent_classes(chain: NDArray[np.float64]) -> list[list[int]]:
 def _absorption(chain: NDArray[np.float64], classes: list[list[int]], start: NDArray[np.float64]) -> list[float]:
     """Return the probability that an agent ends in each recurrent class."""
     transient = sorted(set(range(len(chain))) - {state for members in classes for state in members})
-    staying = np.eye(len(transient)) - chain[np.ix_(transient, transient)]
-    visits = np.linalg.solve(staying.T, start[transient]) if transient else np.zeros(0)
+    leaving = -chain[np.ix_(transient, transient)]
+    # One minus the probability of staying, without the cancellation: moves rarer than rounding count.
+    np.fill_diagonal(leaving, (chain - np.diag(np.diag(chain)))[transient].sum(axis=1))
+    visits = np.linalg.solve(leaving.T, start[transient]) if transient else np.zeros(0)
     return [float(start[members].sum() + visits @ chain[np.ix_(transient, members)].sum(axis=1)) for members in classes]
 
 

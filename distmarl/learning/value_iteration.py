@@ -181,6 +181,8 @@ class AndersonMixer:
             return image
         products = np.array([[np.vdot(a, b) for b in self._residuals] for a in self._residuals])
         against = np.array([np.vdot(a, residual) for a in self._residuals])
+        if not (np.isfinite(products).all() and np.isfinite(against).all()):
+            return image  # squares overflow far from the solution, where the plain step does
         weights = np.linalg.lstsq(products, against, rcond=RELATIVE_CUTOFF)[0]
         mixed = image.copy()
         for weight, difference in zip(weights, self._images, strict=True):

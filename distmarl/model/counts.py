@@ -48,7 +48,7 @@ def n_count_vectors(k: int, n_states: int) -> int:
     size = math.comb(k + n_states - 1, n_states - 1)
     if size > MAX_RANK:
         raise InvalidArgumentError(
-            f"k={k}, n_states={n_states}: {size:.3g} count vectors are more than 64-bit numbers can rank"
+            f"k={k}, n_states={n_states}: about 10^{math.log10(size):.0f} count vectors are more than 64 bits can rank"
         )
     return size
 
@@ -117,6 +117,7 @@ def rank(counts: ArrayLike) -> NDArray[np.int64]:
         raise InvalidArgumentError(f"counts: must all have the same sum, got {sums.min()} and {sums.max()}")
     if array.min() < 0:
         raise InvalidArgumentError(f"counts: must not be negative, got {array.min()}")
+    n_count_vectors(k, array.shape[-1])  # refuses what 64 bits cannot rank
     return rank_valid(array.astype(np.int64), k)
 
 

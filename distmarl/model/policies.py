@@ -48,8 +48,11 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike) -> NDArray[n
     InvalidArgumentError
         When its shape is wrong, an entry is negative or a row does not sum to 1 within 1e-9.
     """
-    policy = np.asarray(local_policy, dtype=np.float64)
     expected = (env.n_global_states, env.n_local_states, env.n_local_actions)
+    try:
+        policy = np.asarray(local_policy, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"local_policy: must be numbers of shape (G, L, A_l) = {expected}") from error
     if policy.shape != expected:
         raise InvalidArgumentError(f"local_policy: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
     if not (policy >= 0).all():

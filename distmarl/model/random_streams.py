@@ -44,9 +44,11 @@ def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
     InvalidArgumentError
         When the seed is not an integer of 0 or more, or a sequence of such.
     """
-    entropy = [seed] if isinstance(seed, (int, np.integer)) else list(seed)
-    for number in entropy:
+    numbers = list(seed) if isinstance(seed, (Sequence, np.ndarray)) else [seed]
+    for number in numbers:
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
             raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {seed!r}")
-    sequence = np.random.SeedSequence([int(number) for number in entropy], spawn_key=(int(role), *key))
+    # The length comes first, since numpy pads entropy with zeros: 5 and (5, 0) are different seeds.
+    entropy = [len(numbers), *(int(number) for number in numbers)]
+    sequence = np.random.SeedSequence(entropy, spawn_key=(int(role), *key))
     return np.random.Generator(np.random.PCG64(sequence))

@@ -1,0 +1,374 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+
+from distmarl import Environment, robots
+from distmarl.dynamics.rollouts import (
+    START,
+    draw_categorical,
+    draw_subsample,
+    initial_states,
+    run_rollouts,
+)
+from distmarl.model.random_streams import Role, random_stream
+from tests.reference import (
+    dirichlet_multinomial_pmf,
+    enumerate_counts,
+    exact_return,
+    hypergeometric_pmf,
+    mixed_reward,
+    multinomial_pmf,
+    number_of,
+    simulate_agents,
+    standard_errors_apart,
+    standard_errors_from,
+)
+from tests.strategies import (
+    FEW,
+    environments,
+    generators,
+    random_environment,
+    random_global_policy,
+    random_local_policy,
+)
+
+
+def roll(env, global_policy, local_policy, *, k, n_rollouts=20_000, horizon=8, seed=0, role=Role.EVALUATION):
+    return run_rollouts(
+        env, global_policy, local_policy, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, role=role
+    )
+
+
+def follow_the_crowd(env, k):
+    """The global policy that goes to the most populated state it sees."""
+    counts = np.array(enumerate_counts(k, env.n_local_states))
+    return np.tile(counts.argmax(axis=1), (env.n_global_states, 1))
+
+
+# A game of few agents, whose expected returns are sums over all of its states.
+
+
+@pytest.fixture(scope="module")
+def small_game():
+    rng = np.random.default_rng(5)
+    env = random_environment(rng, n_agents=4, concentration=0.3, n_global_states=3)
+    return env, random_global_policy(rng, env, 2), random_local_policy(rng, env)
+
+
+def test_mean_returns_are_the_exact_ones(small_game):
+    env, global_policy, local_policy = small_game
+    exact = exact_return(env, global_policy, local_policy, k=2, horizon=6)
+    assert standard_errors_from(roll(*small_game, k=2, n_rollouts=100_000, horizon=6).returns, exact) < 4
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"transition_local": lambda table: table[::-1]},
+        {"transition_local": lambda table: table[:, ::-1]},
+        {"transition_global": lambda table: table[:, ::-1]},
+        {"reward_local": lambda table: table[..., ::-1]},
+        {"initial_local_concentration": lambda table: table * [9.0, 1.0, 0.1]},
+        {"gamma": lambda gamma: gamma - 0.1},
+    ],
+)
+def test_wrong_games_fail_the_same_check(small_game, mistake):
+    env, global_policy, local_policy = small_game
+    exact = exact_return(env, global_policy, local_policy, k=2, horizon=6)
+    changes = {name: change(getattr(env, name)) for name, change in mistake.items()}
+    wrong = dataclasses.replace(env, **changes)
+    returns = roll(wrong, global_policy, local_policy, k=2, n_rollouts=100_000, horizon=6).returns
+    assert standard_errors_from(returns, exact) > 4
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_mean_returns_of_random_games_are_the_exact_ones(seed):
+    rng = np.random.default_rng(seed)
+    env = random_environment(
+        rng,
+        n_global_states=int(rng.integers(1, 4)),
+        n_local_states=int(rng.integers(1, 4)),
+        n_agents=int(rng.integers(1, 5)),
+        n_local_actions=int(rng.integers(1, 4)),
+        concentration=0.5,
+    )
+    k = int(rng.integers(1, env.n_agents + 1))
+    global_policy, local_policy = random_global_policy(rng, env, k), random_local_policy(rng, env)
+    exact = exact_return(env, global_policy, local_policy, k=k, horizon=5)
+    returns = roll(env, global_policy, local_policy, k=k, n_rollouts=50_000, horizon=5).returns
+    assert standard_errors_from(returns, exact) < 4
+
+
+# Games of more agents, against the simulation of every single one.
+
+
+@pytest.fixture(scope="module", params=["robots", "random 1", "random 2"])
+def big_game(request):
+    """A game, its policies, k, and a per-agent simulation of it: right, and with locals that move late."""
+    rng = np.random.default_rng(11)
+    if request.param == "robots":
+        env, k = robots(n_agents=12, gamma=0.9, reward_global="paper"), 4
+        pair = (follow_the_crowd(env, k), random_local_policy(rng, env))
+    else:
+        rng = np.random.default_rng(int(request.param[-1]))
+        sizes = {"n_global_states": 3, "n_local_states": 4, "n_global_actions": 4, "n_local_actions": 3}
+        env, k = random_environment(rng, **sizes, n_agents=9, concentration=0.2), 3
+        env = dataclasses.replace(env, reward_local=3 * env.reward_local)
+        pair = (random_global_policy(rng, env, k), random_local_policy(rng, env))
+    arguments = {"k": k, "n_rollouts": 1200, "horizon": 8, "rng": rng}
+    right = simulate_agents(env, *pair, **arguments)
+    late = simulate_agents(env, *pair, **arguments, late_locals=True)
+    return env, pair, k, right, late
+
+
+def accuracy_standard_errors(sample, accuracy, n_rollouts):
+    return abs(sample.mean() - accuracy) / (sample.std(ddof=1) * math.sqrt(1 / len(sample) + 1 / n_rollouts))
+
+
+def test_counted_rollouts_have_the_law_of_single_agents(big_game):
+    env, pair, k, (returns, hits), _ = big_game
+    counted = roll(env, *pair, k=k)
+    assert standard_errors_apart(counted.returns, returns) < 4
+    assert standard_errors_apart(counted.returns**2, returns**2) < 4
+    assert accuracy_standard_errors(hits, counted.mode_accuracy, 20_000) < 4
+
+
+def test_locals_that_move_with_the_next_global_state_fail_the_same_check(big_game):
+    env, pair, k, _, (returns, _) = big_game
+    assert standard_errors_apart(roll(env, *pair, k=k).returns, returns) > 4
+
+
+def test_a_wrong_kernel_fails_the_same_check(big_game):
+    env, pair, k, (returns, _), _ = big_game
+    wrong = dataclasses.replace(env, transition_local=np.roll(env.transition_local, 1, axis=-1))
+    assert standard_errors_apart(roll(wrong, *pair, k=k).returns, returns) > 4
+
+
+# Single ingredients.
+
+
+def frequencies(counts, k):
+    numbers = number_of(k, counts.shape[1])
+    drawn = [numbers[tuple(row)] for row in counts.tolist()]
+    return np.bincount(drawn, minlength=len(numbers))
+
+
+def largest_frequency_error(observed, probabilities):
+    """Largest distance of a frequency from its expectation, in standard errors."""
+    n, possible = observed.sum(), probabilities > 0
+    if observed[~possible].any():
+        return math.inf
+    spread = np.sqrt(n * probabilities * (1 - probabilities))[possible]
+    return float((np.abs(observed - n * probabilities)[possible] / spread).max())
+
+
+@pytest.mark.parametrize(("population", "k"), [((3, 2, 2), 3), ((1, 0, 5), 2), ((4, 1), 4), ((2, 2, 1, 1), 3)])
+def test_subsamples_are_hypergeometric(population, k):
+    populations = np.tile(population, (30_000, 1))
+    seen = draw_subsample(populations, k, np.random.default_rng(0))
+    assert largest_frequency_error(frequencies(seen, k), hypergeometric_pmf(population, k)) < 4
+
+
+def test_a_subsample_with_replacement_fails_the_same_check():
+    population, k = np.array([3, 2, 2]), 3
+    seen = np.random.default_rng(0).multinomial(k, population / 7, size=30_000)
+    assert largest_frequency_error(frequencies(seen, k), multinomial_pmf(k, population / 7)) < 4
+    assert largest_frequency_error(frequencies(seen, k), hypergeometric_pmf(population, k)) > 4
+
+
+def test_a_subsample_of_everyone_is_the_population():
+    populations = np.random.default_rng(0).multinomial(9, [0.5, 0.2, 0.3], size=50)
+    np.testing.assert_array_equal(draw_subsample(populations, 9, np.random.default_rng(1)), populations)
+
+
+def test_categorical_draws_have_their_probabilities_and_skip_impossible_outcomes():
+    probabilities = np.array([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
+    drawn = draw_categorical(np.tile(probabilities, (30_000, 1)), np.random.default_rng(0))
+    assert largest_frequency_error(np.bincount(drawn, minlength=6), probabilities) < 4
+
+
+def test_first_populations_are_dirichlet_multinomial():
+    env = random_environment(np.random.default_rng(0), n_agents=3)
+    states, population = initial_states(env, 30_000, np.random.default_rng(0))
+    exact = dirichlet_multinomial_pmf(3, env.initial_local_concentration)
+    assert largest_frequency_error(frequencies(population, 3), exact) < 4
+    assert largest_frequency_error(np.bincount(states, minlength=2), env.initial_global) < 4
+    reversed_start = dirichlet_multinomial_pmf(3, env.initial_local_concentration[::-1])
+    assert largest_frequency_error(frequencies(population, 3), reversed_start) > 4
+
+
+# Closed forms.
+
+
+def test_one_step_earns_its_closed_form():
+    rng = np.random.default_rng(3)
+    env = random_environment(rng, n_agents=20, n_global_states=3)
+    k, alpha = 4, env.initial_local_concentration
+    global_policy, local_policy = random_global_policy(rng, env, k), random_local_policy(rng, env)
+    # k agents of a Dirichlet-multinomial population are Dirichlet-multinomial themselves.
+    seen = dirichlet_multinomial_pmf(k, alpha)
+    chosen = env.reward_global[np.arange(3)[:, None], global_policy] @ seen
+    expected = env.initial_global @ (chosen + mixed_reward(env, local_policy) @ (alpha / alpha.sum()))
+    returns = roll(env, global_policy, local_policy, k=k, n_rollouts=50_000, horizon=1).returns
+    assert standard_errors_from(returns, expected) < 4
+    assert standard_errors_from(returns, expected + 0.05) > 4
+
+
+@FEW
+@given(environments(gammas=(0.0,)), generators())
+def test_nothing_after_the_first_step_counts_without_a_future(env, rng):
+    k = int(rng.integers(1, env.n_agents + 1))
+    pair = random_global_policy(rng, env, k), random_local_policy(rng, env)
+    first, later = (roll(env, *pair, k=k, n_rollouts=20, horizon=horizon).returns for horizon in (1, 5))
+    np.testing.assert_array_equal(first, later)
+
+
+@FEW
+@given(environments(), generators())
+def test_a_constant_reward_earns_a_geometric_sum(env, rng):
+    k = int(rng.integers(1, env.n_agents + 1))
+    flat = dataclasses.replace(
+        env, reward_global=np.full_like(env.reward_global, 2.0), reward_local=np.full_like(env.reward_local, 0.5)
+    )
+    rollouts = roll(flat, random_global_policy(rng, env, k), random_local_policy(rng, env), k=k, n_rollouts=7)
+    np.testing.assert_allclose(rollouts.returns, 2.5 * (1 - env.gamma**8) / (1 - env.gamma), rtol=1e-13)
+
+
+def test_a_deterministic_game_earns_its_closed_form():
+    # The global state goes round 0, 1, 2; locals move to where it was, so they are always one step behind.
+    gamma, weights = 0.9, np.random.default_rng(0).normal(size=(3, 3))
+    follow = np.tile(np.eye(3)[:, None, None, :], (1, 3, 1, 1))
+    env = Environment(
+        transition_global=np.roll(np.eye(3), 1, axis=1)[:, None, :],
+        transition_local=follow,
+        reward_global=np.zeros((3, 1)),
+        reward_local=weights[:, :, None],
+        n_agents=5,
+        gamma=gamma,
+        initial_global=[1, 0, 0],
+        initial_local_concentration=[1e-9, 1e-9, 1e9],
+    )
+    rollouts = roll(
+        env, np.zeros((3, len(enumerate_counts(2, 3))), dtype=int), np.ones((3, 3, 1)), k=2, n_rollouts=6, horizon=12
+    )
+    one_round = weights[0, 2] + gamma * weights[1, 0] + gamma**2 * weights[2, 1]
+    np.testing.assert_allclose(rollouts.returns, one_round * (1 - gamma**12) / (1 - gamma**3), rtol=1e-12)
+
+
+def test_the_global_action_uses_the_present_count_vector():
+    # Every agent is where the global state was a step ago, and the action names that state's number.
+    n, gamma = 4, 0.5
+    env = Environment(
+        transition_global=np.tile(np.roll(np.eye(2), 1, axis=1)[:, None, :], (1, 2, 1)),
+        transition_local=np.tile(np.eye(2)[:, None, None, :], (1, 2, 1, 1)),
+        reward_global=[[1.0, 20.0], [300.0, 4000.0]],
+        reward_local=np.zeros((2, 2, 1)),
+        n_agents=n,
+        gamma=gamma,
+        initial_global=[1, 0],
+        initial_local_concentration=[1e-9, 1e9],
+    )
+    global_policy = np.array([[1, 0, 0], [1, 0, 0]])  # z = (0, 2) means action 1
+    returns = roll(env, global_policy, np.ones((2, 2, 1)), k=2, n_rollouts=3, horizon=4).returns
+    np.testing.assert_allclose(returns, 20 + gamma * 300 + gamma**2 * 20 + gamma**3 * 300, rtol=1e-14)
+
+
+# Common random numbers.
+
+
+def test_initial_states_are_shared_across_k_and_policies_of_one_seed():
+    rng = np.random.default_rng(0)
+    env = random_environment(rng, n_agents=6)
+    # What is earned at once depends on nothing but the initial state here.
+    env = dataclasses.replace(
+        env,
+        reward_global=np.tile(env.reward_global[:, :1], (1, 2)),
+        reward_local=np.repeat(env.reward_local[..., :1], 2, axis=-1),
+    )
+
+    def first_rewards(k, seed=0, role=Role.EVALUATION):
+        pair = random_global_policy(rng, env, k), random_local_policy(rng, env)
+        return roll(env, *pair, k=k, n_rollouts=40, horizon=1, seed=seed, role=role).returns
+
+    expected = first_rewards(1)
+    for k in (1, 2, 5, 6):
+        np.testing.assert_allclose(first_rewards(k), expected, rtol=1e-13)
+    assert np.abs(first_rewards(1, seed=1) - expected).max() > 1e-3
+    assert np.abs(first_rewards(1, role=Role.JOINT_VALUE) - expected).max() > 1e-3
+
+
+def test_common_random_numbers_make_differences_less_noisy():
+    env = robots(n_agents=20)
+    rng = np.random.default_rng(0)
+    local_policy = random_local_policy(rng, env)
+    policy = follow_the_crowd(env, 3)
+    other = policy.copy()
+    other[:, :5] = 0
+    same = roll(env, policy, local_policy, k=3, n_rollouts=400, horizon=20).returns
+    paired = same - roll(env, other, local_policy, k=3, n_rollouts=400, horizon=20).returns
+    unpaired = same - roll(env, other, local_policy, k=3, n_rollouts=400, horizon=20, seed=1).returns
+    assert paired.std() < 0.75 * unpaired.std()
+
+
+def test_the_same_seed_gives_the_same_returns_and_another_seed_others(small_game):
+    first, again, other = (
+        roll(*small_game, k=2, n_rollouts=50, seed=seed).returns for seed in ((3, 1), (3, 1), (3, 2))
+    )
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).all()
+
+
+# Mode accuracy.
+
+
+def frozen_game():
+    """Two local states that nobody leaves, two agents, and a global action for each local state."""
+    return Environment(
+        transition_global=np.full((1, 2, 1), 1.0),
+        transition_local=np.eye(2)[None, :, None, :],
+        reward_global=np.zeros((1, 2)),
+        reward_local=np.zeros((1, 2, 1)),
+        n_agents=2,
+        gamma=0.5,
+        initial_local_concentration=[1.0, 2.0],
+    )
+
+
+@pytest.mark.parametrize("action", [0, 1])
+def test_an_action_is_accurate_when_it_is_any_of_the_most_populated_states(action):
+    env = frozen_game()
+    rollouts = roll(env, np.full((1, 3), action), np.ones((1, 2, 1)), k=2, n_rollouts=300, horizon=3)
+    _, population = initial_states(env, 300, random_stream(0, Role.EVALUATION, START))
+    chosen, other = population[:, action], population[:, 1 - action]
+    assert (chosen == other).any()  # ties do occur, and they count
+    assert rollouts.mode_accuracy == pytest.approx((chosen >= other).mean(), rel=1e-14)
+
+
+def test_seeing_everyone_makes_the_crowd_known():
+    env = robots(n_agents=7)
+    local_policy = np.full((5, 5, 3), 1 / 3)
+    assert roll(env, follow_the_crowd(env, 7), local_policy, k=7, n_rollouts=50).mode_accuracy == 1.0
+    assert roll(env, follow_the_crowd(env, 1), local_policy, k=1, n_rollouts=50).mode_accuracy < 0.9
+
+
+def test_accuracy_is_undefined_where_actions_are_no_states(small_game):
+    assert math.isnan(roll(*small_game, k=2, n_rollouts=5).mode_accuracy)
+
+
+# The largest populations.
+
+
+def test_the_largest_population_can_be_simulated():
+    env = robots(n_agents=999_999_999)
+    rollouts = roll(
+        env, follow_the_crowd(env, 5), np.full((5, 5, 3), 1 / 3), k=5, n_rollouts=10, horizon=30, role=Role.EVALUATION
+    )
+    lowest, highest = env.reward_local.min() + 1, env.reward_local.max() + 1
+    weights = (1 - env.gamma**30) / (1 - env.gamma)
+    assert (rollouts.returns > lowest * weights).all()
+    assert (rollouts.returns < highest * weights).all()

@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from quantecon.markov import DiscreteDP
+
+from distmarl import Environment, g_learn, robots, uniform_local_policy
+from distmarl.dynamics.rounded import rounded_transitions
+from distmarl.dynamics.sampled import sampled_transitions
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.g_learn import estimated_bytes
+from distmarl.model.policies import local_kernel
+from tests.reference import action_values, dense_kernel, enumerate_counts, mixed_kernel, solve_mdp, surrogate_mdp
+from tests.strategies import (
+    FEW,
+    environments,
+    generators,
+    random_environment,
+    random_local_policy,
+    random_rows,
+)
+
+
+def drawn_kernel(env, local_policy, *, k, transitions, n_mc_samples=30, seed=0):
+    """The transitions that G-LEARN solves, as matrices (G, C, C)."""
+    kernel = local_kernel(env, local_policy)
+    if transitions == "sampled":
+        operator = sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
+    else:
+        operator = rounded_transitions(kernel, k=k)
+    identity = np.eye(len(enumerate_counts(k, env.n_local_states)))
+    return np.array([operator.expect(s_g, identity) for s_g in range(env.n_global_states)])
+
+
+def assert_solves(result, env, rewards, moves):
+    """Compare with an independent solver: the value everywhere, actions where they are not ties."""
+    oracle = DiscreteDP(rewards, moves, env.gamma).solve(method="policy_iteration")
+    tolerance = result.bound + 1e-10
+    np.testing.assert_allclose(result.value.ravel(), oracle.v, rtol=0, atol=tolerance)
+    q = action_values(rewards, moves, env.gamma, oracle.v)
+    if q.shape[1] > 1:
+        runner_up, best = np.sort(q, axis=1)[:, -2:].T
+        clear = best - runner_up > 4 * tolerance
+        np.testing.assert_array_equal(result.policy.ravel()[clear], oracle.sigma[clear])
+        chosen = q[np.arange(len(q)), result.policy.ravel()]
+        assert (best - chosen).max() <= 4 * tolerance
+
+
+# Against solvers of the same MDP.
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@FEW
+@given(env=environments(max_agents=3), rng=generators())
+def test_values_and_policies_are_those_of_an_independent_solver(transitions, env, rng):
+    k = int(rng.integers(1, env.n_agents + 1))
+    local_policy = random_local_policy(rng, env)
+    options = {"k": k, "transitions": transitions, "n_mc_samples": 4, "seed": 7}
+    result = g_learn(env, local_policy, **options, convergence_threshold=1e-9)
+    assert result.converged
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, k, drawn_kernel(env, local_policy, **options)))
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("reward_global", ["flat", "paper"])
+def test_robots_agree_with_an_independent_solver(transitions, reward_global):
+    env = robots(reward_global=reward_global)
+    local_policy = random_local_policy(np.random.default_rng(0), env)
+    options = {"k": 3, "transitions": transitions, "n_mc_samples": 5, "seed": 1}
+    result = g_learn(env, local_policy, **options, convergence_threshold=1e-9)
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, 3, drawn_kernel(env, local_policy, **options)))
+
+
+def test_another_seed_is_another_mdp_and_fails_the_same_check():
+    env = robots()
+    local_policy = uniform_local_policy(env)
+    result = g_learn(env, local_policy, k=2, seed=0)
+    other = surrogate_mdp(env, local_policy, 2, drawn_kernel(env, local_policy, k=2, transitions="sampled", seed=1))
+    with pytest.raises(AssertionError):
+        assert_solves(result, env, *other)
+
+
+# Against the exact expectation.
+
+
+def root_mean_square_errors(env, local_policy, reference, k, sample_sizes, n_seeds=24):
+    """Error of sampled values against ``reference`` for each number of samples, over seeds."""
+    return [
+        math.sqrt(
+            np.mean(
+                [
+                    np.square(g_learn(env, local_policy, k=k, n_mc_samples=m, seed=seed).value - reference)
+                    for seed in range(n_seeds)
+                ]
+            )
+        )
+        for m in sample_sizes
+    ]
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+def test_sampled_values_approach_the_exact_ones_like_the_root_of_m(k):
+    rng = np.random.default_rng(k)
+    env = random_environment(rng, gamma=0.8)
+    local_policy, other_policy = random_local_policy(rng, env), random_local_policy(rng, env)
+
+    def exact_value(policy):
+        rewards, moves = surrogate_mdp(env, policy, k, dense_kernel(mixed_kernel(env, policy), k))
+        return solve_mdp(rewards, moves, env.gamma).reshape(2, -1)
+
+    few, some, many = root_mean_square_errors(env, local_policy, exact_value(local_policy), k, (16, 128, 1024))
+    assert 2.0 < few / some < 4.0  # sqrt(8) = 2.83
+    assert 2.0 < some / many < 4.0
+    # Negative control: the value of another game is not approached.
+    few, many = root_mean_square_errors(env, local_policy, exact_value(other_policy), k, (16, 1024), n_seeds=4)
+    assert few / many < 1.5
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("k", [1, 3, 6])
+def test_deterministic_local_moves_have_a_linear_closed_form(transitions, k):
+    # One global state and deterministic moves p: V(z) = max r_g / (1 - gamma) + (z / k) (1 - gamma p)^-1 r_l.
+    rng = np.random.default_rng(0)
+    kernel = np.eye(4)[[1, 2, 0, 0]]
+    env = Environment(
+        transition_global=np.ones((1, 3, 1)),
+        transition_local=kernel[None, :, None, :],
+        reward_global=[[1.0, 3.0, 2.0]],
+        reward_local=rng.normal(size=(1, 4, 1)),
+        n_agents=6,
+        gamma=0.9,
+    )
+    result = g_learn(env, np.ones((1, 4, 1)), k=k, transitions=transitions, convergence_threshold=1e-10)
+    local_value = np.linalg.solve(np.eye(4) - 0.9 * kernel, env.reward_local[0, :, 0])
+    expected = 30.0 + np.array(enumerate_counts(k, 4)) @ local_value / k
+    np.testing.assert_allclose(result.value[0], expected, rtol=0, atol=1e-9)
+    assert (result.policy == 1).all()
+
+
+# Special cases.
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+def test_without_a_future_the_best_reward_decides(transitions):
+    rng = np.random.default_rng(0)
+    env = random_environment(rng, gamma=0.0, n_global_actions=4)
+    local_policy = uniform_local_policy(env)
+    result = g_learn(env, local_policy, k=3, transitions=transitions)
+    counts = np.array(enumerate_counts(3, 3))
+    expected = env.reward_global.max(axis=1)[:, None] + env.reward_local.mean(axis=-1) @ counts.T / 3
+    np.testing.assert_allclose(result.value, expected, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(result.policy, np.tile(env.reward_global.argmax(axis=1)[:, None], (1, 10)))
+    assert (result.n_iterations, result.converged) == (1, True)
+
+
+@pytest.mark.parametrize("axis", ["n_global_states", "n_local_states", "n_global_actions", "n_local_actions"])
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+def test_axes_of_size_one_work(axis, transitions):
+    rng = np.random.default_rng(2)
+    env = random_environment(rng, **{axis: 1})
+    local_policy = random_local_policy(rng, env)
+    options = {"k": 2, "transitions": transitions, "n_mc_samples": 3, "seed": 0}
+    result = g_learn(env, local_policy, **options)
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, 2, drawn_kernel(env, local_policy, **options)))
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+def test_one_agent_is_enough(transitions):
+    rng = np.random.default_rng(3)
+    env = random_environment(rng, n_agents=1)
+    local_policy = random_local_policy(rng, env)
+    options = {"k": 1, "transitions": transitions, "n_mc_samples": 3, "seed": 0}
+    result = g_learn(env, local_policy, **options)
+    assert result.policy.shape == result.value.shape == (2, 3)
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, 1, drawn_kernel(env, local_policy, **options)))
+
+
+def test_the_number_of_agents_beyond_k_does_not_matter():
+    env = robots(n_agents=4)
+    first, second = (
+        g_learn(game, uniform_local_policy(env), k=3) for game in (env, dataclasses.replace(env, n_agents=10**6))
+    )
+    np.testing.assert_allclose(first.value, second.value, rtol=0, atol=1e-11)
+
+
+# Ties.
+
+
+def test_ties_go_to_the_lowest_action():
+    env = robots()
+    tripled = dataclasses.replace(
+        env,
+        transition_global=np.concatenate([env.transition_global] * 3, axis=1),
+        reward_global=np.concatenate([env.reward_global] * 3, axis=1),
+    )
+    first, second = (g_learn(game, uniform_local_policy(env), k=3) for game in (env, tripled))
+    assert len(np.unique(first.policy)) == 5
+    np.testing.assert_array_equal(first.policy, second.policy)
+
+
+def test_differences_below_the_certified_error_are_ties():
+    env = random_environment(np.random.default_rng(0), n_global_actions=3, gamma=0.5)
+    alike = env.transition_global.copy()
+    alike[:, 2] = alike[:, 1]
+    rewards = env.reward_global.copy()
+    rewards[:, 1] += 50.0
+    rewards[:, 2] = rewards[:, 1] + 1e-13
+    assert (rewards[:, 2] > rewards[:, 1]).all()
+    tied = dataclasses.replace(env, transition_global=alike, reward_global=rewards)
+    assert (g_learn(tied, uniform_local_policy(env), k=2).policy == 1).all()
+    rewards[:, 2] += 1e-3
+    better = dataclasses.replace(tied, reward_global=rewards)
+    assert (g_learn(better, uniform_local_policy(env), k=2).policy == 2).all()
+
+
+def test_mirrored_zones_are_ties_that_go_to_the_lower_one():
+    # A robot that only stays leaves the ring symmetric: with one robot on either side, up and down are alike.
+    env = robots(n_local_actions=1)
+    result = g_learn(env, uniform_local_policy(env), k=2, transitions="rounded")
+    assert result.policy[0, enumerate_counts(2, 5).index((0, 1, 0, 0, 1))] == 1
+    assert result.policy[2, enumerate_counts(2, 5).index((1, 0, 0, 0, 1))] == 0
+
+
+# Certificates, starts and determinism.
+
+
+def test_the_certificate_is_reported_and_kept():
+    env = robots()
+    loose, tight = (g_learn(env, uniform_local_policy(env), k=3, convergence_threshold=t) for t in (1e-1, 1e-9))
+    assert loose.n_iterations < tight.n_iterations
+    assert tight.bound <= 1e-9 < loose.bound <= 1e-1
+    assert np.abs(loose.value - tight.value).max() <= loose.bound + tight.bound
+
+
+def test_reaching_the_cap_is_reported():
+    env = robots()
+    capped = g_learn(env, uniform_local_policy(env), k=2, max_vi_iterations=4)
+    assert (capped.n_iterations, capped.converged) == (4, False)
+    exact = g_learn(env, uniform_local_policy(env), k=2, convergence_threshold=1e-9)
+    assert 1e-6 < np.abs(capped.value - exact.value).max() <= capped.bound + exact.bound
+
+
+def test_robots_converge_in_few_sweeps():
+    # Plain value iteration takes about 300 for the largest change, and 60 to 100 for the span.
+    env = robots()
+    result = g_learn(env, uniform_local_policy(env), k=10)
+    assert result.converged
+    assert result.n_iterations <= 45
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+def test_a_warm_start_gives_the_same_policy_sooner(transitions):
+    rng = np.random.default_rng(5)
+    env = random_environment(rng, n_global_states=3, n_global_actions=3, gamma=0.95)
+    local_policy = random_local_policy(rng, env)
+    cold = g_learn(env, local_policy, k=4, transitions=transitions)
+    near = g_learn(env, random_rows(rng, local_policy.shape), k=4, transitions=transitions)
+    for start in (cold.value, near.value, 1e6 * rng.normal(size=cold.value.shape)):
+        warm = g_learn(env, local_policy, k=4, transitions=transitions, initial_value=start)
+        np.testing.assert_array_equal(warm.policy, cold.policy)
+        np.testing.assert_allclose(warm.value, cold.value, rtol=0, atol=warm.bound + cold.bound)
+        if start is cold.value:
+            assert warm.n_iterations < cold.n_iterations
+
+
+def test_the_same_arguments_give_the_same_result_bit_for_bit():
+    env = robots()
+    first, again, other = (g_learn(env, uniform_local_policy(env), k=3, seed=seed) for seed in ((1, 2), (1, 2), (1, 3)))
+    np.testing.assert_array_equal(first.value, again.value)
+    np.testing.assert_array_equal(first.policy, again.policy)
+    assert (first.value != other.value).any()
+
+
+def test_rounded_transitions_use_neither_seed_nor_samples():
+    env = robots()
+    first = g_learn(env, uniform_local_policy(env), k=4, transitions="rounded", seed=0, n_mc_samples=1)
+    second = g_learn(env, uniform_local_policy(env), k=4, transitions="rounded", seed=9, n_mc_samples=9)
+    np.testing.assert_array_equal(first.value, second.value)
+
+
+def test_policies_are_small_integers_over_all_count_vectors():
+    env = robots()
+    result = g_learn(env, uniform_local_policy(env), k=4, n_mc_samples=2)
+    assert result.policy.shape == result.value.shape == (5, 70)
+    assert result.policy.dtype == np.int16
+    assert result.value.flags.c_contiguous
+
+
+def test_arguments_are_left_alone():
+    env = robots()
+    local_policy, start = uniform_local_policy(env), np.ones((5, 15))
+    g_learn(env, local_policy, k=2, initial_value=start)
+    np.testing.assert_array_equal(local_policy, uniform_local_policy(env))
+    np.testing.assert_array_equal(start, 1.0)
+
+
+@pytest.mark.parametrize(("transitions", "k"), [("sampled", 9), ("rounded", 11)])
+def test_the_memory_estimate_is_about_right(transitions, k):
+    env = robots()
+    local_policy = uniform_local_policy(env)
+    g_learn(env, local_policy, k=k, transitions=transitions, n_mc_samples=20)  # fills the caches
+    tracemalloc.start()
+    g_learn(env, local_policy, k=k, transitions=transitions, n_mc_samples=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert 0.5 < estimated_bytes(env, k=k, transitions=transitions, n_mc_samples=20) / peak < 2.0
+
+
+# Refusals.
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k": 0}, r"^k: must be from 1 to n_agents \(6\), got 0"),
+        ({"k": 7}, r"^k: must be from 1 to n_agents \(6\), got 7"),
+        ({"k": 2.0}, r"^k: must be an integer, got 2\.0"),
+        ({"transitions": "sample"}, r"^transitions: must be one of .*sampled.*rounded.*, got 'sample'"),
+        ({"n_mc_samples": 0}, r"^n_mc_samples: must be at least 1, got 0"),
+        ({"convergence_threshold": 0.0}, r"^convergence_threshold: must be positive, got 0"),
+        ({"convergence_threshold": math.nan}, r"^convergence_threshold: must be positive, got nan"),
+        ({"max_vi_iterations": 0}, r"^max_vi_iterations: must be at least 1, got 0"),
+        ({"seed": -1}, r"^seed: must be an integer of 0 or more"),
+        ({"initial_value": np.zeros((2, 5))}, r"^initial_value: .* shape \(G, C\) = \(2, 6\), got \(2, 5\)"),
+        ({"initial_value": np.full((2, 6), np.nan)}, r"^initial_value: must be finite"),
+        ({"local_policy": np.ones((2, 3))}, r"^local_policy: must have shape"),
+        ({"local_policy": np.ones((2, 3, 2))}, r"^local_policy\[0, 0\]: must sum to 1"),
+    ],
+)
+def test_impossible_arguments_are_refused(changes, message):
+    env = random_environment(np.random.default_rng(0))
+    arguments = {"local_policy": uniform_local_policy(env), "k": 2} | changes
+    with pytest.raises(InvalidArgumentError, match=message):
+        g_learn(env, **arguments)
+
+
+@FEW
+@given(environments(max_agents=4), generators(), st.sampled_from([1e-2, 1e-6]))
+def test_values_of_any_game_are_within_their_bound(env, rng, threshold):
+    local_policy, k = random_local_policy(rng, env), 1
+    result = g_learn(env, local_policy, k=k, n_mc_samples=3, convergence_threshold=threshold)
+    dense = drawn_kernel(env, local_policy, k=k, transitions="sampled", n_mc_samples=3)
+    exact = solve_mdp(*surrogate_mdp(env, local_policy, k, dense), env.gamma)
+    assert np.abs(result.value.ravel() - exact).max() <= result.bound + 1e-11
+    assert result.bound <= threshold
