@@ -1,0 +1,114 @@
+"""The command as a user types it, in process."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import distmarl
+from tests.conftest import REPOSITORY, RunCommand
+from tests.sweep.sweeps import write_sweep
+
+# The keys of the published code's hyperparameters.json, with smaller numbers.
+SEED_PROJECT = {
+    "environment": {
+        "n_global_states": 3,
+        "n_local_states": 3,
+        "n_global_actions": 3,
+        "n_local_actions": 3,
+        "n_agents": 20,
+        "gamma": 0.95,
+    },
+    "global_agent": {"n_mc_samples": 5, "max_vi_iterations": 100, "convergence_threshold": 1e-6},
+    "local_agent": {
+        "max_vi_iterations": 100,
+        "convergence_threshold": 1e-6,
+        "softmax_temperature_scale": 3.0,
+        "softmax_temperature_min": 0.3,
+    },
+    "alternating": {"n_outer_iterations": 5, "convergence_rtol": 0.01},
+    "evaluation": {"n_rollouts": 10, "horizon": 10},
+}
+
+
+@pytest.mark.parametrize("experiment", [{"k_range": [1, 4], "n_eval_seeds": 2}, {"k_values": [1, 2, 3, 4]}])
+def test_the_published_codes_hyperparameters_run_as_they_stand(
+    tmp_path: Path, run_sweep: RunCommand, experiment: dict[str, object]
+) -> None:
+    write_sweep(tmp_path, {**SEED_PROJECT, "experiment": experiment}, "hyperparameters.json")
+    done = run_sweep("hyperparameters.json", "--executor", "serial")
+    assert done.returncode == 0, done.stderr
+    evaluations = pd.read_parquet(tmp_path / "results" / "hyperparameters" / "evaluations")
+    assert sorted(set(evaluations["k"])) == [1, 2, 3, 4]
+
+
+def test_two_keys_are_a_sweep(tmp_path: Path, run_sweep: RunCommand) -> None:
+    (tmp_path / "two.json").write_text('{"environment": {"n_agents": 100, "gamma": 0.99}}')
+    plan = run_sweep("two.json", "--plan")
+    assert "276: 1 shared local policies, 25 global policies, 250 evaluations" in plan.stdout
+    done = run_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 4]")
+    assert done.returncode == 0, done.stderr
+    evaluations = pd.read_parquet(tmp_path / "results" / "two" / "evaluations")
+    assert set(evaluations["n_agents"]) == {100}
+    assert set(evaluations["gamma"]) == {0.99}
+
+
+def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run_sweep: RunCommand) -> None:
+    done = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
+    assert done.stderr.splitlines()[0] == "7 tasks, on this process, one task at a time"
+    assert "shared local policies 1/1, global policies 2/2, evaluations 4/4" in done.stderr
+    assert "Value (mean ± std)" in done.stdout
+    assert "Improvement: " in done.stdout
+    again = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
+    assert "7 tasks, 7 of them done before" in again.stderr
+    assert again.stdout == done.stdout
+
+
+def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, run_sweep: RunCommand) -> None:
+    done = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "results" / "tiny" / "reward_vs_k.png").exists()
+
+
+def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, run_sweep: RunCommand) -> None:
+    sweep = write_sweep(tmp_path)
+    done = run_sweep(sweep, "--executor", "serial", "--quiet", "--set", "global_agent.max_vi_iterations=2")
+    assert done.returncode == 0
+    assert "k3 reached max_vi_iterations before its convergence_threshold" in done.stderr
+
+
+def test_a_relative_folder_in_a_submitted_job_is_warned_of(tmp_path: Path, run_sweep: RunCommand) -> None:
+    job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    sweep = write_sweep(tmp_path)
+    relative = run_sweep(sweep, "--executor", "serial", "--quiet", **job)
+    assert "give --out an absolute path" in relative.stderr
+    absolute = run_sweep(sweep, "--executor", "serial", "--quiet", "--out", tmp_path / "out", **job)
+    assert absolute.stderr == ""
+
+
+def test_the_session_is_in_the_provenance(tmp_path: Path, run_sweep: RunCommand) -> None:
+    run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
+    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
+    assert provenance["sessions"][0]["command"][-4:] == ["--executor", "serial", "--out", "out"]
+    assert provenance["sessions"][0]["distmarl"] == distmarl.__version__
+
+
+def test_help_and_version(run_sweep: RunCommand) -> None:
+    assert run_sweep("--version").stdout == f"distmarl {distmarl.__version__}\n"
+    usage = run_sweep("--help").stdout
+    assert "exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted" in usage
+
+
+@pytest.mark.parametrize("name", ["robots", "paper", "smoke"])
+def test_every_sweep_of_the_project_can_be_planned(run_sweep: RunCommand, name: str) -> None:
+    done = run_sweep(REPOSITORY / "sweeps" / f"{name}.yaml", "--plan")
+    assert done.returncode == 0, done.stderr
+    assert f"sweep      {name}, into results/{name}" in done.stdout
+
+
+def test_the_sweep_of_the_paper_is_what_the_paper_ran(run_sweep: RunCommand) -> None:
+    plan = run_sweep(REPOSITORY / "sweeps" / "paper.yaml", "--plan").stdout
+    assert "50 global policies, 750 evaluations" in plan

@@ -1,0 +1,65 @@
+"""What the README says is what runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+
+from tests.conftest import REPOSITORY, RunCommand
+
+README = (REPOSITORY / "README.md").read_text()
+
+
+def snippets(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def test_both_set_up_commands_are_what_ci_runs() -> None:
+    commands = [line for block in snippets("bash") for line in block.splitlines() if "python3 -m venv" in line]
+    assert len(commands) == 2
+    ci = (REPOSITORY / ".ci" / "run").read_text().splitlines()
+    assert set(commands) <= set(ci)
+
+
+def test_the_notebook_snippet_runs() -> None:
+    (snippet,) = (block for block in snippets("python") if "train_alternating" in block)
+    names: dict[str, object] = {}
+    exec(snippet, names)
+    assert names["value"].mean > 50  # type: ignore[attr-defined]
+
+
+def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(
+    tmp_path: Path, run_sweep: RunCommand
+) -> None:
+    (module,) = (block for block in snippets("python") if "def swarm" in block)
+    (sweep,) = (block for block in snippets("yaml") if "swarm:swarm" in block)
+    (tmp_path / "swarm.py").write_text(module)
+    (tmp_path / "swarm.yaml").write_text(sweep)
+    done = run_sweep("swarm.yaml", "--executor", "serial", "--out", "results/robots")
+    assert done.returncode == 0, done.stderr
+    assert "Improvement: " in done.stdout
+    (reading,) = (block for block in snippets("python") if "read_parquet" in block)
+    exec(reading.replace("results/", f"{tmp_path}/results/"), {})
+
+
+def test_every_table_is_described() -> None:
+    from distmarl.results.schemas import TABLES
+
+    described = re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)
+    assert set(described) == set(TABLES)
+
+
+def test_a_coordinator_that_sees_more_earns_more(tmp_path: Path, run_sweep: RunCommand) -> None:
+    robots = REPOSITORY / "sweeps" / "robots.yaml"
+    done = run_sweep(
+        robots, "--executor", "serial", "--set", "experiment.k_range=null", "--set", "experiment.k_values=[1, 25]"
+    )
+    assert done.returncode == 0, done.stderr
+    returns = pd.read_parquet(tmp_path / "results" / "robots" / "evaluations").groupby("k")["mean_return"]
+    rise = returns.mean()[25] - returns.mean()[1]
+    standard_error = ((returns.var() / returns.size()).sum()) ** 0.5
+    assert rise > 4 * standard_error
+    for name in ("reward_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"):
+        assert (tmp_path / "results" / "robots" / name).read_bytes().startswith(b"\x89PNG")
