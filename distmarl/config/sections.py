@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict, Field, Strict
 
-TransitionKind: TypeAlias = Literal["sampled", "rounded"]
+TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
 
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
@@ -30,7 +30,7 @@ class GlobalAgent:
 
     Attributes
     ----------
-    transitions : {"sampled", "rounded"}
+    transitions : {"sampled", "exact", "rounded"}
         How count vectors move.
     n_mc_samples : int
         Draws per global state and count vector (``sampled`` only).

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.dynamics.transitions import SuccessorTransitions
+from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors, rank_valid
 from distmarl.model.random_streams import Role, Seed, random_stream
 
@@ -36,6 +37,8 @@ def sampled_transitions(kernel: NDArray[np.float64], *, k: int, n_mc_samples: in
     -----
     Takes 4·G·m·C bytes: 190 MB at G = L = 5, k = 50, m = 30.
     """
+    if n_mc_samples < 1:
+        raise InvalidArgumentError(f"n_mc_samples: must be at least 1, got {n_mc_samples}")
     n_global_states, n_states, _ = kernel.shape
     uniforms = random_stream(seed, Role.SAMPLED_TRANSITIONS, k).random((n_global_states, n_mc_samples, n_states, k))
     counts = count_vectors(k, n_states)

@@ -6,9 +6,9 @@ function f of the count vector,
 
     (T_{s_g} f)(z) = E[f(Z')],   Z' = sum_j Multinomial(z_j, kernel[s_g, j, :]).
 
-``sampled`` replaces the expectation by the mean over m draws of Z' (the empirical
-Bellman operator of the paper); ``rounded`` replaces Z' by its mean, rounded to whole
-agents (what the authors' published code does).
+``exact`` is this expectation; ``sampled`` replaces it by the mean over m draws of Z' (the
+empirical Bellman operator of the paper); ``rounded`` replaces Z' by its mean, rounded to
+whole agents (what the authors' published code does).
 
 Every kind is a subclass of :class:`CountTransitions`, and value iteration knows no more than that.
 """
@@ -40,6 +40,11 @@ class CountTransitions(abc.ABC):
     def relative_error(self) -> float:
         """Largest rounding error of :meth:`expect`, per unit of max |values|."""
 
+    @property
+    @abc.abstractmethod
+    def method(self) -> str:
+        """How the expectation is computed: a name for results and tables."""
+
 
 class SuccessorTransitions(CountTransitions):
     """T as a mean over m listed successors of each count vector.
@@ -52,6 +57,11 @@ class SuccessorTransitions(CountTransitions):
 
     def __init__(self, successors: NDArray[np.int32]) -> None:
         self._successors = successors
+
+    @property
+    def method(self) -> str:
+        """``successors``."""
+        return "successors"
 
     def expect(self, s_g: int, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of ``values`` over the successors."""
@@ -79,7 +89,7 @@ def estimated_transition_bytes(kind: TransitionKind, *, k: int, n_states: int, n
 
     Parameters
     ----------
-    kind : {"sampled", "rounded"}
+    kind : {"sampled", "exact", "rounded"}
         The kind of transitions.
     k, n_states, n_global_states : int
         Subsample size, L and G.
@@ -87,6 +97,10 @@ def estimated_transition_bytes(kind: TransitionKind, *, k: int, n_states: int, n
         Samples per count vector; used by ``sampled`` alone.
     """
     size = n_count_vectors(k, n_states)
+    if kind == "exact":
+        n_pairs = n_states * (n_states - 1) // 2
+        reorderings = 4 * size * 3 * n_pairs
+        return reorderings + 8 * size * 2 * n_global_states
     successors = 4 * size * n_global_states * (m if kind == "sampled" else 1)
     count_vectors = 2 * 8 * size * n_states
     return successors + count_vectors

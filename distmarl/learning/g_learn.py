@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distmarl.config.sections import GlobalAgent, TransitionKind
+from distmarl.dynamics.exact import ExactTransitions
 from distmarl.dynamics.rounded import rounded_transitions
 from distmarl.dynamics.sampled import sampled_transitions
 from distmarl.dynamics.transitions import (
@@ -26,7 +27,7 @@ from distmarl.dynamics.transitions import (
     estimated_transition_bytes,
 )
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.value_iteration import ANDERSON_MEMORY, ValueIterationResult, iterate_values
+from distmarl.learning.value_iteration import ValueIterationResult, anderson_memory, iterate_values
 from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
@@ -51,6 +52,9 @@ class GLearnResult:
         Certified: max |value - V*| <= bound.
     converged : bool
         Whether ``bound`` is at most ``convergence_threshold``.
+    method : str
+        How expectations over count vectors were computed: ``factored`` or ``dense`` (``exact``
+        transitions), ``factored+dense`` where kernels differ, ``successors`` (the other kinds).
     """
 
     policy: NDArray[np.integer]
@@ -58,6 +62,7 @@ class GLearnResult:
     n_iterations: int
     bound: float
     converged: bool
+    method: str
 
 
 def g_learn(
@@ -82,7 +87,7 @@ def g_learn(
         pi_l, the policy of every local agent.
     k : int
         Number of agents that the global agent sees, from 1 to ``env.n_agents``.
-    transitions : {"sampled", "rounded"}
+    transitions : {"sampled", "exact", "rounded"}
         How count vectors move; see :mod:`distmarl.dynamics.transitions`.
     n_mc_samples : int
         Draws per global state and count vector (``sampled`` only).
@@ -98,19 +103,28 @@ def g_learn(
     Raises
     ------
     InvalidArgumentError
-        When an argument is out of range or has the wrong shape.
+        When an argument is out of range or has the wrong shape, or ``exact`` transitions cannot be
+        computed precisely enough (the message names the kernel).
 
     Notes
     -----
-    ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the
-    one of the drawn successors. One sweep costs G·m·C·G multiply-adds (m = 1 for ``rounded``).
+    ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors.
+    A sweep costs about G²·C multiply-adds for ``rounded``, m times that for ``sampled``, and
+    L(L - 1)·(k/L + 1) times that for ``exact``.
     """
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
     check_transition_kind(transitions)
     check_iteration_arguments(convergence_threshold, max_vi_iterations)
-    operator = _count_transitions(local_kernel(env, policy), transitions, k, n_mc_samples, seed)
-    game = _SurrogateGame(env, local_reward(env, policy), operator, k)
+    kernel, reward = local_kernel(env, policy), local_reward(env, policy)
+    operator: CountTransitions
+    if transitions == "exact":
+        operator = ExactTransitions(kernel, k=k, max_relative_error=_allowed_error(env, reward, convergence_threshold))
+    elif transitions == "rounded":
+        operator = rounded_transitions(kernel, k=k)
+    else:
+        operator = sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
+    game = _SurrogateGame(env, reward, operator, k)
     solution = game.solve(_start(env, k, initial_value), convergence_threshold, max_vi_iterations)
     return GLearnResult(
         policy=game.greedy_policy(solution),
@@ -118,13 +132,14 @@ def g_learn(
         n_iterations=solution.n_iterations,
         bound=solution.bound,
         converged=solution.converged,
+        method=operator.method,
     )
 
 
 def estimated_bytes(env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int) -> int:
     """Return about how much memory :func:`g_learn` takes, in bytes."""
     n_values = n_count_vectors(k, env.n_local_states) * env.n_global_states
-    value_arrays = 8 * n_values * (2 * ANDERSON_MEMORY + 6)
+    value_arrays = 8 * n_values * (2 * anderson_memory(8 * n_values) + 6)
     operator = estimated_transition_bytes(
         transitions, k=k, n_states=env.n_local_states, n_global_states=env.n_global_states, m=n_mc_samples
     )
@@ -145,14 +160,11 @@ def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: i
         raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
 
 
-def _count_transitions(
-    kernel: NDArray[np.float64], kind: TransitionKind, k: int, n_mc_samples: int, seed: Seed
-) -> CountTransitions:
-    if kind == "rounded":
-        return rounded_transitions(kernel, k=k)
-    if n_mc_samples < 1:
-        raise InvalidArgumentError(f"n_mc_samples: must be at least 1, got {n_mc_samples}")
-    return sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
+def _allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
+    """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
+    reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
+    largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
+    return convergence_threshold * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
 
 
 def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> NDArray[np.float64]:

@@ -29,7 +29,11 @@ from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-ANDERSON_MEMORY = 6
+# Differences kept by the acceleration: ten, or as many as fit into this many bytes, but three at least.
+ANDERSON_MEMORY = 10
+ANDERSON_MIN_MEMORY = 3
+ANDERSON_BYTES = 2**30
+PATIENCE = 6
 GROWTH_LIMIT = 2.0
 RELATIVE_CUTOFF = 1e-12
 
@@ -89,8 +93,8 @@ def iterate_values(
     """
     scale = gamma / (1.0 - gamma)
     epsilon = float(np.finfo(np.float64).eps)
-    mixer = AndersonMixer(ANDERSON_MEMORY)
     value = _centred(np.asarray(initial_value, dtype=np.float64))
+    mixer = AndersonMixer(anderson_memory(value.nbytes))
     best = _Bracket(image=value, low=0.0, high=math.inf)
     bound, n_since_best = math.inf, 0
     n_iterations = 0
@@ -107,7 +111,7 @@ def iterate_values(
             bound += 4 * epsilon * (float(np.abs(image).max()) + scale * abs(bracket.middle))
         if bound <= convergence_threshold or best.span <= 2 * rounding:
             break
-        if bracket.span < GROWTH_LIMIT * best.span and n_since_best < ANDERSON_MEMORY:
+        if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
             value = _centred(mixer.mix(image, residual - bracket.middle))
         else:
             mixer.clear()
@@ -119,6 +123,11 @@ def iterate_values(
         bound=bound,
         converged=bound <= convergence_threshold,
     )
+
+
+def anderson_memory(value_bytes: int) -> int:
+    """Return how many differences the acceleration keeps, for values of a size; each takes two arrays."""
+    return max(ANDERSON_MIN_MEMORY, min(ANDERSON_MEMORY, ANDERSON_BYTES // (2 * max(value_bytes, 1))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,11 +165,12 @@ class AndersonMixer:
     memory: int
     _images: list[Values] = field(default_factory=list)
     _residuals: list[Values] = field(default_factory=list)
+    _products: Values = field(default_factory=lambda: np.zeros((0, 0)))
     _last: tuple[Values, Values] | None = None
 
     def clear(self) -> None:
         """Forget every earlier iterate."""
-        self._images, self._residuals, self._last = [], [], None
+        self._images, self._residuals, self._products, self._last = [], [], np.zeros((0, 0)), None
 
     def mix(self, image: Values, residual: Values) -> Values:
         """Return the point whose linearised residual is smallest.
@@ -172,19 +182,26 @@ class AndersonMixer:
         """
         if self._last is not None:
             last_image, last_residual = self._last
-            self._images.append(image - last_image)
-            self._residuals.append(residual - last_residual)
-            if len(self._images) > self.memory:
-                del self._images[0], self._residuals[0]
+            self._add(image - last_image, residual - last_residual)
         self._last = (image, residual)
         if not self._images:
             return image
-        products = np.array([[np.vdot(a, b) for b in self._residuals] for a in self._residuals])
-        against = np.array([np.vdot(a, residual) for a in self._residuals])
-        if not (np.isfinite(products).all() and np.isfinite(against).all()):
+        against = np.array([np.vdot(difference, residual) for difference in self._residuals])
+        if not (np.isfinite(self._products).all() and np.isfinite(against).all()):
             return image  # squares overflow far from the solution, where the plain step does
-        weights = np.linalg.lstsq(products, against, rcond=RELATIVE_CUTOFF)[0]
+        weights = np.linalg.lstsq(self._products, against, rcond=RELATIVE_CUTOFF)[0]
         mixed = image.copy()
         for weight, difference in zip(weights, self._images, strict=True):
             mixed -= weight * difference
         return mixed
+
+    def _add(self, image_difference: Values, residual_difference: Values) -> None:
+        """Keep one more difference, and its products with the others."""
+        if len(self._images) == self.memory:
+            del self._images[0], self._residuals[0]
+            self._products = self._products[1:, 1:]
+        self._images.append(image_difference)
+        self._residuals.append(residual_difference)
+        newest = np.array([np.vdot(difference, residual_difference) for difference in self._residuals])
+        self._products = np.pad(self._products, (0, 1))
+        self._products[-1, :] = self._products[:, -1] = newest

@@ -31,7 +31,7 @@ class Script:
     def respond_globally(self, local_policy, *, initial_value=None):
         number = len(self.given)
         self.given.append((float(local_policy), initial_value))
-        return GLearnResult(np.array(number), np.array(100 + number), 10 + number, 1e-7, True)
+        return GLearnResult(np.array(number), np.array(100 + number), 10 + number, 1e-7, True, "factored")
 
     def respond_locally(self, global_policy, local_policy):
         # Responds to the proposed global policy, and to the population that it was found against.

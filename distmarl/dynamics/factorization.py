@@ -1,0 +1,216 @@
+"""Writing a kernel as a sequence of moves between two states.
+
+A *move* (source, target, q) lets each agent in ``source`` go to ``target`` with probability q. Moves are all
+that the exact operator needs: k agents that move independently by a product of kernels
+move by one kernel after the other, Sym^k(AB) = Sym^k(A) Sym^k(B).
+
+With its rows and columns permuted, a kernel is a product of a lower and an upper triangular one, both
+with rows that sum to 1 (Gaussian elimination; the row sums of the upper factor are moved into the lower one).
+A triangular row is a sequence of moves, each with its share of what is left in the source.
+
+The factors may have entries outside [0, 1]. Nothing is lost by that but precision: with M_t the matrix
+of the t-th move, rounding errors grow at most like ``amplification ** k``, where
+
+    amplification = || |M_1| |M_2| ... |M_T| ||_inf >= 1.
+
+The order of rows and columns decides it. Some order is nearly always harmless; the best one is chosen.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Matrix = NDArray[np.float64]
+# Orders of rows and of columns, (..., 2, L).
+Orders = NDArray[np.int64]
+
+# Up to here all orders of rows and columns are tried, (L!)^2 of them.
+MAX_EXHAUSTIVE_STATES = 5
+N_FINALISTS = 32
+MAX_CLIMBS = 50
+HARMLESS = 1.0 + 1e-9
+# Entries of a factor below this are rounding errors of the elimination, and are dropped.
+NEGLIGIBLE = 1e-14
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Each agent in ``source`` goes to ``target`` with probability ``q``, which may lie outside [0, 1]."""
+
+    source: int
+    target: int
+    q: float
+
+
+@dataclass(frozen=True, slots=True)
+class Factorization:
+    """A kernel as moves.
+
+    Attributes
+    ----------
+    moves : tuple of Move
+        In the order in which agents make them.
+    renamed : tuple of int
+        After the moves, an agent in state ``i`` is in state ``renamed[i]``.
+    amplification : float
+        At least 1; errors of k agents grow at most like its k-th power. Infinite when there are no such moves.
+    residual : float
+        Largest row sum of |product of the moves - kernel|.
+    """
+
+    moves: tuple[Move, ...]
+    renamed: tuple[int, ...]
+    amplification: float
+    residual: float
+
+
+def factor_kernel(kernel: Matrix) -> Factorization:
+    """Return the moves of a kernel whose rounding errors grow least.
+
+    Parameters
+    ----------
+    kernel : ndarray, shape (L, L)
+        Rows are probability distributions.
+    """
+    return _factor_cached(np.ascontiguousarray(kernel).tobytes(), len(kernel))
+
+
+@functools.lru_cache(maxsize=1024)
+def _factor_cached(content: bytes, n_states: int) -> Factorization:
+    kernel = np.frombuffer(content).reshape(n_states, n_states)
+    natural = np.arange(n_states)
+    best = _factor_in_order(kernel, natural, natural)
+    if best.amplification <= HARMLESS:
+        return best
+    if n_states <= MAX_EXHAUSTIVE_STATES:
+        permutations = np.array(list(itertools.permutations(range(n_states))))
+        pairs = np.array(list(itertools.product(range(len(permutations)), repeat=2)))
+        orders = permutations[pairs]
+    else:
+        orders = _climb(kernel, [np.stack([natural, natural]), _pivot_order(kernel)])
+    finalists = orders[np.argsort(_norms(kernel, orders), kind="stable")[:N_FINALISTS]]
+    candidates = [best, *(_factor_in_order(kernel, rows, columns) for rows, columns in finalists)]
+    return min(candidates, key=lambda candidate: candidate.amplification)
+
+
+def _climb(kernel: Matrix, starts: list[Orders]) -> Orders:
+    """Return orders of rows and columns, improved by swapping two rows or two columns at a time; (N, 2, L)."""
+    n_states = len(kernel)
+    swaps = []
+    for i, j in itertools.combinations(range(n_states), 2):
+        swap = np.arange(n_states)
+        swap[[i, j]] = j, i
+        swaps.append(swap)
+    best = np.stack(starts)
+    for _ in range(MAX_CLIMBS):
+        neighbours = [best]
+        for swap in swaps:
+            neighbours.append(np.stack([best[:, 0][:, swap], best[:, 1]], axis=1))
+            neighbours.append(np.stack([best[:, 0], best[:, 1][:, swap]], axis=1))
+        candidates = np.unique(np.concatenate(neighbours), axis=0)
+        chosen = candidates[np.argsort(_norms(kernel, candidates), kind="stable")[:N_FINALISTS]]
+        if chosen.shape == best.shape and (chosen == best).all():
+            break
+        best = chosen
+    return best
+
+
+def _pivot_order(kernel: Matrix) -> Orders:
+    """Return rows and columns in the order of complete pivoting, (2, L)."""
+    rest = kernel.copy()
+    rows, columns = list(range(len(kernel))), list(range(len(kernel)))
+    for step in range(len(kernel)):
+        part = np.abs(rest[np.ix_(rows[step:], columns[step:])])
+        row, column = np.unravel_index(int(part.argmax()), part.shape)
+        rows[step], rows[step + row] = rows[step + row], rows[step]
+        columns[step], columns[step + column] = columns[step + column], columns[step]
+        pivot = rest[rows[step], columns[step]]
+        if abs(pivot) <= NEGLIGIBLE:
+            break
+        below = rows[step + 1 :]
+        rest[below] -= np.outer(rest[below, columns[step]] / pivot, rest[rows[step]])
+    return np.array([rows, columns])
+
+
+def _norms(kernel: Matrix, orders: Orders) -> NDArray[np.float64]:
+    """Return || |A| |B| ||_inf of the triangular factors in each order; infinite where there are none."""
+    lower, upper, exists = _triangular_factors(kernel[orders[:, 0, :, None], orders[:, 1, None, :]])
+    norms = (np.abs(lower) @ np.abs(upper)).sum(axis=-1).max(axis=-1)
+    return np.where(exists, norms, np.inf)
+
+
+def _triangular_factors(matrices: Matrix) -> tuple[Matrix, Matrix, NDArray[np.bool_]]:
+    """Factor matrices (N, L, L) into lower and upper triangular ones whose rows sum to 1, if there are such."""
+    n_states = matrices.shape[-1]
+    lower, upper = np.zeros_like(matrices) + np.eye(n_states), matrices.copy()
+    exists = np.ones(len(matrices), dtype=bool)
+    for step in range(n_states - 1):
+        pivot, below = upper[:, step, step], upper[:, step + 1 :, step].copy()
+        is_zero = np.abs(pivot) <= NEGLIGIBLE
+        exists &= ~(is_zero & (np.abs(below) > NEGLIGIBLE).any(axis=1))
+        lower[:, step + 1 :, step] = np.where(is_zero[:, None], 0.0, below / np.where(is_zero, 1.0, pivot)[:, None])
+        upper[:, step + 1 :] -= lower[:, step + 1 :, step, None] * upper[:, step, None, :]
+        upper[:, step + 1 :, step] = 0.0
+        upper[np.abs(upper) <= NEGLIGIBLE] = 0.0
+    sums = upper.sum(axis=-1)
+    # Nobody is in a state whose upper row is empty: such a row may be anything, so nobody moves from it.
+    is_empty = (upper == 0).all(axis=-1)
+    exists &= (is_empty | (np.abs(sums) > NEGLIGIBLE)).all(axis=-1)
+    scale = np.where(is_empty | (np.abs(sums) <= NEGLIGIBLE), 1.0, sums)
+    upper = np.where(is_empty[..., None], np.eye(n_states), upper / scale[..., None])
+    return lower * np.where(is_empty, 0.0, sums)[:, None, :], upper, exists
+
+
+def _factor_in_order(kernel: Matrix, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Factorization:
+    """Factor a kernel with its rows and columns in the given order.
+
+    State ``rows[i]`` keeps its name between the factors; after both it is renamed ``columns[i]``.
+    """
+    lower, upper, exists = _triangular_factors(kernel[np.ix_(rows, columns)][None])
+    n_states = len(kernel)
+    renamed = np.empty(n_states, dtype=np.int64)
+    renamed[rows] = columns
+    moves: list[Move] | None = []
+    if exists[0]:
+        # Sources in an order in which nobody who has moved moves again within the same factor.
+        sources = [(lower[0], i) for i in range(1, n_states)] + [(upper[0], i) for i in range(n_states - 2, -1, -1)]
+        for factor, i in sources:
+            row_moves = _moves_of_row(factor[i], i)
+            if moves is None or row_moves is None:
+                moves = None
+                break
+            moves += [Move(int(rows[i]), int(rows[j]), q) for j, q in row_moves]
+    if not exists[0] or moves is None:
+        return Factorization((), tuple(renamed.tolist()), np.inf, np.inf)
+    product, magnitude = np.eye(n_states), np.eye(n_states)
+    for move in moves:
+        matrix = np.eye(n_states)
+        matrix[move.source, [move.source, move.target]] = 1.0 - move.q, move.q
+        product, magnitude = product @ matrix, magnitude @ np.abs(matrix)
+    residual = np.abs(product[:, np.argsort(renamed)] - kernel).sum(axis=1).max()
+    return Factorization(tuple(moves), tuple(renamed.tolist()), float(magnitude.sum(axis=1).max()), float(residual))
+
+
+def _moves_of_row(row: NDArray[np.float64], source: int) -> list[tuple[int, float]] | None:
+    """Return a row as successive moves (target, q), or None when what is left vanishes too early.
+
+    Negative entries come first: they make what is left larger, and what is left is divided by.
+    """
+    left = 1.0
+    moves = []
+    for target in sorted((int(j) for j in np.flatnonzero(row) if j != source), key=lambda j: float(row[j])):
+        if abs(left) <= NEGLIGIBLE:
+            if abs(row[target]) > NEGLIGIBLE:
+                return None
+            continue
+        q = float(row[target]) / left
+        if abs(1.0 - q) <= NEGLIGIBLE:
+            q = 1.0
+        moves.append((target, q))
+        left -= float(row[target])
+    return moves
