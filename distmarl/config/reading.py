@@ -36,20 +36,20 @@ class RawSweep:
         Name of the file, for messages.
     text : str
         The file, to find the line of a key.
-    overrides : dict of path to str
-        Paths that were set on the command line, and the options that did.
+    origins : dict of path to str
+        Where keys come from that are not read off the file: ``--set ...``, or a grid's key.
     """
 
     mapping: dict[str, Any]
     source: str
     text: str = ""
-    overrides: dict[KeyPath, str] = field(default_factory=dict)
+    origins: dict[KeyPath, str] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
-        """Return where a key comes from: ``file:line`` or the option that set it."""
+        """Return where a key comes from: ``file:line``, or the option or the grid that set it."""
         for length in range(len(path), 0, -1):
-            if path[:length] in self.overrides:
-                return f"--set {self.overrides[path[:length]]}"
+            if path[:length] in self.origins:
+                return self.origins[path[:length]]
         line = _line_of(self.text, path)
         return f"{self.source}:{line}" if line else self.source
 
@@ -60,7 +60,7 @@ def read_sweep_file(path: str | Path) -> RawSweep:
     Raises
     ------
     ConfigError
-        When the file cannot be read, is not YAML, repeats a key, or is no mapping.
+        When the file cannot be read, is not YAML, repeats a key, or is no mapping of named keys.
     """
     source = str(path)
     try:
@@ -78,9 +78,10 @@ def read_sweep_file(path: str | Path) -> RawSweep:
         mapping = {}
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
-    stem = Path(path).stem
-    named = {"name": stem} if re.fullmatch(NAME_PATTERN, stem) else {}
-    return RawSweep({**named, **mapping}, source, text)
+    _check_keys(mapping, source)
+    if "name" not in mapping and not re.fullmatch(NAME_PATTERN, Path(path).stem):
+        raise ConfigError(f"{source}: name: is required, since the file's own name cannot name a folder")
+    return RawSweep({"name": Path(path).stem, **mapping}, source, text)
 
 
 def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
@@ -91,7 +92,7 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
     ConfigError
         When an assignment is not of that form, or goes through a key that is not a section.
     """
-    mapping, overrides = raw.mapping, dict(raw.overrides)
+    mapping, origins = raw.mapping, dict(raw.origins)
     for assignment in assignments:
         dotted, equals, value_text = assignment.partition("=")
         dotted = dotted.strip()
@@ -103,8 +104,8 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
             raise ConfigError(f"--set {assignment}: the value is not YAML{_describe_yaml_error(error)}") from None
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
-        overrides[path] = assignment
-    return RawSweep(mapping, raw.source, raw.text, overrides)
+        origins[path] = f"--set {assignment}"
+    return RawSweep(mapping, raw.source, raw.text, origins)
 
 
 def split_key(dotted: str) -> tuple[str, ...]:
@@ -142,6 +143,15 @@ def dump_yaml(mapping: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml.dump(dict(mapping), stream)
     return stream.getvalue()
+
+
+def _check_keys(mapping: Mapping[Any, Any], source: str) -> None:
+    """Refuse keys that are no text, such as numbers."""
+    for key, value in mapping.items():
+        if not isinstance(key, str):
+            raise ConfigError(f"{source}: keys must be text, got {key!r}")
+        if isinstance(value, Mapping):
+            _check_keys(value, source)
 
 
 def _yaml() -> YAML:

@@ -16,6 +16,7 @@ TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=1e7)]
 NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
 # A name is a folder's, too.
@@ -152,7 +153,7 @@ class Runner:
 
     num_cpus: Count | None = None
     cpus_per_task: Count = 1
-    task_timeout_s: Positive | None = None
+    task_timeout_s: Seconds | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,8 +52,10 @@ class Setting:
 
     @property
     def label(self) -> str:
-        """A short name: the grid's keys without their sections, and the values."""
-        return ", ".join(f"{key.rpartition('.')[2]}={value}" for key, value in self.grid.items())
+        """A short name: the grid's keys, without their sections where that is clear, and the values."""
+        short = {key: key.rpartition(".")[2] for key in self.grid}
+        clear = len(set(short.values())) == len(short)
+        return ", ".join(f"{short[key] if clear else key}={value}" for key, value in self.grid.items())
 
 
 def unfold_settings(raw: RawSweep) -> tuple[SweepFile, list[Setting]]:
@@ -93,7 +95,7 @@ def resolved_mapping(sweep: SweepFile, environment: Mapping[str, Any]) -> dict[s
         ks = k_values(sweep.experiment)
         experiment["k_range"] = [ks[0], ks[-1]]
     if sweep.experiment.reference_k is None and "experiment.reference_k" not in sweep.grid:
-        experiment["reference_k"] = max(k_values(sweep.experiment))
+        experiment["reference_k"] = k_values(sweep.experiment)[-1]
     mapping["experiment"] = {
         key: list(value) if isinstance(value, tuple) else value
         for key, value in experiment.items()
@@ -128,11 +130,12 @@ def setting_id(content: Mapping[str, Any]) -> str:
 
 def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
     """Check one combination of the grid and return it."""
-    mapping = raw.mapping
+    mapping, origins = raw.mapping, dict(raw.origins)
     for key, value in combination.items():
+        origins[split_key(key)] = raw.place(("grid", key))
         mapping = with_value(mapping, split_key(key), value, place=raw.place(("grid", key)))
     try:
-        sweep = validated_sweep(RawSweep(mapping, raw.source, raw.text, raw.overrides))
+        sweep = validated_sweep(RawSweep(mapping, raw.source, raw.text, origins))
     except ConfigError as error:
         if not combination:
             raise
@@ -144,7 +147,7 @@ def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
         local_agent=sweep.local_agent,
         alternating=sweep.alternating,
         evaluation=sweep.evaluation,
-        reference_k=sweep.experiment.reference_k or max(k_values(sweep.experiment)),
+        reference_k=sweep.experiment.reference_k or k_values(sweep.experiment)[-1],
         seed=sweep.experiment.seed,
         grid=dict(combination),
     )
@@ -154,14 +157,20 @@ def _check_grid_key(raw: RawSweep, key: str) -> None:
     """Refuse a grid key that is no part of a setting."""
     where = f"{raw.place(('grid', key))}: grid.{key}"
     section, dot, name = key.partition(".")
-    if section == "environment" and dot and name:
+    if split_key(key) in raw.origins:
+        raise ConfigError(
+            f"{raw.origins[split_key(key)]}: {key} is varied by the grid; override grid.{key} with a list instead"
+        )
+    if section == "environment" and dot and name and "." not in name:
         return  # its keys are known to the environment alone
     if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
         return
-    if section in GRID_SECTIONS and dot:
+    if section in GRID_SECTIONS and section != "environment" and dot:
         known = known_keys(get_type_hints(SweepFile)[section])
         if name in known:
             return
         raise ConfigError(f"{where}: unknown key; {nearest_name(name, known)}")
+    if section not in known_keys(SweepFile):
+        raise ConfigError(f"{where}: unknown section; {nearest_name(section, GRID_SECTIONS)}")
     allowed = [f"{section}.*" for section in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
     raise ConfigError(f"{where}: is not part of a setting; a grid takes keys of {', '.join(allowed)}")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_origin, get_type_hints
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from distmarl.config.reading import KeyPath, RawSweep
@@ -37,8 +37,9 @@ RULES = {
     "less_than_equal": "must be at most {le}",
     "less_than": "must be less than {lt}",
     "literal_error": "must be {expected}",
-    "missing": "is required",
+    "missing": "is missing",
     "too_short": "must have at least {min_length} values",
+    "too_long": "must have at most {max_length} values",
     "string_pattern_mismatch": "must match {pattern}",
 }
 
@@ -60,12 +61,12 @@ def validated_sweep(raw: RawSweep) -> SweepFile:
     return sweep
 
 
-def k_values(experiment: Experiment) -> tuple[int, ...]:
+def k_values(experiment: Experiment) -> Sequence[int]:
     """Return the subsample sizes of a sweep, in increasing order."""
     if experiment.k_values is not None:
-        return tuple(sorted(experiment.k_values))
+        return sorted(experiment.k_values)
     first, last = experiment.k_range or DEFAULT_K_RANGE
-    return tuple(range(first, last + 1))
+    return range(first, last + 1)
 
 
 def bind_parameters(
@@ -90,34 +91,33 @@ def bind_parameters(
     ConfigError
         Naming every key that is unknown, missing or of the wrong type.
     """
-    signature = inspect.signature(function)
-    hints = _type_hints(function)
-    fields: dict[str, Any] = {}
-    takes_any_key = False
-    for name, parameter in signature.parameters.items():
-        if parameter.kind is parameter.VAR_KEYWORD:
-            takes_any_key = True
-        elif parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD):
-            hint = hints.get(name)
-            checked = hint in (int, float, str, bool) or get_origin(hint) is Literal
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[name] = (hint if checked else Any, default)
-    model = create_model(
-        "Parameters",
-        __config__=ConfigDict(
-            strict=True,
-            extra="allow" if takes_any_key else "forbid",
-            arbitrary_types_allowed=True,
-            protected_namespaces=(),
-        ),
-        **fields,
-    )
     try:
-        bound = model.model_validate(dict(parameters))
-    except ValidationError as error:
-        lines = [_describe(raw, details, prefix=(section,), known=fields) for details in error.errors()]
-        raise ConfigError("\n".join(lines)) from None
-    return {name: getattr(bound, name) for name in (*fields, *(bound.model_extra or {}))}
+        signature = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        name = getattr(function, "__name__", "the function")
+        raise ConfigError(f"{raw.place((section,))}: {section}: {name} does not tell its parameters") from None
+    named = {
+        parameter.name: parameter.default
+        for parameter in signature
+        if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+    }
+    takes_any_key = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature)
+    hints = _type_hints(function)
+    problems: list[tuple[str, str]] = []
+    for name, value in parameters.items():
+        if name not in named and not takes_any_key:
+            problems.append((name, f"unknown key; {nearest_name(name, named)}"))
+        elif hints.get(name) in (int, float, str, bool) or get_origin(hints.get(name)) is Literal:
+            try:
+                TypeAdapter(hints[name]).validate_python(value, strict=True)
+            except ValidationError as error:
+                problems.append((name, _describe_rule(error.errors()[0])))
+    missing = [name for name, default in named.items() if default is inspect.Parameter.empty and name not in parameters]
+    problems += [(name, "is required") for name in missing]
+    if problems:
+        lines = [f"{raw.place((section, name))}: {section}.{name}: {problem}" for name, problem in problems]
+        raise ConfigError("\n".join(lines))
+    return {**named, **parameters}
 
 
 def format_path(path: KeyPath) -> str:
@@ -140,18 +140,24 @@ def known_keys(section: type[Any]) -> list[str]:
     return [field.name for field in dataclasses.fields(section)]
 
 
-def _describe(raw: RawSweep, details: ErrorDetails, *, prefix: KeyPath = (), known: Iterable[str] | None = None) -> str:
+def _describe(raw: RawSweep, details: ErrorDetails) -> str:
     """Return one line that names the place, the key, the rule and the value."""
-    path = (*prefix, *details["loc"])
+    path = details["loc"]
     where = f"{raw.place(path)}: {format_path(path)}: "
     if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        names = known if known is not None else _keys_beside(path)
-        return f"{where}unknown key; {nearest_name(str(path[-1]), names)}"
+        return f"{where}unknown key; {nearest_name(str(path[-1]), _keys_beside(path))}"
+    if path[0] == "grid" and isinstance(details["input"], Mapping):
+        return f"{where}must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
+    return where + _describe_rule(details)
+
+
+def _describe_rule(details: ErrorDetails) -> str:
+    """Return a broken rule and the value that breaks it."""
     rule = RULES.get(details["type"])
-    problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
     if details["type"] == "missing":
-        return f"{where}{problem}"
-    return f"{where}{problem}, got {details['input']!r}"
+        return str(rule)
+    problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
+    return f"{problem}, got {details['input']!r}"
 
 
 def _keys_beside(path: KeyPath) -> list[str]:

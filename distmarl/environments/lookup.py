@@ -31,7 +31,7 @@ class BuiltEnvironment:
     environment : Environment
         The game.
     parameters : dict
-        The function's arguments, with defaults filled in.
+        The function's arguments, with defaults filled in; those that are plain data, as in a sweep file.
     """
 
     environment: Environment
@@ -66,14 +66,16 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
     try:
         environment = function(**parameters)
     except DistmarlError as error:
+        key = str(error).partition(":")[0]
+        place = raw.place(("environment", key)) if key in parameters else place
         raise EnvironmentLookupError(f"{place}: environment {name}: {error}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise EnvironmentLookupError(f"{place}: environment {name} {_describe(error)}") from error
     if type(environment) is not Environment:
         raise EnvironmentLookupError(
             f"{place}: environment {name}: must return a distmarl.Environment, got a {type(environment).__name__}"
         )
-    return BuiltEnvironment(environment, parameters)
+    return BuiltEnvironment(environment, {key: value for key, value in parameters.items() if _is_plain(value)})
 
 
 def _find_function(name: str, place: str) -> Callable[..., Environment]:
@@ -88,12 +90,12 @@ def _find_function(name: str, place: str) -> Callable[..., Environment]:
         )
     try:
         module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise EnvironmentLookupError(
-            f"{place}: environment.name: there is no module {error.name!r} to import {name!r} from; "
-            "modules are looked for in the current folder and beside the sweep file"
-        ) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
+            raise EnvironmentLookupError(
+                f"{place}: environment.name: there is no module {error.name!r} to import {name!r} from; "
+                "modules are looked for in the current folder and beside the sweep file"
+            ) from error
         raise EnvironmentLookupError(
             f"{place}: environment.name: importing {module_name} {_describe(error)}"
         ) from error
@@ -107,7 +109,16 @@ def _find_function(name: str, place: str) -> Callable[..., Environment]:
     return function
 
 
-def _describe(error: Exception) -> str:
+def _is_plain(value: Any) -> bool:
+    """Return whether a value is of a kind that a sweep file can hold."""
+    if isinstance(value, (list, tuple)):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_plain(item) for key, item in value.items())
+    return type(value) in (str, int, float, bool, type(None))
+
+
+def _describe(error: BaseException) -> str:
     """Say what a user's code raised, and where."""
     message = f"raised {type(error).__name__}: {error}"
     frame = traceback.extract_tb(error.__traceback__)[-1]

@@ -54,7 +54,6 @@ def evaluate(
     n_rollouts: int = Evaluation.n_rollouts,
     horizon: int = Evaluation.horizon,
     seed: Seed = 0,
-    role: Role = Role.EVALUATION,
 ) -> EvaluationResult:
     """Estimate E sum_{t < horizon} gamma^t r(t) of a pair of policies in the n-agent game.
 
@@ -72,8 +71,6 @@ def evaluate(
         Number of rollouts, and of steps in each.
     seed : int or sequence of int
         Root of the random streams. Initial states are the same for every k and every pair.
-    role : Role
-        What the returns are for; the alternation and the final evaluation never share a stream.
 
     Raises
     ------
@@ -92,6 +89,6 @@ def evaluate(
         n_rollouts=n_rollouts,
         horizon=horizon,
         seed=seed,
-        role=role,
+        role=Role.EVALUATION,
     )
     return EvaluationResult(rollouts.returns, horizon, rollouts.mode_accuracy)

@@ -3,8 +3,9 @@
 From the uniform local policy, each outer iteration proposes a pair (G-LEARN
 against the present local policy, then L-LEARN against that global policy) and
 measures what the pair is worth (arXiv 2603.03759). A pair that is worth
-clearly less than the best one is rejected. All pairs are valued on the same random numbers,
-which no evaluation uses, so accepting and rejecting compares pairs and not luck.
+clearly less than the best one is rejected. All pairs are valued on the same random numbers, which no
+evaluation uses: they start alike and draw from the same streams, which cancels most of the
+noise of a comparison (not all: their populations drift apart).
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ from distmarl.dynamics.transitions import (
 )
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.value_iteration import ValueIterationResult, anderson_memory, iterate_values
-from distmarl.model.counts import count_vectors, n_count_vectors
+from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
 from distmarl.model.random_streams import Seed
@@ -116,6 +116,10 @@ def g_learn(
     policy = checked_local_policy(env, local_policy)
     check_transition_kind(transitions)
     check_iteration_arguments(convergence_threshold, max_vi_iterations)
+    if n_count_vectors(k, env.n_local_states) > MAX_COUNT_VECTORS:
+        raise InvalidArgumentError(
+            f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
+        )
     kernel, reward = local_kernel(env, policy), local_reward(env, policy)
     operator: CountTransitions
     if transitions == "exact":

@@ -87,7 +87,7 @@ def _recurrent_classes(chain: NDArray[np.float64]) -> list[list[int]]:
     for state in range(size):
         members = np.flatnonzero(reaches[state])
         # A class is closed when whatever it reaches comes back.
-        if members.size and reaches[members, state].all() and state == members[0]:
+        if reaches[members, state].all() and state == members[0]:
             classes.append(members.tolist())
     return classes
 

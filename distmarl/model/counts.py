@@ -24,6 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 from distmarl.errors import InvalidArgumentError
 
 MAX_RANK = np.iinfo(np.int64).max
+# Successors and orders of count vectors are kept as 32-bit numbers.
+MAX_COUNT_VECTORS = int(np.iinfo(np.int32).max)
 
 
 def n_count_vectors(k: int, n_states: int) -> int:

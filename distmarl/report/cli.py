@@ -39,7 +39,7 @@ exit codes: 0 done, 2 no usable results
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    messages = Console(stderr=True, soft_wrap=True)
+    messages = Console(stderr=True, soft_wrap=True, emoji=False)
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.text import print_report
     from distmarl.report.write import write_report
@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         messages.print("[red]error:[/red] ", end="")
         messages.print(str(error), markup=False, highlight=False)
         return BAD_INPUT
-    print_report(report, Console(), messages)
+    print_report(report, Console(emoji=False), messages)
     _tell_what_is_missing(report, arguments.folder, messages)
     return DONE
 

@@ -22,6 +22,8 @@ from distmarl.results.store import Store
 
 # Evaluations come first: whatever they rest on has been committed when the other tables are read.
 TABLES_READ = (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS, FAILURES)
+# Large, and of no use here.
+UNREAD = ("returns", "traceback")
 READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
@@ -98,6 +100,11 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     if publish:
         _publish_if_free(store)
     tables = _read_tables(store)
+    experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
+    evaluations = tables[EVALUATIONS.name]
+    # Rows of an earlier, larger sweep stay in the tables, but out of the report.
+    is_asked_for = evaluations["k"].isin(k_values(experiment)) & (evaluations["seed"] < experiment.n_eval_seeds)
+    tables[EVALUATIONS.name] = evaluations[is_asked_for]
     summary = summarise(*(tables[table.name] for table in (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
@@ -105,7 +112,6 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
         raise ResultsError(
             f"{store.folder}: has no evaluation of its sweep yet{failed}; run the sweep's command again to go on"
         )
-    experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
     unfinished = unfinished_note(
         tables[EVALUATIONS.name],
         tables[SETTINGS.name],
@@ -130,8 +136,8 @@ def _read_tables(store: Store) -> dict[str, pd.DataFrame]:
     """Read the tables, again when a running sweep published meanwhile and deleted what was to be read."""
     for _ in range(READ_ATTEMPTS - 1):
         with suppress(FileNotFoundError):
-            return {table.name: store.read(table) for table in TABLES_READ}
-    return {table.name: store.read(table) for table in TABLES_READ}
+            return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+    return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
 
 
 def _write_figures(

@@ -19,7 +19,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from distmarl.config.reading import dump_yaml
 from distmarl.errors import ResultsError
@@ -48,8 +48,9 @@ def check_folder(folder: Path, sweep_name: str, *, overwrite: bool) -> None:
     if not folder.exists() or all(entry.name in (LOCK_FILE, SCRATCH) for entry in folder.iterdir()):
         return
     provenance = _read_provenance(folder)
-    with locked(folder):
-        pass
+    if (folder / LOCK_FILE).exists():
+        with _open_lock(folder, "r") as stream:
+            _take_lock(folder, stream)
     if overwrite:
         return
     if provenance.get("sweep") != sweep_name:
@@ -99,16 +100,30 @@ def locked(folder: Path) -> Iterator[None]:
     ResultsError
         When another process holds it; the message says which.
     """
-    with (folder / LOCK_FILE).open("a+") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.seek(0)
-            raise ResultsError(f"{folder}: is being written by {stream.read().strip()}") from None
+    with _open_lock(folder, "a+") as stream:
+        _take_lock(folder, stream)
         stream.truncate(0)
         stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
         stream.flush()
         yield
+
+
+def _open_lock(folder: Path, mode: str) -> IO[str]:
+    try:
+        return (folder / LOCK_FILE).open(mode)
+    except OSError as error:
+        raise ResultsError(f"{folder / LOCK_FILE}: cannot be opened: {error.strerror}") from error
+
+
+def _take_lock(folder: Path, stream: IO[str]) -> None:
+    """Lock an open file until it is closed, or say who has locked it."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.seek(0)
+        raise ResultsError(f"{folder}: is being written by {stream.read().strip()}") from None
+    except OSError as error:
+        raise ResultsError(f"{folder / LOCK_FILE}: cannot be locked: {error.strerror}") from error
 
 
 def start_session(
@@ -132,10 +147,11 @@ def start_session(
     if overwrite:
         for name in (*TABLES, PARTS):
             shutil.rmtree(folder / name, ignore_errors=True)
-        (folder / PROVENANCE_FILE).unlink(missing_ok=True)
+        for figure in folder.glob("*_vs_k.png"):
+            figure.unlink()
     shutil.rmtree(folder / SCRATCH, ignore_errors=True)
     provenance_path = folder / PROVENANCE_FILE
-    provenance = json.loads(provenance_path.read_text()) if provenance_path.exists() else {}
+    provenance = json.loads(provenance_path.read_text()) if provenance_path.exists() and not overwrite else {}
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
     _replace_text(provenance_path, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
@@ -156,5 +172,8 @@ def _read_provenance(folder: Path) -> dict[str, Any]:
 
 def _replace_text(path: Path, text: str) -> None:
     aside = path.with_name(f"_{path.name}.tmp")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(path)
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error

@@ -88,6 +88,7 @@ TRAININGS = _table(
     _field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
     _field("bound", pa.float64(), BOUND, "reward"),
     _field("converged", pa.bool_(), CONVERGED, "boolean"),
+    _field("method", pa.string(), "how expectations were computed: factored or dense (exact), successors", "name"),
 )
 
 ALTERNATIONS = _table(
@@ -134,14 +135,14 @@ GLOBAL_POLICIES = _table(
     SETTING_ID,
     K,
     S_G,
-    _field("actions", pa.list_(pa.int16()), "global action for each count vector of k agents, in lexicographic order"),
+    _field("actions", pa.list_(pa.int32()), "global action for each count vector of k agents, in lexicographic order"),
 )
 
 TASK_KEY = (
     _field("task", pa.string(), "shared_policy, g_learn or evaluate", "name"),
     SETTING_ID,
     _field("k", pa.int64(), "subsample size; null for the shared policy", "agents"),
-    _field("seed", pa.int64(), "first evaluation seed of the task; null for trainings"),
+    _field("seed", pa.int64(), "evaluation seed; null for trainings"),
 )
 
 TIMINGS = _table(

@@ -67,10 +67,10 @@ class Store:
         data = self._merged(table, columns=list(table.key))
         return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
 
-    def read(self, table: Table, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Return a table as it would be published now, without writing anything."""
-        data = self._with_grid(table, self._merged(table))
-        return (data.select(list(columns)) if columns else data).to_pandas()
+    def read(self, table: Table, without: Sequence[str] = ()) -> pd.DataFrame:
+        """Return a table as it would be published now, but for some columns, without writing anything."""
+        columns = [name for name in table.schema.names if name not in without]
+        return self._with_grid(table, self._merged(table, columns=columns)).to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns."""
@@ -141,6 +141,8 @@ class Store:
         schema = pa.schema([table.schema.field(name) for name in names], metadata=table.schema.metadata)
         pieces = [_read(file, names, rows).cast(schema) for file in files]
         data = pa.concat_tables([schema.empty_table(), *pieces])
+        if not pieces:
+            return data
         numbered = data.select(list(table.key)).append_column("row", pa.array(range(len(data)), pa.int64()))
         newest = numbered.group_by(list(table.key)).aggregate([("row", "max")])
         newest = newest.sort_by([(name, "ascending") for name in table.key])
@@ -157,19 +159,27 @@ class Store:
     def _write(self, data: pa.Table, path: Path) -> None:
         """Write a file aside, flush it to the disk, and rename it into its place."""
         scratch = self.folder / SCRATCH
-        scratch.mkdir(parents=True, exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
         aside = scratch / uuid.uuid4().hex
-        with aside.open("wb") as stream:
-            pq.write_table(data, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        aside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            scratch.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with aside.open("wb") as stream:
+                pq.write_table(data, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            aside.replace(path)
+            _flush_folder(path.parent)
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a renamed file survive a power loss."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_schema_version(folder: Path) -> None:
@@ -223,8 +233,8 @@ def _column_type(values: list[Any]) -> pa.DataType:
     kinds = {type(value) for value in values if value is not None}
     if kinds and kinds <= {bool}:
         return pa.bool_()
-    if kinds and kinds <= {int}:
+    if kinds and kinds <= {int} and all(abs(value) < 2**63 for value in values if value is not None):
         return pa.int64()
-    if kinds and kinds <= {int, float}:
+    if float in kinds and kinds <= {int, float}:
         return pa.float64()
     return pa.string()

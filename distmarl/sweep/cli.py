@@ -11,14 +11,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 import distmarl
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.results.folder import check_folder
+from distmarl.results.schemas import SETTINGS
+from distmarl.results.store import Store
 from distmarl.sweep.executor import Executor, SerialExecutor
-from distmarl.sweep.plan import make_plan
+from distmarl.sweep.pending import find_pending
+from distmarl.sweep.plan import Plan, make_plan
 from distmarl.sweep.plan_text import plan_lines
 from distmarl.sweep.progress import BarProgress, LineProgress, Progress, counted
 from distmarl.sweep.session import Interrupted, run_session
@@ -48,7 +52,7 @@ exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     try:
         return _run(arguments, console)
     except DistmarlError as error:
@@ -56,8 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         console.print(str(error), markup=False)
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt):
-        words = [word for word in (argv if argv is not None else sys.argv[1:]) if word != "--overwrite"]
-        command = shlex.join(["python", "-m", "distmarl.sweep", *words])
+        command = shlex.join(word for word in sys.orig_argv if word != "--overwrite")
         console.print("interrupted; what was done is kept. To go on:", command, markup=False)
         return INTERRUPTED
 
@@ -68,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/<name>)")
@@ -116,11 +120,17 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None
     if arguments.executor == "ray" and address is None:
         _check_cores(plan.sweep.runner)
+    store = None if arguments.overwrite or not folder.exists() else Store(folder)
+    pending = find_pending(plan, store)
     if arguments.plan:
-        print(*plan_lines(plan, folder), sep="\n")  # noqa: T201
+        print(*plan_lines(plan, folder, pending), sep="\n")  # noqa: T201
         return DONE
+    if store is not None:
+        _tell_of_other_settings(plan, store, console)
     _warn_of_job_folder(folder, console)
-    start_executor = functools.partial(_start_executor, plan.sweep.runner, arguments.executor, address)
+    nothing_to_do = pending.done.total() == sum(plan.n_tasks.values())
+    kind = "serial" if nothing_to_do else arguments.executor  # which spares Ray's start
+    start_executor = functools.partial(_start_executor, plan.sweep.runner, kind, address)
     with _progress(console, quiet=arguments.quiet) as progress:
         tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
     if tally.done["evaluate"]:
@@ -138,12 +148,22 @@ def _check_cores(runner: Runner) -> None:
         )
 
 
+def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
+    """Say that the folder holds settings that the sweep file no longer has."""
+    others = {name for (name,) in store.keys(SETTINGS)} - {job.setting_id for job in plan.jobs}
+    if others:
+        console.print(
+            f"{escape(str(store.folder))} also holds {counted(len(others), 'setting')} of an earlier sweep file: their "
+            "rows stay in the tables (in_sweep is false in the table settings), the figures show this sweep"
+        )
+
+
 def _warn_of_job_folder(folder: Path, console: Console) -> None:
     """Warn of results that would vanish with a submitted job; Ray sets the variable in jobs alone."""
     if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
         console.print(
-            f"[yellow]warning:[/] {folder} lies in the job's own copy of the folder, which goes with the cluster; "
-            "give --out an absolute path"
+            f"[yellow]warning:[/] {escape(str(folder))} lies in the job's own copy of the folder, "
+            "which goes with the cluster; give --out an absolute path"
         )
 
 
@@ -168,18 +188,18 @@ def _report(folder: Path, console: Console, *, quiet: bool) -> None:
 
     report = write_report(folder, publish=False)
     if not quiet:
-        print_report(report, Console(), console)
+        print_report(report, Console(emoji=False), console)
 
 
 def _conclude(tally: Tally, folder: Path, console: Console) -> int:
     """Say what went wrong, if anything, and return the exit code."""
     for name in tally.unconverged:
-        console.print(f"[yellow]warning:[/] {name} reached max_vi_iterations before its convergence_threshold")
+        console.print(f"[yellow]warning:[/] {name}, which is above its convergence_threshold")
     if tally.n_failed == 0:
         return DONE
     not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
     console.print(
         f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; "
-        f"their tracebacks are in {folder / 'failures'}. The same command tries them again."
+        f"their tracebacks are in {escape(str(folder / 'failures'))}. The same command tries them again."
     )
     return SOME_FAILED

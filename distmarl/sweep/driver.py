@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from distmarl.results.schemas import (
     ALTERNATIONS,
-    EVALUATIONS,
     FAILURES,
     GLOBAL_POLICIES,
     LOCAL_POLICIES,
@@ -30,6 +29,7 @@ from distmarl.results.schemas import (
 )
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import Progress
 from distmarl.sweep.tally import Tally
@@ -61,17 +61,21 @@ class Driver:
         self._jobs = {job.setting_id: job for job in plan.jobs}
         self._job_handles: dict[str, Any] = {}
         self._local_policies: dict[str, Any] = {}
-        self._missing_seeds: dict[tuple[str, int], list[int]] = {}
-        self._missing_trainings: dict[str, list[int]] = {}
+        self._pending = find_pending(plan, store)
         self._ready: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
         self._running: dict[TaskKey, Any] = {}
-        self.tally = Tally(total=Counter(plan.n_tasks))
+        done = self._pending.done
+        self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
     def run(self) -> Tally:
         """Run all that is missing and return the tally. What completes is committed at once."""
         self._store.replace(FAILURES, [])
-        self._find_missing()
+        for name, job in self._jobs.items():
+            if name in self._pending.shared_policies:
+                self._push(TaskKey("shared_policy", name), (self._handle(job),), cost=math.inf)
+            else:
+                self._resume(job)
         self._progress.start(self.tally, self._executor.description)
         published_at = time.monotonic()
         while self._ready or self._running:
@@ -85,32 +89,12 @@ class Driver:
                 published_at = time.monotonic()
         return self.tally
 
-    def _find_missing(self) -> None:
-        """Compare the plan with the store, and make ready whatever can start."""
-        evaluated = self._store.keys(EVALUATIONS)
-        trained = self._store.keys(TRAININGS)
-        shared = {setting_id for setting_id, _ in self._store.keys(ALTERNATIONS)}
-        for name, job in self._jobs.items():
-            for k in self._plan.k_values:
-                seeds = range(self._plan.n_eval_seeds)
-                self._missing_seeds[name, k] = [seed for seed in seeds if (name, k, seed) not in evaluated]
-                self.tally.done["evaluate"] += self._plan.n_eval_seeds - len(self._missing_seeds[name, k])
-            self._missing_trainings[name] = [k for k in self._plan.k_values if (name, k) not in trained]
-            self.tally.done["g_learn"] += len(self._plan.k_values) - len(self._missing_trainings[name])
-            if name in shared:
-                self.tally.done["shared_policy"] += 1
-                self._resume(job)
-            else:
-                self._push(TaskKey("shared_policy", name), (self._handle(job),), cost=math.inf)
-        self.tally.n_done_before = self.tally.done.total()
-
     def _resume(self, job: Job) -> None:
         """Go on with a setting whose shared local policy is in the store."""
         name = job.setting_id
-        unevaluated = [
-            k for k in self._plan.k_values if self._missing_seeds[name, k] and k not in self._missing_trainings[name]
-        ]
-        if not unevaluated and not self._missing_trainings[name]:
+        untrained = self._pending.trainings[name]
+        unevaluated = [k for k in self._plan.k_values if self._pending.seeds[name, k] and k not in untrained]
+        if not unevaluated and not untrained:
             return
         self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
         self._push_trainings(job)
@@ -148,25 +132,28 @@ class Driver:
             self._push_evaluations(job, key.k, value)
 
     def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:
-        trainings = [row["converged"] for row in rows.get(TRAININGS.name, [])]
-        for row in rows.get(ALTERNATIONS.name, []):
-            trainings += [row["global_converged"], row["local_converged"]]
-        if not all(trainings):
-            self.tally.unconverged.append(str(key))
+        """Keep a line for each training that ended above its threshold."""
+        trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
+        trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
+        for row, side in trainings:
+            if not row[f"{side}converged"]:
+                where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
+                bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
+                self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
 
     def _push_trainings(self, job: Job) -> None:
-        for k in self._missing_trainings[job.setting_id]:
+        for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
             arguments = (self._handle(job), self._local_policies[job.setting_id], k)
             self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        for seed in self._missing_seeds[job.setting_id, k]:
+        for seed in self._pending.seeds[job.setting_id, k]:
             arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
             self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
 
     def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float) -> None:
-        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, cost)))
+        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments)))
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""

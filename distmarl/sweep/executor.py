@@ -25,13 +25,10 @@ class Task:
         What it is.
     arguments : tuple
         Arguments of its function: plain values, or handles from ``put`` and ``submit``.
-    cost : float
-        About how long it takes, relative to others; longer ones start first.
     """
 
     key: TaskKey
     arguments: tuple[Any, ...]
-    cost: float
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,7 @@ from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
 from distmarl.errors import ConfigError
 from distmarl.learning.g_learn import estimated_bytes
-from distmarl.model.counts import n_count_vectors
+from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
 
 
@@ -62,7 +62,7 @@ class Plan:
     resolved: dict[str, Any]
 
     @property
-    def k_values(self) -> tuple[int, ...]:
+    def k_values(self) -> Sequence[int]:
         """Subsample sizes, in increasing order."""
         return k_values(self.sweep.experiment)
 
@@ -94,18 +94,20 @@ def make_plan(raw: RawSweep) -> Plan:
     """
     sweep, settings = unfold_settings(raw)
     built: dict[str, BuiltEnvironment] = {}
-    jobs = []
+    jobs: dict[str, Job] = {}
     for setting in settings:
-        section = json.dumps(setting.environment, sort_keys=True, default=repr)
+        section = repr(sorted(setting.environment.items()))
         if section not in built:
             built[section] = build_environment(setting.environment, raw)
         game = built[section]
         _check_subsamples(raw, sweep, setting, game.environment)
         content = setting_content(setting, game.parameters, game.environment.digest())
-        jobs.append(Job(sweep.name, setting_id(content), setting, game.environment, content))
-    first = build_environment({"name": "robots", **sweep.environment}, raw) if sweep.grid else game
-    name = sweep.environment.get("name", "robots")
-    return Plan(sweep, jobs, resolved_mapping(sweep, {"name": name, **first.parameters}))
+        job = Job(sweep.name, setting_id(content), setting, game.environment, content)
+        if job.setting_id in jobs:
+            twin = jobs[job.setting_id].setting
+            raise ConfigError(f"{raw.place(('grid',))}: grid: {twin.label} and {setting.label} are the same setting")
+        jobs[job.setting_id] = job
+    return Plan(sweep, list(jobs.values()), resolved_mapping(sweep, _resolved_environment(sweep, settings, built)))
 
 
 def n_count_vectors_of(job: Job, k: int) -> int:
@@ -119,15 +121,29 @@ def training_bytes(job: Job, k: int) -> int:
     return estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
 
 
+def _resolved_environment(
+    sweep: SweepFile, settings: Sequence[Setting], built: dict[str, BuiltEnvironment]
+) -> dict[str, Any]:
+    """Return the environment section with its defaults, less what the grid varies."""
+    varied = {key.partition(".")[2] for key in sweep.grid if key.startswith("environment.")}
+    defaults = {"name": settings[0].environment["name"], **next(iter(built.values())).parameters}
+    given = {**defaults, **sweep.environment} if "name" not in varied else dict(sweep.environment)
+    return {key: value for key, value in given.items() if key not in varied or key in sweep.environment}
+
+
 def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
-    """Refuse subsamples larger than the population."""
+    """Refuse subsamples larger than the population, or with more count vectors than can be numbered."""
     experiment = sweep.experiment
     key = "k_values" if experiment.k_values is not None else "k_range"
-    sizes = {key: max(k_values(experiment)), "reference_k": setting.reference_k}
+    sizes = {key: k_values(experiment)[-1], "reference_k": setting.reference_k}
+    setting_name = f" of the setting {setting.label}" if setting.grid else ""
     for key, k in sizes.items():
+        where = f"{raw.place(('experiment', key))}: experiment.{key}"
         if k > environment.n_agents:
-            place = raw.place(("experiment", key))
-            setting_name = f" of the setting {setting.label}" if setting.grid else ""
+            raise ConfigError(f"{where}: must be at most n_agents ({environment.n_agents}){setting_name}, got {k}")
+        size = math.comb(k + environment.n_local_states - 1, k)
+        if size > MAX_COUNT_VECTORS:
             raise ConfigError(
-                f"{place}: experiment.{key}: must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
+                f"{where}: {k} agents in {environment.n_local_states} states{setting_name} have more than "
+                f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from distmarl.sweep.pending import Pending
 from distmarl.sweep.plan import Plan, n_count_vectors_of, training_bytes
 
 MAX_SETTINGS_SHOWN = 20
 
 
-def plan_lines(plan: Plan, folder: Path) -> list[str]:
+def plan_lines(plan: Plan, folder: Path, pending: Pending) -> list[str]:
     """Return the lines that ``--plan`` prints."""
     ks = plan.k_values
     tasks = plan.n_tasks
@@ -26,10 +28,22 @@ def plan_lines(plan: Plan, folder: Path) -> list[str]:
     if len(plan.jobs) > MAX_SETTINGS_SHOWN:
         lines.append(f"           ... and {len(plan.jobs) - MAX_SETTINGS_SHOWN} more")
     lines += [
-        f"k          {', '.join(map(str, ks))}",
+        f"k          {_shortened(ks)}; the shared local policies are trained at k={_reference(plan)}",
         f"tasks      {sum(tasks.values()):,}: {tasks['shared_policy']:,} shared local policies, "
         f"{tasks['g_learn']:,} global policies, {tasks['evaluate']:,} evaluations",
+        f"done       {pending.done.total():,}, so {sum(tasks.values()) - pending.done.total():,} would run",
         f"largest    k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors, "
         f"about {training_bytes(largest, largest_k) / 2**20:,.0f} MiB per task",
     ]
     return lines
+
+
+def _shortened(ks: Sequence[int]) -> str:
+    """Return subsample sizes as text, a range as its ends."""
+    if len(ks) > 2 and list(ks) == list(range(ks[0], ks[-1] + 1)):
+        return f"{ks[0]} to {ks[-1]}"
+    return ", ".join(map(str, ks))
+
+
+def _reference(plan: Plan) -> str:
+    return ", ".join(map(str, sorted({job.setting.reference_k for job in plan.jobs})))

@@ -9,6 +9,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 
@@ -22,7 +23,8 @@ PHASES: dict[TaskKind, str] = {
     "evaluate": "evaluations",
 }
 LINE_EVERY_S = 5.0
-MAX_SHOWN = 3
+MAX_SHOWN = 2
+SHORT_ID = 6
 
 
 class Progress:
@@ -63,14 +65,14 @@ class LineProgress(Progress):
 
     def start(self, tally: Tally, where: str) -> None:
         """Say where the tasks run and how many there are."""
-        self._console.print(start_message(tally, where))
+        self._console.print(start_message(tally, where), markup=False)
 
     def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
         """Say how far the sweep is, if it is time to."""
         now = time.monotonic()
         phase_is_over = tally.done[key.kind] + tally.failed[key.kind] == tally.total[key.kind]
         if outcome.failure is not None:
-            self._console.print(f"failed: {key}: {outcome.failure.error}")
+            self._console.print(f"failed: {key}: {outcome.failure.error}", markup=False)
         if phase_is_over or now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
             counts = ", ".join(f"{name} {tally.done[kind]}/{tally.total[kind]}" for kind, name in PHASES.items())
@@ -92,7 +94,7 @@ class BarProgress(Progress):
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[running]}"),
+            TextColumn("{task.fields[running]}", style="dim", markup=False),
             console=console,
         )
         self._tasks: dict[str, TaskID] = {}
@@ -115,7 +117,7 @@ class BarProgress(Progress):
 
     def start(self, tally: Tally, where: str) -> None:
         """Say where the tasks run and draw the bars."""
-        self._bars.console.print(start_message(tally, where))
+        self._bars.console.print(start_message(tally, where), markup=False)
         for kind, name in PHASES.items():
             self._tasks[kind] = self._bars.add_task(
                 name, total=tally.total[kind], completed=tally.done[kind], running="", start=False
@@ -131,16 +133,17 @@ class BarProgress(Progress):
         """Advance a bar."""
         self._running.pop(key, None)
         if outcome.failure is not None:
-            self._bars.console.print(f"[red]failed[/red]: {key}: {outcome.failure.error}", highlight=False)
+            self._bars.console.print(f"[red]failed[/]: {key}: {escape(outcome.failure.error)}")
         self._bars.update(self._tasks[key.kind], completed=tally.done[key.kind])
         self._show_running(key.kind)
         if tally.done[key.kind] + tally.failed[key.kind] == tally.total[key.kind]:
             self._bars.stop_task(self._tasks[key.kind])
 
     def _show_running(self, kind: TaskKind) -> None:
-        """Name the tasks of a phase that wait or run longest."""
+        """Name the tasks of a phase that were submitted first."""
         keys = [key for key in self._running if key.kind == kind]
-        names = [f"k={key.k}" if key.seed is None else f"k={key.k} seed={key.seed}" for key in keys if key.k]
+        names = [key.setting_id[:SHORT_ID] if key.k is None else f"k={key.k}" for key in keys]
+        names = [name if key.seed is None else f"{name} seed={key.seed}" for name, key in zip(names, keys, strict=True)]
         more = f" and {len(names) - MAX_SHOWN} more" if len(names) > MAX_SHOWN else ""
         self._bars.update(self._tasks[kind], running=", ".join(names[:MAX_SHOWN]) + more)
 

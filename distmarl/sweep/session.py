@@ -54,7 +54,7 @@ def run_session(
     with start_executor() as executor:
         make_folder(folder)
         with locked(folder):
-            session = describe_session(["python", "-m", "distmarl.sweep", *sys.argv[1:]])
+            session = describe_session(sys.orig_argv)
             store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite)
             store.add_settings(_setting_rows(plan), plan.sweep.grid)
             return _drive(plan, store, executor, progress)

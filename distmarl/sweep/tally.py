@@ -17,7 +17,7 @@ class Tally:
     n_done_before : int
         How many tasks earlier sessions had done.
     unconverged : list of str
-        Trainings of this session that reached their cap before their threshold.
+        What to say of each training of this session that ended above its threshold.
     """
 
     total: Counter[str]

@@ -111,6 +111,7 @@ def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int) -> 
         "n_iterations": result.n_iterations,
         "bound": result.bound,
         "converged": result.converged,
+        "method": result.method,
     }
     policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(result.policy)]
     return TaskResult(result.policy, {"global_policies": policy_rows, "trainings": [training]})

@@ -27,7 +27,14 @@ def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
 
 def test_a_sweep_without_a_name_is_named_like_its_file(tmp_path: Path) -> None:
     assert read_sweep_file(write(tmp_path, "", "hyperparameters.json")).mapping == {"name": "hyperparameters"}
-    assert "name" not in read_sweep_file(write(tmp_path, "", "my sweep.yaml")).mapping
+    assert read_sweep_file(write(tmp_path, "name: given", "my sweep.yaml")).mapping == {"name": "given"}
+    with pytest.raises(ConfigError, match="name: is required, since the file's own name cannot name a folder"):
+        read_sweep_file(write(tmp_path, "", "my sweep.yaml"))
+
+
+def test_keys_must_be_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="keys must be text, got 1"):
+        read_sweep_file(write(tmp_path, "environment: {1: 2}"))
 
 
 @pytest.mark.parametrize(

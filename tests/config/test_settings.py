@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from distmarl.config.reading import RawSweep
+from distmarl.config.reading import RawSweep, apply_overrides
 from distmarl.config.settings import resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.config.validation import bind_parameters, k_values
 from distmarl.environments.robots import robots
@@ -39,7 +39,8 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
             "softmax_temperature_scale: must be a number, got 'hot'",
         ),
         ({"experiment": {"k_range": 3}}, "experiment.k_range: must be a list, got 3"),
-        ({"experiment": {"k_range": [1]}}, "experiment.k_range[1]: is required"),
+        ({"experiment": {"k_range": [1]}}, "experiment.k_range[1]: is missing"),
+        ({"experiment": {"k_range": [1, 2, 3]}}, "experiment.k_range: must have at most 2 values, got [1, 2, 3]"),
         ({"experiment": {"k_range": [5, 2]}}, "experiment.k_range: must not end before it starts, got [5, 2]"),
         ({"experiment": {"k_values": [1, 0]}}, "experiment.k_values[1]: must be at least 1, got 0"),
         ({"experiment": {"k_values": [3, 1, 3]}}, "experiment.k_values[2]: must not repeat a value, got 3 twice"),
@@ -50,6 +51,10 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
         ({"runner": {"task_timeout_s": 0}}, "runner.task_timeout_s: must be greater than 0"),
         ({"grid": {"runner.num_cpus": [1]}}, "grid.runner.num_cpus: is not part of a setting"),
         ({"grid": {"experiment.k_values": [[1]]}}, "grid.experiment.k_values: is not part of a setting"),
+        ({"grid": {"environment.opts.a": [1]}}, "grid.environment.opts.a: is not part of a setting"),
+        ({"grid": {"enviroment.n_agents": [1]}}, "unknown section; did you mean 'environment'?"),
+        ({"grid": {"environment": {"n_agents": [1]}}}, "write the key in full, as in environment.key: [1, 2]"),
+        ({"runner": {"task_timeout_s": 1e20}}, "runner.task_timeout_s: must be at most 1"),
         ({"grid": {"global_agent.n_mc": [1]}}, "grid.global_agent.n_mc: unknown key"),
         ({"grid": {"evaluation.horizon": []}}, "grid.evaluation.horizon: must list at least one value"),
         (
@@ -73,7 +78,7 @@ def test_every_broken_key_is_named_at_once() -> None:
 
 def test_a_file_with_two_keys_runs_on_defaults() -> None:
     sweep, (setting,) = unfold({"environment": {"n_agents": 100, "gamma": 0.99}})
-    assert k_values(sweep.experiment) == tuple(range(1, 26))
+    assert k_values(sweep.experiment) == range(1, 26)
     assert setting.reference_k == 25
     assert setting.global_agent.transitions == "sampled"
 
@@ -83,6 +88,29 @@ def test_a_grid_unfolds_to_every_combination() -> None:
     assert len(settings) == 6
     assert settings[1].label == "n_agents=30, horizon=6"
     assert {setting.evaluation.horizon for setting in settings} == {5, 6, 7}
+
+
+def test_labels_name_sections_where_keys_would_be_confused() -> None:
+    _, settings = unfold({"grid": {"global_agent.max_vi_iterations": [5], "local_agent.max_vi_iterations": [6]}})
+    assert settings[0].label == "global_agent.max_vi_iterations=5, local_agent.max_vi_iterations=6"
+
+
+def test_a_huge_range_of_k_takes_no_memory() -> None:
+    sweep, _ = unfold({"experiment": {"k_range": [1, 2_000_000_000]}})
+    assert len(k_values(sweep.experiment)) == 2_000_000_000
+
+
+def test_an_override_of_what_the_grid_varies_is_refused() -> None:
+    raw = apply_overrides(RawSweep({"grid": {"evaluation.horizon": [5, 6]}}, "f"), ["evaluation.horizon=7"])
+    with pytest.raises(ConfigError, match=r"--set evaluation\.horizon=7: evaluation\.horizon is varied by the grid"):
+        unfold_settings(raw)
+
+
+def test_a_bad_value_of_an_overridden_grid_is_blamed_on_the_override() -> None:
+    raw = apply_overrides(RawSweep({}, "f"), ["grid.evaluation.horizon=[5, -6]"])
+    with pytest.raises(ConfigError) as caught:
+        unfold_settings(raw)
+    assert str(caught.value).startswith("--set grid.evaluation.horizon=[5, -6]: evaluation.horizon: must be at least 1")
 
 
 def test_ids_depend_on_content_and_not_on_the_grid() -> None:

@@ -91,7 +91,7 @@ def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, mon
         raise OSError("no space left on device")
 
     monkeypatch.setattr(pq, "write_table", torn)
-    with pytest.raises(OSError, match="no space"):
+    with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: no space left on device"):
         store.publish()
     monkeypatch.undo()
     assert published(tmp_path)["k"].tolist() == [1]

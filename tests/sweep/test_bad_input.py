@@ -43,6 +43,9 @@ def broken(n_agents: int) -> dm.Environment:
 
 def wrong(n_agents: int) -> dm.Environment:
     return [1, 2]
+
+def leaves(n_agents: int) -> dm.Environment:
+    raise SystemExit(0)
 """
 
 
@@ -134,6 +137,9 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
         ({"name": "game:NOT_A_FUNCTION"}, "module game has no function 'NOT_A_FUNCTION'"),
         ({"name": "gmae:swarm", "n_agents": 5}, "there is no module 'gmae'"),
         ({"name": "game:broken", "n_agents": 5}, "environment game:broken raised KeyError: 'no such key' (game.py:15)"),
+        ({"name": "game:leaves", "n_agents": 5}, "environment game:leaves raised SystemExit: 0"),
+        ({"name": "builtins:dict"}, "environment: dict does not tell its parameters"),
+        ({"name": "needy:swarm"}, "importing needy raised ModuleNotFoundError: No module named 'absent'"),
         ({"name": "game:wrong", "n_agents": 5}, "must return a distmarl.Environment, got a list"),
         ({"name": "syntax:swarm"}, "importing syntax raised SyntaxError"),
         ({"name": "robot"}, "did you mean 'robots'?"),
@@ -143,7 +149,23 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
 def test_a_users_environment_that_cannot_be_used(tmp_path: Path, environment: dict[str, Any], message: str) -> None:
     (tmp_path / "game.py").write_text(USER_GAME)
     (tmp_path / "syntax.py").write_text("def swarm(:\n")
+    (tmp_path / "needy.py").write_text("import absent\n")
     assert message in refuse_sweep(tmp_path, {**TINY, "environment": environment})
+
+
+def test_two_ways_to_the_same_setting(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, {**TINY, "grid": {"experiment.reference_k": [None, 3]}})
+    assert "grid: reference_k=None and reference_k=3 are the same setting" in message
+
+
+def test_too_many_count_vectors(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10**6}, "experiment": {"k_values": [5000]}})
+    assert "experiment.k_values: 5000 agents in 5 states have more than 2,147,483,647 count vectors" in message
+
+
+def test_a_discount_from_the_command_line_is_blamed_on_it(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, TINY, "--set", "environment.gamma=1")
+    assert "--set environment.gamma=1: environment robots: gamma: must satisfy" in message
 
 
 def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_sizes_change_the_game() -> None:
 
 def test_a_range_of_k_is_inclusive() -> None:
     mapping = {**TINY, "experiment": {"k_range": [2, 5]}}
-    assert plan_of(mapping).k_values == (2, 3, 4, 5)
+    assert list(plan_of(mapping).k_values) == [2, 3, 4, 5]
 
 
 def test_the_name_names_the_sweep(tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def test_a_task_past_its_deadline_is_given_up(tmp_path: Path) -> None:
 
 def test_training_that_does_not_converge_is_told(tmp_path: Path) -> None:
     tally = run(tmp_path, changed(TINY, global_agent={"max_vi_iterations": 2}))
-    assert [name.partition("-")[0] for name in tally.unconverged] == ["shared_policy", "g_learn", "g_learn"]
+    assert {name.partition("-")[0] for name in tally.unconverged} == {"shared_policy", "g_learn"}
+    assert all("only, after 2 sweeps" in name for name in tally.unconverged)
     trainings = pd.read_parquet(tmp_path / "trainings")
     assert not trainings["converged"].any()
     assert (trainings["bound"] > 1e-6).all()
@@ -209,3 +210,19 @@ def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> No
     means = pd.read_parquet(tmp_path / "evaluations").pivot(index="seed", columns="k", values="mean_return")
     np.testing.assert_array_equal(means[1], means[3])
     assert means[1].nunique() == 2
+
+
+def test_a_grid_can_supply_what_an_environment_requires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    game = "import distmarl as dm\nimport numpy as np\n\n\ndef make(*, n_agents: int, noise=np.float64(0.5)):\n"
+    (tmp_path / "required_game.py").write_text(game + "    return dm.robots(n_agents=n_agents)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    mapping = {**TINY, "environment": {"name": "required_game:make"}, "grid": {"environment.n_agents": [6, 8]}}
+    run(tmp_path / "out", mapping)
+    assert set(pd.read_parquet(tmp_path / "out" / "evaluations")["environment.n_agents"]) == {6, 8}
+    resolved = (tmp_path / "out" / "sweep.yaml").read_text()
+    assert "environment: {name: required_game:make}" in resolved
+
+
+def test_a_seed_beyond_64_bits_is_a_seed(tmp_path: Path) -> None:
+    run(tmp_path, {**TINY, "grid": {"experiment.seed": [10**20]}})
+    assert set(pd.read_parquet(tmp_path / "evaluations")["experiment.seed"]) == {str(10**20)}
