@@ -6,7 +6,10 @@ import re
 from pathlib import Path
 
 import pandas as pd
+from ruamel.yaml import YAML
 
+from distmarl.config.reading import RawSweep
+from distmarl.sweep.plan import make_plan
 from tests.conftest import REPOSITORY, RunCommand
 
 README = (REPOSITORY / "README.md").read_text()
@@ -42,6 +45,15 @@ def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(
     assert "Improvement: " in done.stdout
     (reading,) = (block for block in snippets("python") if "read_parquet" in block)
     exec(reading.replace("results/", f"{tmp_path}/results/"), {})
+
+
+def test_the_keys_of_the_sweep_file_are_all_there_with_their_defaults() -> None:
+    (block,) = (block for block in snippets("yaml") if "softmax_temperature_min" in block)
+    written = YAML(typ="safe", pure=True).load(block)
+    plan = make_plan(RawSweep({}, "defaults"))
+    defaults = {**plan.resolved, "name": "robots"}
+    assert written == defaults
+    assert list(written) == list(defaults)
 
 
 def test_every_table_is_described() -> None:

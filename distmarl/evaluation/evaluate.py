@@ -11,7 +11,7 @@ from distmarl.config.sections import Evaluation
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.environment import Environment
-from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, read_only
 from distmarl.model.random_streams import Role, Seed
 
 
@@ -91,4 +91,4 @@ def evaluate(
         seed=seed,
         role=Role.EVALUATION,
     )
-    return EvaluationResult(rollouts.returns, horizon, rollouts.mode_accuracy)
+    return EvaluationResult(read_only(rollouts.returns), horizon, rollouts.mode_accuracy)

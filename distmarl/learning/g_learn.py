@@ -30,7 +30,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.learning.value_iteration import ValueIterationResult, anderson_memory, iterate_values
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
+from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward, read_only
 from distmarl.model.random_streams import Seed
 
 TIE_TOLERANCE = 1e-12
@@ -131,8 +131,8 @@ def g_learn(
     game = _SurrogateGame(env, reward, operator, k)
     solution = game.solve(_start(env, k, initial_value), convergence_threshold, max_vi_iterations)
     return GLearnResult(
-        policy=game.greedy_policy(solution),
-        value=np.ascontiguousarray(solution.value.T),
+        policy=read_only(game.greedy_policy(solution)),
+        value=read_only(np.ascontiguousarray(solution.value.T)),
         n_iterations=solution.n_iterations,
         bound=solution.bound,
         converged=solution.converged,

@@ -25,7 +25,7 @@ from distmarl.learning.mean_field import MeanField, find_mean_field
 from distmarl.learning.value_iteration import iterate_values
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel, read_only
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,10 +118,12 @@ def l_learn(
         max_iterations=max_vi_iterations,
     )
     return LLearnResult(
-        policy=softmax_policy(
-            action_values(solution.value), scale=softmax_temperature_scale, minimum=softmax_temperature_min
+        policy=read_only(
+            softmax_policy(
+                action_values(solution.value), scale=softmax_temperature_scale, minimum=softmax_temperature_min
+            )
         ),
-        value=solution.value,
+        value=read_only(solution.value),
         n_iterations=solution.n_iterations,
         bound=solution.bound,
         converged=solution.converged,

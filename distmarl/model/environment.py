@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ AXES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Environment:
     """A game of one global agent and n identical local agents.
 
@@ -102,6 +102,16 @@ class Environment:
             table.flags.writeable = False
             object.__setattr__(self, name, table)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Copies and unpickled games are built anew, so that their tables are read-only, too.
+        return _rebuilt, ({field.name: getattr(self, field.name) for field in fields(self)},)
+
+    def __repr__(self) -> str:
+        return (
+            f"Environment(G={self.n_global_states}, L={self.n_local_states}, A_g={self.n_global_actions}, "
+            f"A_l={self.n_local_actions}, n_agents={self.n_agents}, gamma={self.gamma})"
+        )
+
     @property
     def n_global_states(self) -> int:
         """G, the number of global states."""
@@ -130,6 +140,10 @@ class Environment:
             digest.update(f"{name} {table.shape}".encode())
             digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
         return digest.hexdigest()
+
+
+def _rebuilt(tables: dict[str, Any]) -> Environment:
+    return Environment(**tables)
 
 
 def _checked_n_agents(value: Any) -> int:

@@ -6,12 +6,22 @@ A *global policy* pi_g(s_g, z) is an integer array (G, C) over the lexicographic
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import ROW_SUM_TOLERANCE, Environment
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
+    """Make an array read-only and return it."""
+    array.flags.writeable = False
+    return array
 
 
 def uniform_local_policy(env: Environment) -> NDArray[np.float64]:

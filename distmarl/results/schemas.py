@@ -8,6 +8,7 @@ sweep's grid may grow later; their place is right behind ``setting_id``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import pyarrow as pa
 
@@ -29,12 +30,15 @@ class Table:
         Columns that tell rows apart; rows are sorted by them.
     has_grid : bool
         Whether the grid's columns are added when it is published.
+    rows_per_chunk : int
+        Rows that are merged and written at a time; few where rows are long.
     """
 
     name: str
     schema: pa.Schema
     key: tuple[str, ...]
     has_grid: bool = True
+    rows_per_chunk: int = 2**16
 
 
 def _field(name: str, kind: pa.DataType, description: str, unit: str = "1") -> pa.Field:
@@ -50,8 +54,8 @@ BOUND = "certified bound of max |V - V*| in the surrogate game"
 CONVERGED = "whether the bound reached the convergence threshold"
 
 
-def _table(name: str, key: tuple[str, ...], *fields: pa.Field, has_grid: bool = True) -> Table:
-    return Table(name, pa.schema(fields, metadata={VERSION_KEY: SCHEMA_VERSION}), key, has_grid)
+def _table(name: str, key: tuple[str, ...], *fields: pa.Field, **options: Any) -> Table:
+    return Table(name, pa.schema(fields, metadata={VERSION_KEY: SCHEMA_VERSION}), key, **options)
 
 
 EVALUATIONS = _table(
@@ -75,6 +79,7 @@ EVALUATIONS = _table(
         "share of steps at which the global action is a most populated local state; null where A_g differs from L",
     ),
     _field("returns", pa.list_(pa.float64()), "discounted return of each rollout", "reward"),
+    rows_per_chunk=128,
 )
 
 TRAININGS = _table(
@@ -136,6 +141,7 @@ GLOBAL_POLICIES = _table(
     K,
     S_G,
     _field("actions", pa.list_(pa.int32()), "global action for each count vector of k agents, in lexicographic order"),
+    rows_per_chunk=8,
 )
 
 TASK_KEY = (

@@ -12,12 +12,13 @@ There is one writer, the driver of the sweep, which holds the folder's lock.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pandas as pd
 import pyarrow as pa
@@ -25,6 +26,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distmarl.errors import ResultsError
+from distmarl.results.merging import merged_chunks, read_merged
 from distmarl.results.schemas import SCHEMA_VERSION, SETTINGS, TABLES, VERSION_KEY, Table
 
 PARTS = "_parts"
@@ -59,18 +61,19 @@ class Store:
         """
         for table, table_rows in rows:
             part = pa.Table.from_pylist([dict(row) for row in table_rows], schema=table.schema)
-            self._write(part, self.folder / PARTS / table.name / f"{task}.parquet")
+            self._write([part], self.folder / PARTS / table.name / f"{task}.parquet")
         self._has_unpublished_parts = True
 
     def keys(self, table: Table) -> set[tuple[Any, ...]]:
         """Return the keys of all rows, committed or published."""
-        data = self._merged(table, columns=list(table.key))
+        data = read_merged(self._files(table), table, columns=table.key)
         return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
 
     def read(self, table: Table, without: Sequence[str] = ()) -> pd.DataFrame:
         """Return a table as it would be published now, but for some columns, without writing anything."""
         columns = [name for name in table.schema.names if name not in without]
-        return self._with_grid(table, self._merged(table, columns=columns)).to_pandas()
+        (data,) = self._with_grid(table, [read_merged(self._files(table), table, columns=columns)])
+        return data.to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns."""
@@ -78,7 +81,7 @@ class Store:
         for name, value in key.items():
             matches = pc.field(name) == value
             selected = matches if selected is None else selected & matches
-        return self._merged(table, rows=selected).to_pylist()
+        return read_merged(self._files(table), table, where=selected).to_pylist()
 
     def publish(self, *, force: bool = False) -> None:
         """Bring every table up to date, then delete the parts that it has taken in."""
@@ -89,7 +92,7 @@ class Store:
             published = self.folder / table.name / DATA_FILE
             if not parts and published.exists() and not force:
                 continue
-            self._write(self._with_grid(table, self._merged(table)), published)
+            self._write(self._with_grid(table, merged_chunks(self._files(table), table)), published)
             for part in parts:
                 part.unlink()
         self._has_unpublished_parts = False
@@ -105,7 +108,7 @@ class Store:
         for part in self._parts(table):
             part.unlink()
         data = pa.Table.from_pylist([dict(row) for row in rows], schema=table.schema)
-        self._write(self._with_grid(table, data), self.folder / table.name / DATA_FILE)
+        self._write(self._with_grid(table, [data]), self.folder / table.name / DATA_FILE)
 
     def grid_keys(self) -> list[str]:
         """Return the dotted keys that have been varied in this folder."""
@@ -129,34 +132,25 @@ class Store:
         keys = list(dict.fromkeys([*grid_keys, *self.grid_keys()]))
         ordered = [rows[setting_id] for setting_id in sorted(rows)]
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
-        self._write(_with_grid_columns(SETTINGS, data, ordered, keys), self.folder / SETTINGS.name / DATA_FILE)
+        self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], self.folder / SETTINGS.name / DATA_FILE)
 
-    def _merged(self, table: Table, columns: list[str] | None = None, rows: pc.Expression | None = None) -> pa.Table:
-        """Return the rows of a table, sorted by key; of rows with the same key the newest."""
-        names = columns or table.schema.names
-        files = self._parts(table)
-        published = self.folder / table.name / DATA_FILE
-        if published.exists():
-            files.insert(0, published)
-        schema = pa.schema([table.schema.field(name) for name in names], metadata=table.schema.metadata)
-        pieces = [_read(file, names, rows).cast(schema) for file in files]
-        data = pa.concat_tables([schema.empty_table(), *pieces])
-        if not pieces:
-            return data
-        numbered = data.select(list(table.key)).append_column("row", pa.array(range(len(data)), pa.int64()))
-        newest = numbered.group_by(list(table.key)).aggregate([("row", "max")])
-        newest = newest.sort_by([(name, "ascending") for name in table.key])
-        return data.take(newest["row_max"])
-
-    def _with_grid(self, table: Table, data: pa.Table) -> pa.Table:
+    def _with_grid(self, table: Table, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if not table.has_grid:
-            return data
-        return _with_grid_columns(table, data, self.rows(SETTINGS), self.grid_keys())
+            yield from chunks
+            return
+        settings, keys = self.rows(SETTINGS), self.grid_keys()
+        for chunk in chunks:
+            yield _with_grid_columns(table, chunk, settings, keys)
+
+    def _files(self, table: Table) -> list[Path]:
+        """Return the files of a table, oldest first."""
+        published = self.folder / table.name / DATA_FILE
+        return [*([published] if published.exists() else []), *self._parts(table)]
 
     def _parts(self, table: Table) -> list[Path]:
         return sorted((self.folder / PARTS / table.name).glob("*.parquet"))
 
-    def _write(self, data: pa.Table, path: Path) -> None:
+    def _write(self, chunks: Iterable[pa.Table], path: Path) -> None:
         """Write a file aside, flush it to the disk, and rename it into its place."""
         scratch = self.folder / SCRATCH
         aside = scratch / uuid.uuid4().hex
@@ -164,13 +158,22 @@ class Store:
             scratch.mkdir(parents=True, exist_ok=True)
             path.parent.mkdir(parents=True, exist_ok=True)
             with aside.open("wb") as stream:
-                pq.write_table(data, stream)
+                _write_chunks(chunks, stream)
                 stream.flush()
                 os.fsync(stream.fileno())
             aside.replace(path)
             _flush_folder(path.parent)
         except OSError as error:
             raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _write_chunks(chunks: Iterable[pa.Table], stream: BinaryIO) -> None:
+    """Write tables of one schema, at least one of them, as the row groups of a Parquet file."""
+    remaining = iter(chunks)
+    first = next(remaining)
+    with pq.ParquetWriter(stream, first.schema) as writer:
+        for chunk in itertools.chain([first], remaining):
+            writer.write_table(chunk, row_group_size=max(1, len(chunk)))
 
 
 def _flush_folder(folder: Path) -> None:
@@ -203,13 +206,6 @@ def check_schema_version(folder: Path) -> None:
                     f"{path}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
                     "choose another folder with --out, or start afresh with --overwrite"
                 )
-
-
-def _read(path: Path, columns: list[str], rows: pc.Expression | None) -> pa.Table:
-    try:
-        return pq.read_table(path, columns=columns, filters=rows, partitioning=None)
-    except pa.ArrowInvalid as error:
-        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
 
 
 def _with_grid_columns(table: Table, data: pa.Table, settings: Sequence[Row], keys: Sequence[str]) -> pa.Table:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from distmarl import DistmarlError, Environment
+from distmarl.environments.robots import robots
 from distmarl.errors import InvalidEnvironmentError
 from tests.strategies import random_environment, random_rows
 
@@ -264,3 +266,11 @@ def test_digest_changes_with_everything_that_defines_the_game(arguments):
 def test_random_environments_are_valid_and_reproducible():
     first, second = (random_environment(np.random.default_rng(3)) for _ in range(2))
     assert first.digest() == second.digest()
+
+
+def test_copies_and_unpickled_games_are_the_same_and_read_only():
+    env = robots(n_agents=7)
+    for other in (pickle.loads(pickle.dumps(env)), copy.deepcopy(env)):
+        assert other.digest() == env.digest()
+        with pytest.raises(ValueError, match="read-only"):
+            other.transition_local[0, 0, 0, 0] = 0.5

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -86,11 +88,10 @@ def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, mon
     store.publish()
     commit(store, training(2))
 
-    def torn(_data: object, stream: Any) -> None:
-        stream.write(b"PAR1 half a file")
-        raise OSError("no space left on device")
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "no space left on device")
 
-    monkeypatch.setattr(pq, "write_table", torn)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: no space left on device"):
         store.publish()
     monkeypatch.undo()
@@ -211,3 +212,18 @@ def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) 
     store.add_settings([setting("b", n_agents=2)], [])
     store.add_settings([setting("a", n_agents=1)], [])
     assert {row["setting_id"]: row["in_sweep"] for row in store.rows(SETTINGS)} == {"a": True, "b": False}
+
+
+def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    blank = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1}
+    rows = [{**blank, "seed": seed, "returns": [float(seed), 0.5]} for seed in range(300)]
+    store.commit("even", [(EVALUATIONS, rows[::2])])
+    store.publish()
+    store.commit("odd", [(EVALUATIONS, rows[1::2])])
+    store.commit("odd-again", [(EVALUATIONS, [{**rows[7], "returns": [-1.0]}])])
+    store.publish()
+    frame = published(tmp_path, "evaluations")
+    assert frame["seed"].tolist() == list(range(300))
+    assert [row[0] for row in frame["returns"]] == [-1.0 if seed == 7 else float(seed) for seed in range(300)]
+    assert pq.ParquetFile(tmp_path / "evaluations" / "data.parquet").num_row_groups == 3

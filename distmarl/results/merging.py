@@ -1,0 +1,97 @@
+"""Merging the files of a table by key, a few rows at a time.
+
+Files are given oldest first; of rows with the same key the newest counts. Only the key columns are
+ever held whole: a table of long lists is merged in little memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from distmarl.errors import ResultsError
+from distmarl.results.schemas import Table
+
+
+def read_merged(
+    files: Sequence[Path], table: Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+) -> pa.Table:
+    """Return the newest rows of a table, sorted by key.
+
+    Parameters
+    ----------
+    files : sequence of Path
+        The table's files, oldest first.
+    table : Table
+        The table.
+    columns : sequence of str, optional
+        Columns to return, among them the key; all by default.
+    where : pyarrow expression, optional
+        Rows to return, by their key columns; all by default.
+    """
+    names = list(columns or table.schema.names)
+    schema = pa.schema([table.schema.field(name) for name in names], metadata=table.schema.metadata)
+    pieces = [_read(file, names, where).cast(schema) for file in files]
+    data = pa.concat_tables([schema.empty_table(), *pieces])
+    return data.take(_newest(data, table)["row"]) if pieces else data
+
+
+def merged_chunks(files: Sequence[Path], table: Table) -> Iterator[pa.Table]:
+    """Yield the newest rows of a table, sorted by key, ``table.rows_per_chunk`` at a time; one empty chunk if none."""
+    keys, places = [], []
+    for number, file in enumerate(files):
+        keys.append(_read(file, list(table.key), None))
+        places.append(np.column_stack([np.full(len(keys[-1]), number), np.arange(len(keys[-1]))]))
+    if not sum(map(len, keys)):
+        yield table.schema.empty_table()
+        return
+    rows = _newest(pa.concat_tables(keys, promote_options="permissive"), table)["row"].to_numpy()
+    chosen = np.concatenate(places)[rows]
+    for start in range(0, len(chosen), table.rows_per_chunk):
+        yield _rows_at(files, chosen[start : start + table.rows_per_chunk], table)
+
+
+def _newest(keyed: pa.Table, table: Table) -> pa.Table:
+    """Return the numbers of the last rows of each key, sorted by key, as column ``row``."""
+    numbered = keyed.select(list(table.key)).append_column("number", pa.array(range(len(keyed)), pa.int64()))
+    newest = numbered.group_by(list(table.key)).aggregate([("number", "max")])
+    newest = newest.sort_by([(name, "ascending") for name in table.key])
+    return newest.select(["number_max"]).rename_columns(["row"])
+
+
+def _rows_at(files: Sequence[Path], places: NDArray[np.int64], table: Table) -> pa.Table:
+    """Return rows by their places, pairs of a file's and a row's number, in the given order."""
+    pieces, order = [], []
+    for number in np.unique(places[:, 0]):
+        wanted = np.flatnonzero(places[:, 0] == number)
+        pieces.append(_rows_of_file(files[number], places[wanted, 1], table))
+        order.append(wanted)
+    position = np.empty(len(places), dtype=np.int64)
+    position[np.concatenate(order)] = np.arange(len(places))
+    return pa.concat_tables(pieces).take(pa.array(position)).combine_chunks()
+
+
+def _rows_of_file(path: Path, rows: NDArray[np.int64], table: Table) -> pa.Table:
+    """Return some rows of a file, reading only the row groups that hold them."""
+    with pq.ParquetFile(path) as file:
+        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups, inverse = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
+        offsets = np.cumsum([0, *(sizes[group] for group in groups)])
+        starts = ends - sizes
+        data = file.read_row_groups(groups.tolist(), columns=table.schema.names)
+    local = offsets[inverse] + rows - starts[groups[inverse]]
+    return data.select(table.schema.names).cast(table.schema).take(pa.array(local))
+
+
+def _read(path: Path, columns: list[str], where: pc.Expression | None) -> pa.Table:
+    try:
+        return pq.read_table(path, columns=columns, filters=where, partitioning=None).select(columns)
+    except pa.ArrowInvalid as error:
+        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
