@@ -7,7 +7,9 @@ session joins the cluster at ``address`` and leaves it running.
 from __future__ import annotations
 
 import logging
+import math
 import os
+import time
 from typing import Any
 
 import ray
@@ -24,6 +26,8 @@ from distmarl.sweep.tasks import TaskKind
 MAX_RETRIES = 3
 # Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
 LOOKAHEAD_TASKS = 8
+# Clusters grow and shrink; asking costs a round trip.
+COUNT_EVERY_S = 1.0
 
 
 class RayExecutor(Executor):
@@ -46,6 +50,7 @@ class RayExecutor(Executor):
         self._runner = runner
         self._address = address
         self._running: dict[ray.ObjectRef[Any], Task] = {}
+        self._n_cpus, self._counted_at = 0.0, -math.inf
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Says at every start that token authentication is on, which is as it should be.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
@@ -82,7 +87,9 @@ class RayExecutor(Executor):
     @property
     def n_slots(self) -> int:
         """How many tasks the cluster's cores, or ``runner.num_cpus`` of them, can run at once."""
-        n_cpus = ray.cluster_resources().get("CPU", 0)
+        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
+            self._counted_at, self._n_cpus = time.monotonic(), ray.cluster_resources().get("CPU", 0)
+        n_cpus = self._n_cpus
         if self._runner.num_cpus is not None:
             n_cpus = min(n_cpus, self._runner.num_cpus)
         return int(n_cpus // self._runner.cpus_per_task)
