@@ -63,6 +63,17 @@ def _move_one_agent(distribution, row):
     return moved
 
 
+def elevate(values, k, n_states):
+    """Values on count vectors of k + 1 agents: the mean of ``values`` when one agent, drawn at random, is left out."""
+    number = number_of(k, n_states)
+    elevated = np.zeros((len(number_of(k + 1, n_states)), *values.shape[1:]))
+    for row, counts in enumerate(enumerate_counts(k + 1, n_states)):
+        for state in np.flatnonzero(counts):
+            without = (*counts[:state], counts[state] - 1, *counts[state + 1 :])
+            elevated[row] += counts[state] / (k + 1) * values[number[without]]
+    return elevated
+
+
 def surrogate_mdp(env, local_policy, k, dense):
     """The global agent's MDP: rewards (S, A_g) and transitions (S, A_g, S) over states s_g * C + z.
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from distmarl import Environment
+from distmarl import Environment, robots
 from tests.reference import enumerate_counts
 
 # Every run draws the same examples, so that a run that passes passes again.
@@ -54,6 +54,56 @@ def random_global_policy(rng, env, k):
     """A global policy of uniform actions."""
     n_counts = len(enumerate_counts(k, env.n_local_states))
     return rng.integers(env.n_global_actions, size=(env.n_global_states, n_counts))
+
+
+def normalised(rows):
+    """Rows divided by their sums."""
+    return rows / rows.sum(axis=-1, keepdims=True)
+
+
+KERNEL_FAMILIES = (
+    "robots",
+    "dirichlet",
+    "sparse",
+    "deterministic",
+    "permutation",
+    "rank one",
+    "repeated rows",
+    "absorbing states",
+    "rows equal up to 1e-13",
+    "rows equal up to 1e-9",
+    "two rows equal up to 1e-13",
+    "two rows equal up to 1e-9",
+    "permutation up to 1e-15",
+    "permutation up to 1e-14",
+    "permutation up to 1e-9",
+)
+
+
+def random_kernel(rng, family, n_states):
+    """A kernel (L, L) of one of the ``KERNEL_FAMILIES``."""
+    rows = random_rows(rng, (n_states, n_states), rng.choice([0.1, 0.3, 1.0, 3.0]))
+    kind, _, distance = family.partition(" up to ")
+    noise = float(distance or 0.0) * rng.random((n_states, n_states))
+    if family == "robots":
+        env = robots(n_global_states=n_states, n_local_states=n_states, n_global_actions=n_states)
+        s_g = rng.integers(n_states)
+        return normalised(np.einsum("la,lam->lm", random_local_policy(rng, env)[s_g], env.transition_local[s_g]))
+    if family == "sparse":
+        return normalised(rows * (rng.random(rows.shape) < 0.5) + 0.01 * np.eye(n_states)[rng.permutation(n_states)])
+    if family == "deterministic":
+        return np.eye(n_states)[rng.integers(n_states, size=n_states)]
+    if kind == "permutation":
+        return normalised(np.eye(n_states)[rng.permutation(n_states)] + noise)
+    if family == "repeated rows":
+        return rows[rng.integers(max(1, n_states - 1), size=n_states)]
+    if family == "absorbing states":
+        return np.where(rng.random((n_states, 1)) < 0.5, np.eye(n_states), rows)
+    if kind in ("rank one", "rows equal"):
+        return normalised(rows[:1] + noise)
+    if kind == "two rows equal":
+        rows[-1] = normalised(rows[0] + noise[0])
+    return rows
 
 
 def generators():

@@ -143,8 +143,9 @@ class Runner:
     ----------
     num_cpus : int, optional
         Cores that the tasks may use in all; by default all of the machine or cluster.
-    cpus_per_task : int
-        Cores that each task asks for.
+    cpus_per_train : int, optional
+        Cores that each training asks for and uses. By default one, and more for the shared
+        local policies while they leave cores idle.
     task_timeout_s : float, optional
         Seconds after which a task is given up; no deadline by default.
     """
@@ -152,7 +153,7 @@ class Runner:
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     num_cpus: Count | None = None
-    cpus_per_task: Count = 1
+    cpus_per_train: Count | None = None
     task_timeout_s: Seconds | None = None
 
 

@@ -124,6 +124,8 @@ def train_alternating(
     softmax_temperature_min: float = LocalAgent.softmax_temperature_min,
     n_rollouts: int = Evaluation.n_rollouts,
     horizon: int = Evaluation.horizon,
+    n_threads: int = 1,
+    on_iteration: Callable[[OuterIteration], None] | None = None,
 ) -> AlternatingResult:
     """Alternate best responses and return the best pair that was proposed.
 
@@ -146,6 +148,10 @@ def train_alternating(
         See :func:`l_learn`.
     n_rollouts, horizon : int
         Rollouts that the joint value is the mean of, and steps in each.
+    n_threads : int
+        Threads for :func:`g_learn`; the result does not depend on it.
+    on_iteration : callable, optional
+        Called with each outer iteration as it ends.
 
     Raises
     ------
@@ -170,6 +176,7 @@ def train_alternating(
         seed=seed,
         convergence_threshold=convergence_threshold,
         max_vi_iterations=max_vi_iterations,
+        n_threads=n_threads,
     )
     respond_locally = functools.partial(
         l_learn,
@@ -200,6 +207,8 @@ def train_alternating(
         uniform_local_policy(env), respond_globally, respond_locally, joint_value, n_outer_iterations, convergence_rtol
     ):
         history.append(proposal.outcome)
+        if on_iteration is not None:
+            on_iteration(proposal.outcome)
         if best is None or proposal.outcome.joint_value > best.outcome.joint_value:
             best = proposal
     assert best is not None  # n_outer_iterations is at least 1

@@ -11,6 +11,9 @@ where ``r`` is the local reward and T the movement of count vectors under pi_l
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +79,7 @@ def g_learn(
     convergence_threshold: float = GlobalAgent.convergence_threshold,
     max_vi_iterations: int = GlobalAgent.max_vi_iterations,
     initial_value: ArrayLike | None = None,
+    n_threads: int = 1,
 ) -> GLearnResult:
     """Find the best global policy on count vectors of k agents against ``local_policy``.
 
@@ -99,6 +103,8 @@ def g_learn(
         Sweep at most this often; reaching it shows as ``converged = False``.
     initial_value : array_like, shape (G, C), optional
         A value to start from, zero by default.
+    n_threads : int
+        Global states that are worked on at the same time. The result does not depend on it.
 
     Raises
     ------
@@ -116,6 +122,8 @@ def g_learn(
     policy = checked_local_policy(env, local_policy)
     check_transition_kind(transitions)
     check_iteration_arguments(convergence_threshold, max_vi_iterations)
+    if n_threads < 1:
+        raise InvalidArgumentError(f"n_threads: must be at least 1, got {n_threads}")
     if n_count_vectors(k, env.n_local_states) > MAX_COUNT_VECTORS:
         raise InvalidArgumentError(
             f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
@@ -128,10 +136,13 @@ def g_learn(
         operator = rounded_transitions(kernel, k=k)
     else:
         operator = sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
-    game = _SurrogateGame(env, reward, operator, k)
-    solution = game.solve(_start(env, k, initial_value), convergence_threshold, max_vi_iterations)
+    start = _start(env, k, initial_value)
+    with ThreadPoolExecutor(n_threads) as pool:
+        game = _SurrogateGame(env, reward, operator, k, pool.map if n_threads > 1 else map)
+        solution = game.solve(start, convergence_threshold, max_vi_iterations)
+        global_policy = game.greedy_policy(solution)
     return GLearnResult(
-        policy=read_only(game.greedy_policy(solution)),
+        policy=read_only(global_policy),
         value=read_only(np.ascontiguousarray(solution.value.T)),
         n_iterations=solution.n_iterations,
         bound=solution.bound,
@@ -185,8 +196,16 @@ def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> NDArray
 class _SurrogateGame:
     """The MDP on (s_g, z). Values are kept as (C, G), so that T moves whole rows."""
 
-    def __init__(self, env: Environment, rewards: NDArray[np.float64], operator: CountTransitions, k: int) -> None:
+    def __init__(
+        self,
+        env: Environment,
+        rewards: NDArray[np.float64],
+        operator: CountTransitions,
+        k: int,
+        apply_to_each: Callable[..., Iterable[None]],
+    ) -> None:
         self._env = env
+        self._apply_to_each = apply_to_each
         self._operator = operator
         # Expected local reward, (G, C).
         self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
@@ -221,8 +240,11 @@ class _SurrogateGame:
 
     def _bellman(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         image = np.empty_like(value)
-        for s_g in range(self._env.n_global_states):
+
+        def update(s_g: int) -> None:
             image[:, s_g] = self._action_values(s_g, value).max(axis=0)
+
+        collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
         return image
 
     def _action_values(self, s_g: int, value: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -145,17 +145,18 @@ GLOBAL_POLICIES = _table(
 )
 
 TASK_KEY = (
-    _field("task", pa.string(), "shared_policy, g_learn or evaluate", "name"),
+    _field("task", pa.string(), "shared_policy, g_learn, evaluate; outer_iteration: one of a shared_policy's", "name"),
     SETTING_ID,
-    _field("k", pa.int64(), "subsample size; null for the shared policy", "agents"),
+    _field("k", pa.int64(), "subsample size; null for the shared policy as a whole", "agents"),
     _field("seed", pa.int64(), "evaluation seed; null for trainings"),
 )
 
 TIMINGS = _table(
     "timings",
-    ("task", "setting_id", "k", "seed"),
+    ("task", "setting_id", "k", "seed", "iteration"),
     SWEEP,
     *TASK_KEY,
+    _field("iteration", pa.int64(), "outer iteration; null but for outer_iteration", "iterations"),
     _field("seconds", pa.float64(), "wall-clock time of the task", "s"),
     _field("cpu_seconds", pa.float64(), "processor time of the task's process", "s"),
     _field("peak_memory_bytes", pa.int64(), "largest resident memory of the process during the task", "bytes"),

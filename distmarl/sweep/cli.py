@@ -84,6 +84,11 @@ def _parser() -> argparse.ArgumentParser:
         help="override a key, for example environment.n_agents=100 (may be repeated)",
     )
     parser.add_argument("--num-cpus", metavar="N", help="cores to use (the same as --set runner.num_cpus=N)")
+    parser.add_argument(
+        "--cpus-per-train",
+        metavar="N",
+        help="cores that each training uses (default: one, and idle ones for the shared local policy)",
+    )
     parser.add_argument("--address", help="Ray cluster to join (default: RAY_ADDRESS, else a local Ray is started)")
     parser.add_argument(
         "--executor",
@@ -103,8 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 def _read(arguments: argparse.Namespace) -> RawSweep:
     """Read the sweep file with its overrides, and let its environment be found beside it."""
     assignments = list(arguments.assignments)
-    if arguments.num_cpus is not None:
-        assignments.append(f"runner.num_cpus={arguments.num_cpus}")
+    for key in ("num_cpus", "cpus_per_train"):
+        if getattr(arguments, key) is not None:
+            assignments.append(f"runner.{key}={getattr(arguments, key)}")
     raw = apply_overrides(read_sweep_file(arguments.sweep_file), assignments)
     for folder in (arguments.sweep_file.absolute().parent, Path.cwd()):
         if str(folder) not in sys.path:
@@ -141,10 +147,10 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
 def _check_cores(runner: Runner) -> None:
     """Refuse tasks that a local Ray could never run."""
     n_cpus = runner.num_cpus or os.cpu_count() or 1
-    if runner.cpus_per_task > n_cpus:
+    if (runner.cpus_per_train or 1) > n_cpus:
         raise ExecutorError(
-            f"runner.cpus_per_task: each task asks for {runner.cpus_per_task} cores, but the local Ray has {n_cpus}; "
-            "ask for fewer"
+            f"runner.cpus_per_train: each training asks for {runner.cpus_per_train} cores, "
+            f"but the local Ray has {n_cpus}; ask for fewer"
         )
 
 

@@ -73,7 +73,8 @@ class Driver:
         self._store.replace(FAILURES, [])
         for name, job in self._jobs.items():
             if name in self._pending.shared_policies:
-                self._push(TaskKey("shared_policy", name), (self._handle(job),), cost=math.inf)
+                n_cpus = self._cpus_of_shared_policy(job)
+                self._push(TaskKey("shared_policy", name), (self._handle(job), n_cpus), cost=math.inf, n_cpus=n_cpus)
             else:
                 self._resume(job)
         self._progress.start(self.tally, self._executor.description)
@@ -109,12 +110,14 @@ class Driver:
         name = {"sweep": job.sweep, **key.columns()}
         rows: list[tuple[Table, list[dict[str, Any]]]] = []
         if outcome.timing:
-            rows.append((TIMINGS, [{**name, **outcome.timing}]))
+            inner = [{**outcome.timing, "cpu_seconds": None, **row} for row in outcome.rows.get(TIMINGS.name, [])]
+            rows.append((TIMINGS, [{**name, **outcome.timing}, *inner]))
         if outcome.failure is not None:
             rows.append((FAILURES, [{**name, **asdict(outcome.failure)}]))
             self.tally.failed[key.kind] += 1
         else:
-            rows += [(TABLES[table], table_rows) for table, table_rows in outcome.rows.items()]
+            others = {table: table_rows for table, table_rows in outcome.rows.items() if table != TIMINGS.name}
+            rows += [(TABLES[table], table_rows) for table, table_rows in others.items()]
             self.tally.done[key.kind] += 1
         self._store.commit(str(key), rows)
         if outcome.failure is None:
@@ -141,19 +144,28 @@ class Driver:
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
                 self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
 
+    def _cpus_of_shared_policy(self, job: Job) -> int:
+        """Return the cores for a shared policy: nothing else can run before them, so idle ones are lent."""
+        asked = self._plan.sweep.runner.cpus_per_train
+        if asked is not None:
+            return asked
+        share = self._executor.n_slots // len(self._pending.shared_policies)
+        return max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
+
     def _push_trainings(self, job: Job) -> None:
+        n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
-            arguments = (self._handle(job), self._local_policies[job.setting_id], k)
-            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost)
+            arguments = (self._handle(job), self._local_policies[job.setting_id], k, n_cpus)
+            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
         for seed in self._pending.seeds[job.setting_id, k]:
             arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
             self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
 
-    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float) -> None:
-        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments)))
+    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
+        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, n_cpus)))
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""

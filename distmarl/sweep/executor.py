@@ -25,10 +25,13 @@ class Task:
         What it is.
     arguments : tuple
         Arguments of its function: plain values, or handles from ``put`` and ``submit``.
+    n_cpus : int
+        Cores that it asks for.
     """
 
     key: TaskKey
     arguments: tuple[Any, ...]
+    n_cpus: int = 1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,7 +48,12 @@ class Executor(abc.ABC):
     @property
     @abc.abstractmethod
     def n_slots(self) -> int:
-        """How many tasks can run at the same time."""
+        """How many tasks of one core can run at the same time."""
+
+    @property
+    @abc.abstractmethod
+    def largest_node_cpus(self) -> int:
+        """How many cores a single task can get."""
 
     @property
     @abc.abstractmethod
@@ -98,6 +106,11 @@ class SerialExecutor(Executor):
     @property
     def n_slots(self) -> int:
         """One."""
+        return 1
+
+    @property
+    def largest_node_cpus(self) -> int:
+        """One: more threads would change nothing but the time."""
         return 1
 
     @property

@@ -64,9 +64,7 @@ class RayExecutor(Executor):
         except ExecutorError:
             self.close()
             raise
-        self._function = ray.remote(_execute).options(
-            num_returns=2, num_cpus=runner.cpus_per_task, max_retries=MAX_RETRIES, retry_exceptions=False
-        )
+        self._function = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(_execute)
 
     def _start(self) -> None:
         options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
@@ -76,11 +74,11 @@ class RayExecutor(Executor):
 
     def _check_nodes(self) -> None:
         """Refuse a request that no node of the cluster could ever meet."""
-        wanted = self._runner.cpus_per_task
-        nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+        wanted = self._runner.cpus_per_train or 1
+        nodes = _node_cpus()
         if wanted > max(nodes, default=0) and sum(nodes) > 0:
             raise ExecutorError(
-                f"runner.cpus_per_task: each task asks for {wanted} cores, but the largest of {len(nodes)} nodes "
+                f"runner.cpus_per_train: each training asks for {wanted} cores, but the largest of {len(nodes)} nodes "
                 f"has {max(nodes):g}; ask for fewer"
             )
 
@@ -92,13 +90,19 @@ class RayExecutor(Executor):
         n_cpus = self._n_cpus
         if self._runner.num_cpus is not None:
             n_cpus = min(n_cpus, self._runner.num_cpus)
-        return int(n_cpus // self._runner.cpus_per_task)
+        return int(n_cpus)
+
+    @property
+    def largest_node_cpus(self) -> int:
+        """Cores of the largest node, or ``runner.num_cpus`` of them."""
+        largest = int(max(_node_cpus(), default=0))
+        return min(largest, self._runner.num_cpus or largest)
 
     @property
     def max_in_flight(self) -> int:
         """Enough to keep the slots busy; no more than asked for on a cluster that others use."""
         if self._address is not None and self._runner.num_cpus is not None:
-            return max(1, self._runner.num_cpus // self._runner.cpus_per_task)
+            return self._runner.num_cpus
         return super().max_in_flight + (0 if self._address is None else LOOKAHEAD_TASKS)
 
     @property
@@ -114,7 +118,8 @@ class RayExecutor(Executor):
 
     def submit(self, task: Task) -> Any:
         """Submit a task to Ray."""
-        value, outcome = self._function.remote(task.key.kind, self._runner.task_timeout_s, *task.arguments)
+        function = self._function.options(num_cpus=task.n_cpus)
+        value, outcome = function.remote(task.key.kind, self._runner.task_timeout_s, *task.arguments)
         self._running[outcome] = task
         return value
 
@@ -134,6 +139,11 @@ class RayExecutor(Executor):
             ray.cancel(outcome, force=True)
         self._running.clear()
         ray.shutdown()
+
+
+def _node_cpus() -> list[float]:
+    """Return the cores of each node that is alive."""
+    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
 
 
 def _execute(kind: TaskKind, timeout_s: float | None, *arguments: Any) -> tuple[Any, Outcome]:

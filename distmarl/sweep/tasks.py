@@ -7,6 +7,7 @@ gives the same rows wherever, whenever and however often it runs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.evaluation.evaluate import evaluate
-from distmarl.learning.alternating import train_alternating
+from distmarl.learning.alternating import OuterIteration, train_alternating
 from distmarl.learning.g_learn import g_learn
 from distmarl.sweep.plan import Job, n_count_vectors_of
 
@@ -59,9 +60,17 @@ class TaskResult:
     rows: Rows
 
 
-def train_shared_policy(job: Job) -> TaskResult:
+def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
     """Train the local policy that every k of a setting shares, at ``reference_k``."""
     setting = job.setting
+    timings: list[dict[str, Any]] = []
+    last = [time.perf_counter()]
+
+    def note_time(outcome: OuterIteration) -> None:
+        now = time.perf_counter()
+        timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
+        last[0] = now
+
     result = train_alternating(
         job.environment,
         k=setting.reference_k,
@@ -78,8 +87,11 @@ def train_shared_policy(job: Job) -> TaskResult:
         softmax_temperature_min=setting.local_agent.softmax_temperature_min,
         n_rollouts=setting.evaluation.n_rollouts,
         horizon=setting.evaluation.horizon,
+        n_threads=n_threads,
+        on_iteration=note_time,
     )
     name = {"sweep": job.sweep, "setting_id": job.setting_id}
+    timing_rows = [{**name, "k": setting.reference_k, **row} for row in timings]
     policy_rows = [
         {**name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
         for (s_g, s_l, a_l), probability in np.ndenumerate(result.local_policy)
@@ -87,10 +99,12 @@ def train_shared_policy(job: Job) -> TaskResult:
     alternation_rows = [
         {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(iteration))} for iteration in result.history
     ]
-    return TaskResult(result.local_policy, {"local_policies": policy_rows, "alternations": alternation_rows})
+    return TaskResult(
+        result.local_policy, {"timings": timing_rows, "local_policies": policy_rows, "alternations": alternation_rows}
+    )
 
 
-def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int) -> TaskResult:
+def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int, n_threads: int) -> TaskResult:
     """Train the global policy for one k against the shared local policy."""
     options = job.setting.global_agent
     result = g_learn(
@@ -102,6 +116,7 @@ def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int) -> 
         seed=job.setting.seed,
         convergence_threshold=options.convergence_threshold,
         max_vi_iterations=options.max_vi_iterations,
+        n_threads=n_threads,
     )
     name = {"sweep": job.sweep, "setting_id": job.setting_id, "k": k}
     training = {

@@ -208,8 +208,8 @@ def test_cores_that_are_no_number(tmp_path: Path) -> None:
 
 
 def test_more_cores_per_task_than_the_local_ray_gets(tmp_path: Path) -> None:
-    message = refuse_sweep(tmp_path, TINY, "--set", "runner.cpus_per_task=3", "--num-cpus", "2")
-    assert "runner.cpus_per_task: each task asks for 3 cores, but the local Ray has 2" in message
+    message = refuse_sweep(tmp_path, TINY, "--set", "runner.cpus_per_train=3", "--num-cpus", "2")
+    assert "runner.cpus_per_train: each training asks for 3 cores, but the local Ray has 2" in message
 
 
 def test_an_unknown_option(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ ELSEWHERE = {
     "environment.n_global_actions",
     "experiment.k_range",  # this file
     "runner.num_cpus",  # test_ray.py
-    "runner.cpus_per_task",  # test_ray.py
+    "runner.cpus_per_train",  # test_ray.py
     "runner.task_timeout_s",  # test_session.py
 }
 

@@ -58,7 +58,7 @@ def test_tables_are_the_same_on_ray_with_one_or_two_workers_and_in_process(
 
 
 def test_tasks_can_ask_for_more_cores_and_failures_are_reported(tmp_path: Path, run_sweep: RunCommand) -> None:
-    slow = changed(TINY, evaluation={"horizon": 100_000_000}, runner={"task_timeout_s": 0.3, "cpus_per_task": 2})
+    slow = changed(TINY, evaluation={"horizon": 100_000_000}, runner={"task_timeout_s": 0.3, "cpus_per_train": 2})
     done = run_sweep(write_sweep(tmp_path, slow), "--num-cpus", "2", "--out", "out")
     assert done.returncode == 1, done.stderr
     assert "1 task at once" in done.stderr

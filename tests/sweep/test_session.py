@@ -54,7 +54,7 @@ def test_a_sweep_fills_every_table(tmp_path: Path) -> None:
     n_rows = {
         name: len(pd.read_parquet(tmp_path / name)) for name in ("trainings", "evaluations", "timings", "failures")
     }
-    assert n_rows == {"trainings": 2, "evaluations": 4, "timings": 7, "failures": 0}
+    assert n_rows == {"trainings": 2, "evaluations": 4, "timings": 9, "failures": 0}
     assert len(pd.read_parquet(tmp_path / "local_policies")) == 3 * 3 * 3
     assert len(pd.read_parquet(tmp_path / "global_policies")) == 2 * 3
 
@@ -76,6 +76,15 @@ def test_the_tables_hold_what_the_notebook_api_computes(tmp_path: Path) -> None:
     np.testing.assert_array_equal(row["returns"], value.returns)
     assert (row["mean_return"], row["std_return"]) == (value.mean, value.std)
     assert row["mode_accuracy"] == value.mode_accuracy
+
+
+def test_each_outer_iteration_is_timed(tmp_path: Path) -> None:
+    run(tmp_path)
+    timings = pd.read_parquet(tmp_path / "timings")
+    parts = timings[timings["task"] == "outer_iteration"]
+    (whole,) = timings.loc[timings["task"] == "shared_policy", "seconds"]
+    assert parts["iteration"].tolist() == [0, 1]
+    assert 0 < parts["seconds"].sum() <= whole
 
 
 def test_the_order_and_repetition_of_tasks_change_nothing(tmp_path: Path) -> None:
@@ -153,10 +162,10 @@ def test_the_longest_tasks_start_first(tmp_path: Path) -> None:
 def test_a_failed_task_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = tasks.train_global_policy
 
-    def break_at_k_3(job: Any, local_policy: Any, k: int) -> Any:
+    def break_at_k_3(job: Any, local_policy: Any, k: int, n_threads: int) -> Any:
         if k == 3:
             raise ArithmeticError("a broken kernel")
-        return original(job, local_policy, k)
+        return original(job, local_policy, k, n_threads)
 
     monkeypatch.setitem(tasks.TASK_FUNCTIONS, "g_learn", break_at_k_3)
     tally = run(tmp_path)
