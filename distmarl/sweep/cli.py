@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import functools
+import importlib
 import os
 import shlex
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -137,6 +139,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     nothing_to_do = pending.done.total() == sum(plan.n_tasks.values())
     kind = "serial" if nothing_to_do else arguments.executor  # which spares Ray's start
     start_executor = functools.partial(_start_executor, plan.sweep.runner, kind, address)
+    # Matplotlib and pandas take a second to import: they can while the tasks run.
+    threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     with _progress(console, quiet=arguments.quiet) as progress:
         tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
     if tally.done["evaluate"]:

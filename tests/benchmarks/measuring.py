@@ -16,9 +16,10 @@ def pin_threads() -> None:
     os.environ.update(ONE_THREAD)
 
 
-def seconds(function: Callable[[], Any], *, repeats: int = 5) -> float:
+def seconds(function: Callable[[], Any], *, repeats: int = 5, warm_up: bool = True) -> float:
     """Return the median time of a call, after one that does not count."""
-    function()
+    if warm_up:
+        function()
     times = []
     for _ in range(repeats):
         start = time.perf_counter()

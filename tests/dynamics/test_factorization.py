@@ -11,7 +11,7 @@ from distmarl import robots, uniform_local_policy
 from distmarl.dynamics.exact import ExactTransitions
 from distmarl.dynamics.factorization import factor_kernel
 from distmarl.model.policies import local_kernel
-from tests.strategies import DETERMINISTIC, KERNEL_FAMILIES, generators, random_kernel, random_local_policy, random_rows
+from tests.strategies import FEW, KERNEL_FAMILIES, generators, random_kernel, random_local_policy, random_rows
 
 # Of up to 20 moves, a few units in the last place each.
 ROUNDING = 2e-14
@@ -59,7 +59,7 @@ def elimination_amplification(kernel):
 
 
 @pytest.mark.parametrize("family", KERNEL_FAMILIES)
-@DETERMINISTIC
+@FEW
 @given(rng=generators(), n_states=st.integers(1, 5))
 def test_the_moves_make_up_the_kernel(family, rng, n_states):
     kernel = random_kernel(rng, family, n_states)
@@ -70,7 +70,7 @@ def test_the_moves_make_up_the_kernel(family, rng, n_states):
 
 
 @pytest.mark.parametrize("family", KERNEL_FAMILIES)
-@DETERMINISTIC
+@FEW
 @given(rng=generators(), n_states=st.integers(1, 5))
 def test_the_amplification_is_that_of_the_moves(family, rng, n_states):
     factorization = factor_kernel(random_kernel(rng, family, n_states))
@@ -79,7 +79,7 @@ def test_the_amplification_is_that_of_the_moves(family, rng, n_states):
 
 
 @pytest.mark.parametrize("family", KERNEL_FAMILIES)
-@DETERMINISTIC
+@FEW
 @given(rng=generators(), n_states=st.integers(1, 5))
 def test_there_are_at_most_two_moves_for_each_pair_of_states(family, rng, n_states):
     factorization = factor_kernel(random_kernel(rng, family, n_states))
@@ -99,7 +99,7 @@ def test_robots_lose_no_precision(zones):
 @pytest.mark.parametrize(
     "family", ["deterministic", "permutation", "rank one", "rows equal up to 1e-13", "permutation up to 1e-14"]
 )
-@DETERMINISTIC
+@FEW
 @given(rng=generators(), n_states=st.integers(1, 6))
 def test_kernels_next_to_simple_ones_lose_no_precision(family, rng, n_states):
     assert factor_kernel(random_kernel(rng, family, n_states)).amplification == pytest.approx(1.0, abs=1e-8)
@@ -142,7 +142,7 @@ def test_large_kernels_are_improved_without_trying_all_orders(n_states):
     assert np.median(natural) > 3.0
 
 
-@DETERMINISTIC
+@FEW
 @given(generators(), st.integers(2, 5))
 def test_renaming_states_changes_neither_amplification_nor_kernel(rng, n_states):
     kernel = random_rows(rng, (n_states, n_states), 0.5)

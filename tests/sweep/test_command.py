@@ -138,7 +138,7 @@ def test_help_and_version(run_sweep: RunCommand) -> None:
     assert "exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted" in usage
 
 
-@pytest.mark.parametrize("name", ["robots", "paper", "smoke"])
+@pytest.mark.parametrize("name", ["robots", "paper", "smoke", "transitions"])
 def test_every_sweep_of_the_project_can_be_planned(run_sweep: RunCommand, name: str) -> None:
     done = run_sweep(REPOSITORY / "sweeps" / f"{name}.yaml", "--plan")
     assert done.returncode == 0, done.stderr
