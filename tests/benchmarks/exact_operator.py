@@ -70,8 +70,8 @@ def main() -> None:
         rows.append((k, size, taken, memory))
         print(
             f"k = {k}: {size:,} count vectors, {taken * 1e3:.1f} ms per sweep, {memory / 2**20:.0f} MiB; "
-            f"{operations / taken / 1e9:.1f} G multiply-adds/s ({100 * operations / taken / speed:.0f} % of a product's), "
-            f"{traffic / taken / 1e9:.1f} GB/s ({100 * traffic / taken / bandwidth:.0f} % of a copy's)",
+            f"{operations / taken / 1e9:.1f} G multiply-adds/s ({100 * operations / taken / speed:.0f} % of a product), "
+            f"{traffic / taken / 1e9:.1f} GB/s ({100 * traffic / taken / bandwidth:.0f} % of a copy)",
             flush=True,
         )
     if arguments.figure:

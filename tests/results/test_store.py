@@ -221,7 +221,7 @@ def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
     store.commit("even", [(EVALUATIONS, rows[::2])])
     store.publish()
     store.commit("odd", [(EVALUATIONS, rows[1::2])])
-    store.commit("odd-again", [(EVALUATIONS, [{**rows[7], "returns": [-1.0]}])])
+    store.commit("rerun", [(EVALUATIONS, [{**rows[7], "returns": [-1.0]}])])
     store.publish()
     frame = published(tmp_path, "evaluations")
     assert frame["seed"].tolist() == list(range(300))
