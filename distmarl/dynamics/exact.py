@@ -109,8 +109,12 @@ class _FactoredPower:
             pair_layout = _pair_layout(self._k, self._n_states, *move.pair)
             gather = _gather(layout, pair_layout)
             result = spare[number % 2]
+            block = np.empty((pair_layout.largest_block, values.shape[1]))
             for length, rows in pair_layout.blocks:
-                fibres = current.take(gather[rows], axis=0).reshape(length + 1, -1)
+                fibres = block[: rows.stop - rows.start]
+                # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
+                current.take(gather[rows], axis=0, out=fibres, mode="clip")
+                fibres = fibres.reshape(length + 1, -1)
                 np.matmul(move.matrix(length), fibres, out=result[rows].reshape(length + 1, -1))
             current, layout = result, pair_layout
         lexicographic = _renamed_layout(self._k, self._n_states, tuple(range(self._n_states)))
@@ -196,6 +200,11 @@ class _Layout:
 
     numbers: Index
     blocks: tuple[tuple[int, slice], ...]
+
+    @property
+    def largest_block(self) -> int:
+        """Number of rows of the largest block."""
+        return max(rows.stop - rows.start for _, rows in self.blocks)
 
 
 @functools.lru_cache(maxsize=LAYOUTS_KEPT)

@@ -199,11 +199,13 @@ def _factor_in_order(kernel: Matrix, rows: NDArray[np.int64], columns: NDArray[n
 def _moves_of_row(row: NDArray[np.float64], source: int) -> list[tuple[int, float]] | None:
     """Return a row as successive moves (target, q), or None when what is left vanishes too early.
 
-    Negative entries come first: they make what is left larger, and what is left is divided by.
+    Negative entries come first: they make what is left larger, and what is left is divided by. The others
+    come in an order that leaves most count vectors close to where they were (found by timing).
     """
     left = 1.0
     moves = []
-    for target in sorted((int(j) for j in np.flatnonzero(row) if j != source), key=lambda j: float(row[j])):
+    targets = [int(j) for j in np.flatnonzero(row) if j != source]
+    for target in sorted(targets, key=lambda j: (row[j] > 0, float(row[j]) if row[j] < 0 else -j)):
         if abs(left) <= NEGLIGIBLE:
             if abs(row[target]) > NEGLIGIBLE:
                 return None

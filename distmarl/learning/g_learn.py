@@ -30,7 +30,7 @@ from distmarl.dynamics.transitions import (
     estimated_transition_bytes,
 )
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.value_iteration import ValueIterationResult, anderson_memory, iterate_values
+from distmarl.learning.value_iteration import ValueIterationResult, anderson_bytes, iterate_values
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward, read_only
@@ -154,7 +154,7 @@ def g_learn(
 def estimated_bytes(env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int) -> int:
     """Return about how much memory :func:`g_learn` takes, in bytes."""
     n_values = n_count_vectors(k, env.n_local_states) * env.n_global_states
-    value_arrays = 8 * n_values * (2 * anderson_memory(8 * n_values) + 6)
+    value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)
     operator = estimated_transition_bytes(
         transitions, k=k, n_states=env.n_local_states, n_global_states=env.n_global_states, m=n_mc_samples
     )
@@ -251,7 +251,7 @@ class _SurrogateGame:
         """Return Q(s_g, z, a) as an array (A_g, C)."""
         env = self._env
         expected = self._operator.expect(s_g, value)
-        q = env.gamma * (env.transition_global[s_g] @ expected.T)
+        q = (env.gamma * env.transition_global[s_g]) @ expected.T
         q += env.reward_global[s_g][:, None]
         q += self._population_reward[s_g]
         return q

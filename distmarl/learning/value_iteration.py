@@ -22,18 +22,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
 
-# Differences kept by the acceleration: ten, or as many as fit into this many bytes, but three at least.
+EPSILON = float(np.finfo(np.float64).eps)
+# Differences kept by the acceleration: ten, or as many as hold this many numbers, but three at least.
 ANDERSON_MEMORY = 10
 ANDERSON_MIN_MEMORY = 3
-ANDERSON_BYTES = 2**30
+ANDERSON_NUMBERS = 2**25
+CHUNK = 2**16
 PATIENCE = 6
+# Differences of larger values are kept in single precision: they are directions, and need no more.
+SINGLE_FROM_SIZE = 2**15
 GROWTH_LIMIT = 2.0
 RELATIVE_CUTOFF = 1e-12
 
@@ -92,23 +97,21 @@ def iterate_values(
         Also stops, unconverged, when the span is all rounding error and cannot shrink any more.
     """
     scale = gamma / (1.0 - gamma)
-    epsilon = float(np.finfo(np.float64).eps)
     value = _centred(np.asarray(initial_value, dtype=np.float64))
-    mixer = AndersonMixer(anderson_memory(value.nbytes))
+    mixer = AndersonMixer(value.shape)
     best = _Bracket(image=value, low=0.0, high=math.inf)
-    bound, n_since_best = math.inf, 0
-    n_iterations = 0
+    bound, n_since_best, n_iterations = math.inf, 0, 0
     while n_iterations < max_iterations:
         n_iterations += 1
         image = bellman(value)
         residual = image - value
         bracket = _Bracket(image=image, low=float(residual.min()), high=float(residual.max()))
-        rounding = relative_error * float(np.abs(value).max()) + epsilon * float(np.abs(image).max())
+        rounding = relative_error * float(np.abs(value).max()) + EPSILON * float(np.abs(image).max())
         n_since_best += 1
         if bracket.span < best.span:
             best, n_since_best = bracket, 0
             bound = scale * (bracket.span / 2 + rounding)
-            bound += 4 * epsilon * (float(np.abs(image).max()) + scale * abs(bracket.middle))
+            bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
         if bound <= convergence_threshold or best.span <= 2 * rounding:
             break
         if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
@@ -123,11 +126,6 @@ def iterate_values(
         bound=bound,
         converged=bound <= convergence_threshold,
     )
-
-
-def anderson_memory(value_bytes: int) -> int:
-    """Return how many differences the acceleration keeps, for values of a size; each takes two arrays."""
-    return max(ANDERSON_MIN_MEMORY, min(ANDERSON_MEMORY, ANDERSON_BYTES // (2 * max(value_bytes, 1))))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,25 +150,39 @@ def _centred(value: Values) -> Values:
     return value - (float(value.min()) + float(value.max())) / 2
 
 
-@dataclass(slots=True)
+def anderson_bytes(n_values: int) -> int:
+    """Return the memory that the acceleration takes, for values of a size."""
+    n_kept, dtype = _kept_differences(n_values)
+    return 2 * n_kept * n_values * dtype.itemsize
+
+
+def _kept_differences(n_values: int) -> tuple[int, np.dtype[Any]]:
+    """Return how many differences are kept, and in which precision: less of both for large values."""
+    n_kept = max(ANDERSON_MIN_MEMORY, min(ANDERSON_MEMORY, ANDERSON_NUMBERS // (2 * max(n_values, 1))))
+    return n_kept, np.dtype(np.float64 if n_values < SINGLE_FROM_SIZE else np.float32)
+
+
 class AndersonMixer:
     """Anderson mixing (type II) of the last few iterates of a fixed-point map.
 
     Parameters
     ----------
-    memory : int
-        Number of differences that are kept; two arrays each.
+    shape : tuple of int
+        Shape of the values.
     """
 
-    memory: int
-    _images: list[Values] = field(default_factory=list)
-    _residuals: list[Values] = field(default_factory=list)
-    _products: Values = field(default_factory=lambda: np.zeros((0, 0)))
-    _last: tuple[Values, Values] | None = None
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        size = math.prod(shape)
+        self._memory, dtype = _kept_differences(size)
+        self._images = np.empty((self._memory, size), dtype)
+        self._residuals = np.empty((self._memory, size), dtype)
+        self.clear()
 
     def clear(self) -> None:
         """Forget every earlier iterate."""
-        self._images, self._residuals, self._products, self._last = [], [], np.zeros((0, 0)), None
+        self._n_kept, self._next = 0, 0
+        self._products = np.zeros((self._memory, self._memory))
+        self._last: tuple[Values, Values] | None = None
 
     def mix(self, image: Values, residual: Values) -> Values:
         """Return the point whose linearised residual is smallest.
@@ -180,28 +192,38 @@ class AndersonMixer:
         image, residual : ndarray
             B(V), and B(V) - V modulo constants, of the newest iterate.
         """
-        if self._last is not None:
-            last_image, last_residual = self._last
-            self._add(image - last_image, residual - last_residual)
-        self._last = (image, residual)
-        if not self._images:
+        # Far from the solution squares overflow; then the plain step does.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._last is not None:
+                self._add(image - self._last[0], residual - self._last[1])
+            self._last = (image, residual)
+            kept = slice(0, self._n_kept)
+            against = self._products_with(residual)
+            products = self._products[kept, kept]
+        if not self._n_kept or not (np.isfinite(products).all() and np.isfinite(against).all()):
             return image
-        against = np.array([np.vdot(difference, residual) for difference in self._residuals])
-        if not (np.isfinite(self._products).all() and np.isfinite(against).all()):
-            return image  # squares overflow far from the solution, where the plain step does
-        weights = np.linalg.lstsq(self._products, against, rcond=RELATIVE_CUTOFF)[0]
-        mixed = image.copy()
-        for weight, difference in zip(weights, self._images, strict=True):
-            mixed -= weight * difference
-        return mixed
+        weights = np.linalg.lstsq(products, against, rcond=RELATIVE_CUTOFF)[0]
+        mixed = image.copy().ravel()
+        for start in range(0, mixed.size, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            mixed[chunk] -= weights @ self._images[kept, chunk]
+        return mixed.reshape(image.shape)
 
     def _add(self, image_difference: Values, residual_difference: Values) -> None:
-        """Keep one more difference, and its products with the others."""
-        if len(self._images) == self.memory:
-            del self._images[0], self._residuals[0]
-            self._products = self._products[1:, 1:]
-        self._images.append(image_difference)
-        self._residuals.append(residual_difference)
-        newest = np.array([np.vdot(difference, residual_difference) for difference in self._residuals])
-        self._products = np.pad(self._products, (0, 1))
-        self._products[-1, :] = self._products[:, -1] = newest
+        """Keep one more difference, and its products with the others, in place of the oldest."""
+        place = self._next
+        self._next = (self._next + 1) % self._memory
+        self._n_kept = min(self._n_kept + 1, self._memory)
+        self._images[place] = image_difference.ravel()
+        self._residuals[place] = residual_difference.ravel()
+        self._products[place, : self._n_kept] = self._products_with(residual_difference)
+        self._products[: self._n_kept, place] = self._products[place, : self._n_kept]
+
+    def _products_with(self, residual: Values) -> Values:
+        """Return the inner products of the kept residual differences with one, in double precision."""
+        flat = residual.ravel()
+        total = np.zeros(self._n_kept)
+        for start in range(0, flat.size, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            total += self._residuals[: self._n_kept, chunk].astype(np.float64) @ flat[chunk].astype(np.float64)
+        return total
