@@ -29,6 +29,7 @@ from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_DENSE_BYTES = 2**29
+MAX_WEIGHT = 1e200
 LAYOUTS_KEPT = 64
 
 Array = NDArray[np.float64]
@@ -56,14 +57,15 @@ class ExactTransitions(CountTransitions):
     def __init__(self, kernel: Array, *, k: int, max_relative_error: float) -> None:
         self._operators: list[_FactoredPower | _DensePower] = []
         for s_g, matrix in enumerate(kernel):
-            factored = _FactoredPower(factor_kernel(matrix), k, len(matrix))
-            if factored.relative_error <= max_relative_error:
-                self._operators.append(factored)
+            factorization = factor_kernel(matrix)
+            error = _factored_error(factorization, k)
+            if error <= max_relative_error:
+                self._operators.append(_FactoredPower(factorization, k, len(matrix), error))
                 continue
             dense_bytes = 8 * n_count_vectors(k, len(matrix)) ** 2
             if dense_bytes > MAX_DENSE_BYTES / len(kernel):
                 raise InvalidArgumentError(
-                    f"transitions: 'exact' would be off by up to {factored.relative_error:.1e} of the largest value "
+                    f"transitions: 'exact' would be off by up to {error:.1e} of the largest value "
                     f"for the kernel of s_g={s_g} at k={k}, where convergence_threshold allows "
                     f"{max_relative_error:.1e}, and its dense matrix takes {dense_bytes / 2**20:,.0f} MiB; "
                     "use transitions: sampled, or a smaller k"
@@ -90,21 +92,19 @@ class _FactoredPower:
 
     method = "factored"
 
-    def __init__(self, factorization: Factorization, k: int, n_states: int) -> None:
+    def __init__(self, factorization: Factorization, k: int, n_states: int, relative_error: float) -> None:
+        self.relative_error = relative_error
         self._k = k
         self._n_states = n_states
         self._renamed = factorization.renamed
         # The last move of the agents is the first to act on a function.
         self._moves = [_FibreMove(move, k) for move in reversed(factorization.moves)]
-        growth = factorization.amplification**k if np.isfinite(factorization.amplification) else np.inf
-        per_move = 4 * (k + 1) * EPSILON
-        self.relative_error = (len(self._moves) * per_move + k * factorization.residual) * growth
 
     def expect(self, values: Array) -> Array:
         """Apply the moves, each in the layout where its fibres are the columns of matrices."""
         layout: _Layout = _renamed_layout(self._k, self._n_states, self._renamed)
         current = values
-        spare = [np.empty_like(values), np.empty_like(values)] if self._moves else []
+        spare = [np.empty(values.shape), np.empty(values.shape)] if self._moves else []
         for number, move in enumerate(self._moves):
             pair_layout = _pair_layout(self._k, self._n_states, *move.pair)
             gather = _gather(layout, pair_layout)
@@ -121,6 +121,18 @@ class _FactoredPower:
         if layout is lexicographic:
             return current.copy() if current is values else current
         return current.take(_gather(layout, lexicographic), axis=0)
+
+
+def _factored_error(factorization: Factorization, k: int) -> float:
+    """Return a bound of the rounding error of the moves of k agents, per unit of max |values|."""
+    per_move = 4 * (k + 1) * EPSILON
+    with np.errstate(over="ignore"):
+        growth = np.float64(factorization.amplification) ** k
+        # A move may be wild where nearly nobody is; its weights must still be numbers.
+        wildest = max((abs(move.q) + abs(1.0 - move.q) for move in factorization.moves), default=1.0)
+        if np.float64(wildest) ** k > MAX_WEIGHT:
+            return np.inf
+        return float((len(factorization.moves) * per_move + k * factorization.residual) * growth)
 
 
 class _DensePower:

@@ -13,10 +13,22 @@ from quantecon.markov import DiscreteDP
 from distmarl import Environment, g_learn, robots, uniform_local_policy
 from distmarl.dynamics.rounded import rounded_transitions
 from distmarl.dynamics.sampled import sampled_transitions
+from distmarl.dynamics.transitions import TRANSITION_KINDS
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import estimated_bytes
+from distmarl.learning.value_iteration import AndersonMixer
+from distmarl.model.counts import count_vectors
 from distmarl.model.policies import local_kernel
-from tests.reference import action_values, dense_kernel, enumerate_counts, mixed_kernel, solve_mdp, surrogate_mdp
+from tests.reference import (
+    action_values,
+    dense_kernel,
+    enumerate_counts,
+    mixed_kernel,
+    mixed_reward,
+    solve_mdp,
+    standard_errors_from,
+    surrogate_mdp,
+)
 from tests.strategies import (
     FEW,
     environments,
@@ -30,6 +42,8 @@ from tests.strategies import (
 def drawn_kernel(env, local_policy, *, k, transitions, n_mc_samples=30, seed=0):
     """The transitions that G-LEARN solves, as matrices (G, C, C)."""
     kernel = local_kernel(env, local_policy)
+    if transitions == "exact":
+        return dense_kernel(mixed_kernel(env, local_policy), k)
     if transitions == "sampled":
         operator = sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
     else:
@@ -55,7 +69,7 @@ def assert_solves(result, env, rewards, moves):
 # Against solvers of the same MDP.
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 @FEW
 @given(env=environments(max_agents=3), rng=generators())
 def test_values_and_policies_are_those_of_an_independent_solver(transitions, env, rng):
@@ -67,7 +81,7 @@ def test_values_and_policies_are_those_of_an_independent_solver(transitions, env
     assert_solves(result, env, *surrogate_mdp(env, local_policy, k, drawn_kernel(env, local_policy, **options)))
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 @pytest.mark.parametrize("reward_global", ["flat", "paper"])
 def test_robots_agree_with_an_independent_solver(transitions, reward_global):
     env = robots(reward_global=reward_global)
@@ -122,7 +136,7 @@ def test_sampled_values_approach_the_exact_ones_like_the_root_of_m(k):
     assert few / many < 1.5
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_deterministic_local_moves_have_a_linear_closed_form(transitions, k):
     # One global state and deterministic moves p: V(z) = max r_g / (1 - gamma) + (z / k) (1 - gamma p)^-1 r_l.
@@ -143,10 +157,135 @@ def test_deterministic_local_moves_have_a_linear_closed_form(transitions, k):
     assert (result.policy == 1).all()
 
 
+def fixed_actions(env, rng):
+    """The game with a single global action."""
+    return dataclasses.replace(
+        env,
+        transition_global=env.transition_global[:, :1],
+        reward_global=rng.normal(size=(env.n_global_states, 1)),
+    )
+
+
+def linear_value(env, local_policy):
+    """v[s_g, j] with V(s_g, z) = (1/k) sum_j z_j v[s_g, j], for a game with a single global action.
+
+    One agent is worth v = r_g + r_l + gamma P_g p v, a system of G L equations.
+    """
+    kernel, moves = mixed_kernel(env, local_policy), env.transition_global[:, 0]
+    size = env.n_global_states * env.n_local_states
+    joint = np.einsum("gh,gij->gihj", moves, kernel).reshape(size, size)
+    rewards = (env.reward_global + mixed_reward(env, local_policy)).ravel()
+    return np.linalg.solve(np.eye(size) - env.gamma * joint, rewards).reshape(kernel.shape[:2])
+
+
+def assert_linear(result, env, local_policy, k):
+    """Compare with the closed form of a game with a single global action."""
+    expected = linear_value(env, local_policy) @ count_vectors(k, env.n_local_states).T / k
+    np.testing.assert_allclose(result.value, expected, rtol=0, atol=result.bound + 1e-12)
+    assert (result.policy == 0).all()
+
+
+@pytest.mark.parametrize(("n_states", "k"), [(1, 5), (2, 50), (3, 30), (4, 15), (5, 10)])
+def test_exact_values_without_a_choice_are_linear_in_the_counts(n_states, k):
+    rng = np.random.default_rng(n_states)
+    env = random_environment(rng, n_local_states=n_states, n_global_actions=1, n_agents=k, gamma=0.95)
+    local_policy = random_local_policy(rng, env)
+    result = g_learn(env, local_policy, k=k, transitions="exact", convergence_threshold=1e-7)
+    assert result.bound <= 1e-7
+    assert_linear(result, env, local_policy, k)
+    # Negative controls: sampled values and those of another policy are not these.
+    for other in (
+        g_learn(env, local_policy, k=k, n_mc_samples=4),
+        g_learn(env, random_local_policy(rng, env), k=k, transitions="exact"),
+    ):
+        if n_states > 1:
+            with pytest.raises(AssertionError):
+                assert_linear(other, env, local_policy, k)
+
+
+def test_robots_without_a_choice_are_solved_at_forty_agents():
+    rng = np.random.default_rng(0)
+    env = fixed_actions(robots(n_agents=40), rng)
+    local_policy = random_local_policy(rng, env)
+    result = g_learn(env, local_policy, k=40, transitions="exact")
+    assert (result.method, result.converged) == ("factored", True)
+    assert_linear(result, env, local_policy, 40)
+
+
+@pytest.mark.parametrize("k", [2, 4, 6])
+def test_exact_values_are_those_of_an_independent_solver_at_more_agents(k):
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        concentration = (0.1, 0.3, 1.0, 3.0)[seed]
+        env = random_environment(rng, n_local_states=4 if k < 6 else 3, n_global_actions=3, concentration=concentration)
+        local_policy = random_local_policy(rng, env)
+        result = g_learn(env, local_policy, k=k, transitions="exact", convergence_threshold=1e-9)
+        assert result.converged
+        assert_solves(
+            result, env, *surrogate_mdp(env, local_policy, k, dense_kernel(mixed_kernel(env, local_policy), k))
+        )
+
+
+def test_exact_certificates_hold_and_are_not_vacuous():
+    ratios = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        env = random_environment(
+            rng,
+            n_global_states=int(rng.integers(1, 4)),
+            n_local_states=int(rng.integers(1, 4)),
+            n_global_actions=int(rng.integers(1, 4)),
+            gamma=float(rng.choice([0.3, 0.6, 0.9, 0.95])),
+            concentration=float(rng.choice([0.1, 0.3, 1.0, 3.0])),
+        )
+        k, local_policy = int(rng.integers(1, 5)), random_local_policy(rng, env)
+        threshold = float(rng.choice([1e-2, 1e-4, 1e-6]))
+        result = g_learn(env, local_policy, k=k, transitions="exact", convergence_threshold=threshold)
+        dense = dense_kernel(mixed_kernel(env, local_policy), k)
+        exact = solve_mdp(*surrogate_mdp(env, local_policy, k, dense), env.gamma)
+        error = np.abs(result.value.ravel() - exact).max()
+        assert result.bound <= threshold
+        assert error <= result.bound + 1e-12  # the oracle is no better than that
+        if error > 1e-11:
+            ratios.append(result.bound / error)
+    # Where the iteration, and not rounding, is what the error is made of.
+    assert len(ratios) > 100
+    assert np.median(ratios) < 5.0
+    assert max(ratios) < 1000.0
+
+
+def test_sampled_values_approach_those_of_exact_transitions():
+    rng = np.random.default_rng(9)
+    env = random_environment(rng, gamma=0.8)
+    local_policy, other_policy = random_local_policy(rng, env), random_local_policy(rng, env)
+    exact, other = (
+        g_learn(env, policy, k=5, transitions="exact", convergence_threshold=1e-9).value
+        for policy in (local_policy, other_policy)
+    )
+    few, some, many = root_mean_square_errors(env, local_policy, exact, 5, (16, 128, 1024))
+    assert 2.0 < few / some < 4.0  # sqrt(8) = 2.83
+    assert 2.0 < some / many < 4.0
+    few, many = root_mean_square_errors(env, local_policy, other, 5, (16, 1024), n_seeds=4)
+    assert few / many < 1.5
+
+
+def test_sampled_values_without_a_choice_scatter_around_the_exact_ones():
+    # A fixed policy's value has no maximum in it, so that its bias is of order 1/m, far below the scatter.
+    rng = np.random.default_rng(4)
+    env = random_environment(rng, n_global_actions=1, gamma=0.5)
+    local_policy = random_local_policy(rng, env)
+    exact = g_learn(env, local_policy, k=4, transitions="exact", convergence_threshold=1e-9).value.mean()
+    means = [g_learn(env, local_policy, k=4, n_mc_samples=500, seed=seed).value.mean() for seed in range(60)]
+    assert standard_errors_from(means, exact) < 4
+    # Negative control: rounded transitions are another game.
+    rounded = g_learn(env, local_policy, k=4, transitions="rounded").value.mean()
+    assert standard_errors_from(means, rounded) > 4
+
+
 # Special cases.
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 def test_without_a_future_the_best_reward_decides(transitions):
     rng = np.random.default_rng(0)
     env = random_environment(rng, gamma=0.0, n_global_actions=4)
@@ -160,7 +299,7 @@ def test_without_a_future_the_best_reward_decides(transitions):
 
 
 @pytest.mark.parametrize("axis", ["n_global_states", "n_local_states", "n_global_actions", "n_local_actions"])
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 def test_axes_of_size_one_work(axis, transitions):
     rng = np.random.default_rng(2)
     env = random_environment(rng, **{axis: 1})
@@ -170,7 +309,7 @@ def test_axes_of_size_one_work(axis, transitions):
     assert_solves(result, env, *surrogate_mdp(env, local_policy, 2, drawn_kernel(env, local_policy, **options)))
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 def test_one_agent_is_enough(transitions):
     rng = np.random.default_rng(3)
     env = random_environment(rng, n_agents=1)
@@ -254,7 +393,7 @@ def test_robots_converge_in_few_sweeps():
     assert result.n_iterations <= 45
 
 
-@pytest.mark.parametrize("transitions", ["sampled", "rounded"])
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
 def test_a_warm_start_gives_the_same_policy_sooner(transitions):
     rng = np.random.default_rng(5)
     env = random_environment(rng, n_global_states=3, n_global_actions=3, gamma=0.95)
@@ -267,6 +406,99 @@ def test_a_warm_start_gives_the_same_policy_sooner(transitions):
         np.testing.assert_allclose(warm.value, cold.value, rtol=0, atol=warm.bound + cold.bound)
         if start is cold.value:
             assert warm.n_iterations < cold.n_iterations
+
+
+@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+def test_acceleration_saves_sweeps_and_never_changes_an_action_that_matters(transitions, monkeypatch):
+    rng = np.random.default_rng(6)
+    games = [(robots(gamma=0.9, reward_global=kind), 3) for kind in ("flat", "paper")]
+    games += [(random_environment(rng, n_global_states=3, n_global_actions=4, gamma=0.95), k) for k in (1, 3, 6)]
+    solved = []
+    for env, k in games:
+        options = {"k": k, "transitions": transitions, "n_mc_samples": 3}
+        local_policy = random_local_policy(rng, env)
+        mdp = surrogate_mdp(env, local_policy, k, drawn_kernel(env, local_policy, **options))
+        accelerated = g_learn(env, local_policy, **options, convergence_threshold=1e-4)
+        solved.append((env, local_policy, options, mdp, accelerated))
+    monkeypatch.setattr(AndersonMixer, "mix", lambda _, image, residual: image + 0.0 * residual)
+    for env, local_policy, options, (rewards, moves), accelerated in solved:
+        plain = g_learn(env, local_policy, **options, convergence_threshold=1e-4)
+        assert accelerated.n_iterations < plain.n_iterations
+        np.testing.assert_allclose(accelerated.value, plain.value, rtol=0, atol=accelerated.bound + plain.bound)
+        q = action_values(rewards, moves, env.gamma, solve_mdp(rewards, moves, env.gamma))
+        runner_up, best = np.sort(q, axis=1)[:, -2:].T
+        clear = best - runner_up > 4 * max(accelerated.bound, plain.bound)
+        assert clear.mean() > 0.9
+        np.testing.assert_array_equal(accelerated.policy.ravel()[clear], plain.policy.ravel()[clear])
+        np.testing.assert_array_equal(plain.policy.ravel()[clear], q.argmax(axis=1)[clear])
+
+
+# The paths of exact transitions.
+
+
+def hard_game(gamma=0.5):
+    """A game whose first kernel has no harmless factors; the second is the identity."""
+    env = random_environment(np.random.default_rng(0), n_local_states=4, n_local_actions=1, n_agents=60, gamma=gamma)
+    hard = random_rows(np.random.default_rng(15), (4, 4), 0.5)
+    return dataclasses.replace(env, transition_local=np.stack([hard, np.eye(4)])[:, :, None, :])
+
+
+@pytest.mark.parametrize(("threshold", "method"), [(1e-6, "factored"), (1e-12, "factored+dense")])
+def test_small_games_take_the_dense_path_where_factors_are_not_precise_enough(threshold, method):
+    env = hard_game()
+    local_policy = uniform_local_policy(env)
+    result = g_learn(env, local_policy, k=6, transitions="exact", convergence_threshold=threshold)
+    assert (result.method, result.converged) == (method, True)
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, 6, dense_kernel(mixed_kernel(env, local_policy), 6)))
+
+
+def test_a_game_of_hard_kernels_alone_is_dense():
+    env = hard_game()
+    env = dataclasses.replace(env, transition_local=np.repeat(env.transition_local[:1], 2, axis=0))
+    result = g_learn(env, uniform_local_policy(env), k=6, transitions="exact", convergence_threshold=1e-12)
+    assert result.method == "dense"
+
+
+def test_a_precision_that_no_path_has_is_reported_as_unconverged():
+    env = hard_game(gamma=0.9)
+    result = g_learn(env, uniform_local_policy(env), k=6, transitions="exact", convergence_threshold=1e-14)
+    assert not result.converged
+    assert 1e-14 < result.bound < 1e-10
+    dense = dense_kernel(mixed_kernel(env, uniform_local_policy(env)), 6)
+    exact = solve_mdp(*surrogate_mdp(env, uniform_local_policy(env), 6, dense), env.gamma)
+    assert np.abs(result.value.ravel() - exact).max() <= result.bound + 1e-12
+
+
+def test_large_games_with_unstable_factors_are_refused_by_name():
+    env = hard_game(gamma=0.9)
+    with pytest.raises(InvalidArgumentError, match=r"s_g=0 at k=60, where convergence_threshold allows .* sampled"):
+        g_learn(env, uniform_local_policy(env), k=60, transitions="exact", convergence_threshold=1e-9)
+
+
+def test_the_other_kinds_say_how_they_were_computed():
+    env = robots()
+    for transitions in ("sampled", "rounded"):
+        assert g_learn(env, uniform_local_policy(env), k=2, transitions=transitions).method == "successors"
+
+
+def test_exact_transitions_use_neither_seed_nor_samples():
+    env = robots()
+    first = g_learn(env, uniform_local_policy(env), k=4, transitions="exact", seed=0, n_mc_samples=1)
+    second = g_learn(env, uniform_local_policy(env), k=4, transitions="exact", seed=9, n_mc_samples=9)
+    np.testing.assert_array_equal(first.value, second.value)
+    np.testing.assert_array_equal(first.policy, second.policy)
+
+
+@pytest.mark.parametrize("n_local_actions", [1, 2])
+@pytest.mark.parametrize("k", [1, 2, 5])
+def test_deterministic_games_are_solved_exactly(k, n_local_actions):
+    rng = np.random.default_rng(k)
+    env = random_environment(rng, n_local_actions=n_local_actions)
+    moves = np.eye(3)[rng.integers(3, size=env.reward_local.shape)]
+    env = dataclasses.replace(env, transition_local=moves)
+    local_policy = np.eye(n_local_actions)[rng.integers(n_local_actions, size=(2, 3))]
+    result = g_learn(env, local_policy, k=k, transitions="exact", convergence_threshold=1e-10)
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, k, dense_kernel(mixed_kernel(env, local_policy), k)))
 
 
 def test_the_same_arguments_give_the_same_result_bit_for_bit():
@@ -300,7 +532,7 @@ def test_arguments_are_left_alone():
     np.testing.assert_array_equal(start, 1.0)
 
 
-@pytest.mark.parametrize(("transitions", "k"), [("sampled", 9), ("rounded", 11)])
+@pytest.mark.parametrize(("transitions", "k"), [("sampled", 9), ("exact", 11), ("rounded", 11)])
 def test_the_memory_estimate_is_about_right(transitions, k):
     env = robots()
     local_policy = uniform_local_policy(env)

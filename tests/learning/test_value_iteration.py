@@ -223,7 +223,7 @@ def test_mixing_solves_a_linear_problem_once_it_has_seen_every_direction():
     rng = np.random.default_rng(0)
     matrix, rewards = 0.9 * random_rows(rng, (4, 4)), rng.normal(size=4)
     exact = np.linalg.solve(np.eye(4) - matrix, rewards)
-    mixer, value = AndersonMixer(4), np.zeros(4)
+    mixer, value = AndersonMixer((4,)), np.zeros(4)
     errors = []
     for _ in range(6):
         image = rewards + matrix @ value
