@@ -68,10 +68,11 @@ def main() -> None:
         operations = N_STATES * N_MOVES * sum(fibres) * N_STATES
         traffic = N_STATES * N_MOVES * 4 * values.nbytes  # each move reads and writes the rows twice
         rows.append((k, size, taken, memory))
+        arithmetic, memory_traffic = operations / taken, traffic / taken
         print(
             f"k = {k}: {size:,} count vectors, {taken * 1e3:.1f} ms per sweep, {memory / 2**20:.0f} MiB; "
-            f"{operations / taken / 1e9:.1f} G multiply-adds/s ({100 * operations / taken / speed:.0f} % of a product), "
-            f"{traffic / taken / 1e9:.1f} GB/s ({100 * traffic / taken / bandwidth:.0f} % of a copy)",
+            f"{arithmetic / 1e9:.1f} G multiply-adds/s ({100 * arithmetic / speed:.0f} % of a product), "
+            f"{memory_traffic / 1e9:.1f} GB/s ({100 * memory_traffic / bandwidth:.0f} % of a copy)",
             flush=True,
         )
     if arguments.figure:
