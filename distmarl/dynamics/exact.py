@@ -28,7 +28,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 
 EPSILON = float(np.finfo(np.float64).eps)
-MAX_DENSE_BYTES = 2**29
+MAX_DENSE_BYTES = 2**28
 MAX_WEIGHT = 1e200
 LAYOUTS_KEPT = 64
 
@@ -59,7 +59,7 @@ class ExactTransitions(CountTransitions):
         for s_g, matrix in enumerate(kernel):
             factorization = factor_kernel(matrix)
             error = _factored_error(factorization, k)
-            if error <= max_relative_error:
+            if np.isfinite(error) and error <= max_relative_error:
                 self._operators.append(_FactoredPower(factorization, k, len(matrix), error))
                 continue
             dense_bytes = 8 * n_count_vectors(k, len(matrix)) ** 2

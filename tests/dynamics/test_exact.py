@@ -385,11 +385,14 @@ def test_moves_with_probabilities_far_outside_the_unit_interval_do_no_harm():
     # Nearly nobody is in the state that is left with "probability" -999; but its powers leave the range of floats.
     kernel = np.array([0.5, 0.3, 0.2]) + np.array([[0, 0, 0], [-5e-14, 1e-10, -1e-10 + 5e-14], [0, -1e-10, 1e-10]])
     kernel /= kernel.sum(axis=1, keepdims=True)
-    for k in (20, 60, 110):
+    for k, method in ((20, "factored"), (62, "dense")):
         operator = power(kernel, k, 1e-9)
         values, expected = waves(kernel, k, [[0.0, 0.1, 0.2], [np.pi, 0.0, np.pi]])
         error = np.abs(operator.expect(0, values) - expected).max()
         assert error <= operator.relative_error + wave_rounding(k)
+        assert operator.method == method
+    with pytest.raises(InvalidArgumentError, match="transitions: sampled"):
+        power(kernel, 150, 1e-9)
 
 
 # Against sampling.
