@@ -10,6 +10,9 @@ measured in the same run: the bandwidth of copying a large array, and the speed 
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 
 from tests.benchmarks.measuring import peak_bytes, pin_threads, seconds
 
@@ -28,8 +31,8 @@ N_MOVES = N_STATES * (N_STATES - 1)
 
 def copy_bandwidth() -> float:
     """Return bytes read and written per second by copying 256 MiB."""
-    source = np.zeros(2**25)
-    target = np.empty_like(source)
+    source = np.ones(2**25)
+    target = np.ones_like(source)
     return 2 * source.nbytes / seconds(lambda: np.copyto(target, source))
 
 
@@ -40,39 +43,48 @@ def product_speed() -> float:
     return size**3 / seconds(lambda: matrix @ matrix)
 
 
+def measure(k: int) -> tuple[float, int]:
+    """Return the time of a sweep and its peak memory, operator included."""
+    env = dm.robots(n_agents=1000)
+    kernel = local_kernel(env, dm.uniform_local_policy(env))
+    values = np.random.default_rng(0).normal(size=(n_count_vectors(k, N_STATES), N_STATES))
+    operators: list[ExactTransitions] = []
+
+    def sweep() -> None:
+        if not operators:
+            operators.append(ExactTransitions(kernel, k=k, max_relative_error=1e-6))
+        for s_g in range(N_STATES):
+            operators[0].expect(s_g, values)
+
+    memory = peak_bytes(sweep)
+    return seconds(sweep, repeats=3, warm_up=False), memory
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--k", type=int, nargs="+", default=[5, 10, 20, 30, 40, 50, 60])
     parser.add_argument("--figure", help="where to save a figure")
+    parser.add_argument("--measure", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.measure:
+        print(json.dumps(measure(arguments.k[0])))
+        return
     bandwidth, speed = copy_bandwidth(), product_speed()
     print(f"copy {bandwidth / 1e9:.1f} GB/s, product {speed / 1e9:.1f} G multiply-adds/s")
-    env = dm.robots(n_agents=1000)
-    kernel = local_kernel(env, dm.uniform_local_policy(env))
     rows = []
     for k in arguments.k:
+        command = [sys.executable, "-m", "tests.benchmarks.exact_operator", "--measure", "--k", str(k)]
+        taken, memory = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         size = n_count_vectors(k, N_STATES)
-        values = np.random.default_rng(0).normal(size=(size, N_STATES))
-        operators: list[ExactTransitions] = []
-
-        def sweep(k: int = k, values: np.ndarray = values, operators: list[ExactTransitions] = operators) -> None:
-            if not operators:
-                operators.append(ExactTransitions(kernel, k=k, max_relative_error=1e-6))
-            for s_g in range(N_STATES):
-                operators[0].expect(s_g, values)
-
-        memory = peak_bytes(sweep)
-        taken = seconds(sweep, repeats=3)
         # The products are of whole (s + 1) x (s + 1) matrices: the zeros above the diagonal are multiplied, too.
         fibres = [(s + 1) ** 2 * n_count_vectors(k - s, N_STATES - 2) for s in range(k + 1)]
-        operations = N_STATES * N_MOVES * sum(fibres) * N_STATES
-        traffic = N_STATES * N_MOVES * 4 * values.nbytes  # each move reads and writes the rows twice
+        arithmetic = N_STATES * N_MOVES * sum(fibres) * N_STATES / taken
+        traffic = N_STATES * N_MOVES * 4 * 8 * size * N_STATES / taken  # each move reads and writes the rows twice
         rows.append((k, size, taken, memory))
-        arithmetic, memory_traffic = operations / taken, traffic / taken
         print(
             f"k = {k}: {size:,} count vectors, {taken * 1e3:.1f} ms per sweep, {memory / 2**20:.0f} MiB; "
             f"{arithmetic / 1e9:.1f} G multiply-adds/s ({100 * arithmetic / speed:.0f} % of a product), "
-            f"{memory_traffic / 1e9:.1f} GB/s ({100 * memory_traffic / bandwidth:.0f} % of a copy)",
+            f"{traffic / 1e9:.1f} GB/s ({100 * traffic / bandwidth:.0f} % of a copy)",
             flush=True,
         )
     if arguments.figure:
@@ -94,6 +106,7 @@ def draw(rows: list[tuple[int, int, float, int]], path: str) -> None:
         axes.plot(k, model * taken[-1] / model[-1], "--", color=PALETTE[0], label="C (k/L + 1), scaled")
         axes.plot(k, memory / 2**30, "s-", color=PALETTE[1], label="memory (GiB)")
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")
         axes.set_xlabel("subsample size k (agents)")
         axes.legend()
         figure.savefig(path)
