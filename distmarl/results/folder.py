@@ -140,7 +140,7 @@ def start_session(
     resolved : dict
         The sweep file with all defaults filled in.
     session : dict
-        What provenance.json says about this session.
+        What provenance.json says about the session.
     overwrite : bool
         Delete what earlier sessions of any sweep left here; other files stay.
     """

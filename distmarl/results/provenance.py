@@ -17,7 +17,7 @@ PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
 
 
 def describe_session(command: list[str]) -> dict[str, Any]:
-    """Return what is known of this session at its start."""
+    """Return what is known of a session at its start."""
     return {
         "command": command,
         "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),

@@ -17,7 +17,7 @@ class Tally:
     n_done_before : int
         How many tasks earlier sessions had done.
     unconverged : list of str
-        What to say of each training of this session that ended above its threshold.
+        What to say of each training in the session that ended above its threshold.
     """
 
     total: Counter[str]
