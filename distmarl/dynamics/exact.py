@@ -99,14 +99,15 @@ class _FactoredPower:
         self._renamed = factorization.renamed
         # The last move of the agents is the first to act on a function.
         self._moves = [_FibreMove(move, k) for move in reversed(factorization.moves)]
+        self._orders = _spectator_orders([move.pair for move in self._moves], n_states)
 
     def expect(self, values: Array) -> Array:
         """Apply the moves, each in the layout where its fibres are the columns of matrices."""
         layout: _Layout = _renamed_layout(self._k, self._n_states, self._renamed)
         current = values
         spare = [np.empty(values.shape), np.empty(values.shape)] if self._moves else []
-        for number, move in enumerate(self._moves):
-            pair_layout = _pair_layout(self._k, self._n_states, *move.pair)
+        for number, (move, order) in enumerate(zip(self._moves, self._orders, strict=True)):
+            pair_layout = _pair_layout(self._k, *move.pair, order)
             gather = _gather(layout, pair_layout)
             result = spare[number % 2]
             block = np.empty((pair_layout.largest_block, values.shape[1]))
@@ -219,19 +220,40 @@ class _Layout:
         return max(rows.stop - rows.start for _, rows in self.blocks)
 
 
+def _spectator_orders(pairs: list[tuple[int, int]], n_states: int) -> list[tuple[int, ...]]:
+    """Return, for each pair of states in turn, the order in which the other states sort its fibres.
+
+    The state that joins with the next pair comes first and the one that has just left comes last: then
+    reordering from pair to pair moves runs of rows and not single ones (twice as fast at k = 50, by timing).
+    """
+    orders = []
+    for number, pair in enumerate(pairs):
+        others = [state for state in range(n_states) if state not in pair]
+        after = pairs[number + 1] if number + 1 < len(pairs) else ()
+        before = pairs[number - 1] if number else ()
+        first = [state for state in others if state in after] if set(after) & set(pair) else []
+        left = [state for state in others if state in before] if set(before) & set(pair) else []
+        last = [state for state in left if state not in first]
+        middle = [state for state in others if state not in first and state not in last]
+        orders.append((*first, *middle, *last))
+    return orders
+
+
 @functools.lru_cache(maxsize=LAYOUTS_KEPT)
-def _pair_layout(k: int, n_states: int, i: int, j: int) -> _Layout:
-    """Sort count vectors by s = z_i + z_j, then by z_i: block s has a row per z_i and a column per fibre."""
-    counts = count_vectors(k, n_states)
+def _pair_layout(k: int, i: int, j: int, others: tuple[int, ...]) -> _Layout:
+    """Sort count vectors by s = z_i + z_j, by z_i, by the others: block s has a row per z_i, a column per fibre."""
+    counts = count_vectors(k, len(others) + 2)
     pair_sum = counts[:, i] + counts[:, j]
-    numbers = np.lexsort((counts[:, i], pair_sum))
+    by_states = np.empty(len(counts), dtype=np.int32)
+    by_states[rank_valid(counts[:, (i, *others, j)], k)] = np.arange(len(counts), dtype=np.int32)
+    numbers = by_states[np.argsort(pair_sum[by_states].astype(np.int32), kind="stable")]
     edges = np.searchsorted(pair_sum[numbers], np.arange(k + 2))
     blocks = tuple(
         (length, slice(int(first), int(last)))
         for length, (first, last) in enumerate(itertools.pairwise(edges))
         if last > first
     )
-    return _Layout(numbers.astype(np.int32), blocks)
+    return _Layout(numbers, blocks)
 
 
 @functools.lru_cache(maxsize=LAYOUTS_KEPT)
