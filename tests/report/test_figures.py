@@ -166,7 +166,10 @@ def test_long_labels_are_wrapped_within_the_figure():
 def test_dollars_in_labels_are_no_mathematics():
     summary = summary_of(2)
     summary["label"] = summary["label"] + ", note=$x_y^$"
-    reward_vs_k(summary).draw_without_rendering()
+    figure = reward_vs_k(summary)
+    figure.draw_without_rendering()
+    assert all("$x_y^$" in text.get_text() for text in figure.legends[0].get_texts())
+    assert not any(text.get_parse_math() for text in figure.legends[0].get_texts())
 
 
 def test_many_settings_are_coloured_by_order_and_some_of_them_named():
