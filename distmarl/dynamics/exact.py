@@ -128,7 +128,7 @@ class _FactoredPower:
 
 
 def _column_groups(values: Array) -> Iterator[slice]:
-    """Split the columns: all at once if they fit into the cache, else 2^i of them, as rows of such sizes copy fastest."""
+    """Split the columns: all at once where they fit into the cache, else 2^i of them, rows that copy fastest."""
     n_columns = values.shape[1]
     fitting = max(1, CACHED_BYTES // (len(values) * values.itemsize))
     width = n_columns if n_columns <= fitting else 2 ** (fitting.bit_length() - 1)

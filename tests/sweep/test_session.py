@@ -25,13 +25,27 @@ class CountingExecutor(SerialExecutor):
         self.submitted: list[TaskKey] = []
         self.put_values: list[Any] = []
 
-    def submit(self, task: Task) -> Any:
-        self.submitted.append(task.key)
-        return super().submit(task)
+    def submit(self, *batch: Task) -> Any:
+        self.submitted += [task.key for task in batch]
+        return super().submit(*batch)
 
     def put(self, value: Any) -> Any:
         self.put_values.append(value)
         return super().put(value)
+
+
+class BatchingExecutor(CountingExecutor):
+    """Takes short tasks together, like a cluster, and keeps the batches."""
+
+    batch_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[TaskKey]] = []
+
+    def submit(self, *batch: Task) -> Any:
+        self.batches.append([task.key for task in batch])
+        return super().submit(*batch)
 
 
 class StoppingExecutor(CountingExecutor):
@@ -45,6 +59,19 @@ class StoppingExecutor(CountingExecutor):
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
+        return super().next_completed()
+
+
+class InterruptedBatches(BatchingExecutor):
+    """Is interrupted once some tasks were submitted."""
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__()
+        self._n_tasks = n_tasks
+
+    def next_completed(self) -> Any:
+        if len(self.submitted) > self._n_tasks:
+            raise KeyboardInterrupt
         return super().next_completed()
 
 
@@ -157,6 +184,57 @@ def test_the_longest_tasks_start_first(tmp_path: Path) -> None:
     run(tmp_path, changed(TINY, experiment={"k_values": [1, 2, 4, 3]}), counting)
     assert [key.kind for key in counting.submitted[:5]] == ["shared_policy"] + ["g_learn"] * 4
     assert [key.k for key in counting.submitted[1:5]] == [4, 3, 2, 1]
+
+
+def test_short_evaluations_are_batched_without_changing_a_number(tmp_path: Path) -> None:
+    many = changed(TINY, experiment={"n_eval_seeds": 20})
+    run(tmp_path / "single", many)
+    batching = BatchingExecutor()
+    run(tmp_path / "batched", many, batching)
+    assert table_bytes(tmp_path / "batched") == table_bytes(tmp_path / "single")
+    evaluations = [len(batch) for batch in batching.batches if batch[0].kind == "evaluate"]
+    assert sum(evaluations) == 40
+    assert len(evaluations) < 20
+    assert len(pd.read_parquet(tmp_path / "batched" / "timings").query("task == 'evaluate'")) == 40
+
+
+def test_long_evaluations_are_not_batched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batching = BatchingExecutor()
+    monkeypatch.setattr(batching, "batch_seconds", 1e-5)
+    run(tmp_path, changed(TINY, experiment={"n_eval_seeds": 20}), batching)
+    assert {len(batch) for batch in batching.batches} == {1}
+
+
+def test_a_failure_in_a_batch_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = tasks.evaluate_pair
+
+    def break_at_seed_7(job: Any, local_policy: Any, global_policy: Any, k: int, seed: int) -> Any:
+        if (k, seed) == (1, 7):
+            raise ArithmeticError("a broken seed")
+        return original(job, local_policy, global_policy, k, seed)
+
+    monkeypatch.setitem(tasks.TASK_FUNCTIONS, "evaluate", break_at_seed_7)
+    batching = BatchingExecutor()
+    many = changed(TINY, experiment={"n_eval_seeds": 20})
+    tally = run(tmp_path, many, batching)
+    (batch,) = [batch for batch in batching.batches if any((key.k, key.seed) == (1, 7) for key in batch)]
+    assert len(batch) > 1
+    assert (tally.failed["evaluate"], tally.done["evaluate"]) == (1, 39)
+    assert pd.read_parquet(tmp_path / "failures")[["k", "seed"]].to_numpy().tolist() == [[1, 7]]
+    monkeypatch.undo()
+    again = CountingExecutor()
+    run(tmp_path, many, again)
+    assert [(key.k, key.seed) for key in again.submitted] == [(1, 7)]
+
+
+def test_a_batch_never_replaces_the_parts_of_a_larger_one(tmp_path: Path) -> None:
+    few, many = (changed(TINY, experiment={"n_eval_seeds": n}) for n in (10, 20))
+    run(tmp_path / "whole", many)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", many, InterruptedBatches(30))
+    run(tmp_path / "parts", few, BatchingExecutor())
+    run(tmp_path / "parts", many, BatchingExecutor())
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
 
 
 def test_a_failed_task_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
