@@ -10,6 +10,7 @@ import itertools
 import logging
 import math
 import os
+import threading
 import time
 from typing import Any
 
@@ -138,11 +139,14 @@ class RayExecutor(Executor):
         return [Completed(task, outcome) for task, outcome in zip(batch, outcomes, strict=True)]
 
     def close(self) -> None:
-        """Leave the cluster; a local Ray ends, with whatever still runs on it."""
+        """Leave the cluster; a local Ray ends, with whatever still runs on it.
+
+        That takes a second or two of waiting, in which figures can be drawn; Python waits for the thread before it exits.
+        """
         for outcomes in self._running:
             ray.cancel(outcomes, force=True)
         self._running.clear()
-        ray.shutdown()
+        threading.Thread(target=ray.shutdown, name="end of Ray").start()
 
 
 def _node_cpus() -> list[float]:
