@@ -141,7 +141,7 @@ class RayExecutor(Executor):
     def close(self) -> None:
         """Leave the cluster; a local Ray ends, with whatever still runs on it.
 
-        That takes a second or two of waiting, in which figures can be drawn; Python waits for the thread before it exits.
+        That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done.
         """
         for outcomes in self._running:
             ray.cancel(outcomes, force=True)
