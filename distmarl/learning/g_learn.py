@@ -131,7 +131,7 @@ def g_learn(
     kernel, reward = local_kernel(env, policy), local_reward(env, policy)
     operator: CountTransitions
     if transitions == "exact":
-        operator = ExactTransitions(kernel, k=k, max_relative_error=_allowed_error(env, reward, convergence_threshold))
+        operator = ExactTransitions(kernel, k=k, max_relative_error=allowed_error(env, reward, convergence_threshold))
     elif transitions == "rounded":
         operator = rounded_transitions(kernel, k=k)
     else:
@@ -175,7 +175,7 @@ def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: i
         raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
 
 
-def _allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
+def allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
     """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
     reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
     largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
