@@ -92,11 +92,15 @@ def surrogate_mdp(env, local_policy, k, dense):
 
 
 def local_mdp(env, global_kernel):
-    """One local agent's MDP: rewards (S, A_l) and transitions (S, A_l, S) over states s_g * L + s_l."""
+    """One local agent's MDP: rewards (S, A_l) and transitions (S, A_l, S) over states s_g * L + s_l.
+
+    ``global_kernel`` is P(s' | s_g), (G, G), or P(s' | s_g, s_l), (G, L, G).
+    """
     shape = env.reward_local.shape
     moves = np.zeros((*shape, shape[0], shape[1]))
     for s_g, s_l, a_l in np.ndindex(shape):
-        moves[s_g, s_l, a_l] = np.outer(global_kernel[s_g], env.transition_local[s_g, s_l, a_l])
+        row = global_kernel[s_g] if global_kernel.ndim == 2 else global_kernel[s_g, s_l]
+        moves[s_g, s_l, a_l] = np.outer(row, env.transition_local[s_g, s_l, a_l])
     size = shape[0] * shape[1]
     return env.reward_local.reshape(size, shape[2]), moves.reshape(size, shape[2], size)
 

@@ -50,8 +50,8 @@ def checked_k(env: Environment, k: int) -> int:
     return int(k)
 
 
-def checked_local_policy(env: Environment, local_policy: ArrayLike) -> NDArray[np.float64]:
-    """Return ``local_policy`` as an array (G, L, A_l) of distributions.
+def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = "local_policy") -> NDArray[np.float64]:
+    """Return ``local_policy`` as an array (G, L, A_l) of distributions; messages call it ``name``.
 
     Raises
     ------
@@ -62,18 +62,18 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike) -> NDArray[n
     try:
         policy = np.asarray(local_policy, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"local_policy: must be numbers of shape (G, L, A_l) = {expected}") from error
+        raise InvalidArgumentError(f"{name}: must be numbers of shape (G, L, A_l) = {expected}") from error
     if policy.shape != expected:
-        raise InvalidArgumentError(f"local_policy: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
+        raise InvalidArgumentError(f"{name}: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
     if not (policy >= 0).all():
         index = tuple(int(i) for i in np.argwhere(~(policy >= 0))[0])
-        raise InvalidArgumentError(f"local_policy{list(index)}: must not be negative, got {policy[index]!r}")
+        raise InvalidArgumentError(f"{name}{list(index)}: must not be negative, got {policy[index]!r}")
     sums = policy.sum(axis=-1)
     wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
     if wrong.any():
         s_g, s_l = (int(i) for i in np.argwhere(wrong)[0])
         raise InvalidArgumentError(
-            f"local_policy[{s_g}, {s_l}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {sums[s_g, s_l]!r}"
+            f"{name}[{s_g}, {s_l}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {sums[s_g, s_l]!r}"
         )
     return policy / sums[..., None]
 
