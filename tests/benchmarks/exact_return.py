@@ -61,7 +61,7 @@ def main() -> None:
         n_replaced = (deviation / STANDARD_ERROR) ** 2
         needed_s = n_replaced * rollout_s
         print(
-            f"horizon {horizon}: rollouts have a standard deviation of {deviation:.2f} and take {rollout_s * 1e6:.0f} us; "
+            f"horizon {horizon}: rollouts have a standard deviation of {deviation:.2f}, {rollout_s * 1e6:.0f} us each; "
             f"a standard error of {STANDARD_ERROR} takes {n_replaced:,.0f} of them and {needed_s:.0f} s, "
             f"the exact value {exact_s / needed_s:.3f} of that time (wanted: 0.25 at most)"
         )
