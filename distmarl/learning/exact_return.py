@@ -19,14 +19,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.dynamics.exact import ExactTransitions
+from distmarl.dynamics.exact import LAYOUTS_KEPT, ExactTransitions
 from distmarl.dynamics.population import global_action_law, initial_population, initial_population_error
+from distmarl.dynamics.transitions import CountTransitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import allowed_error
 from distmarl.learning.value_iteration import anderson_bytes, iterate_values
-from distmarl.model.counts import count_vectors, n_count_vectors
-from distmarl.model.environment import ROW_SUM_TOLERANCE, Environment
+from distmarl.model.counts import count_vectors
+from distmarl.model.environment import Environment
 from distmarl.model.policies import (
+    checked_action_law,
     checked_global_policy,
     checked_k,
     checked_local_policy,
@@ -36,7 +38,7 @@ from distmarl.model.policies import (
 )
 
 EPSILON = float(np.finfo(np.float64).eps)
-# What a laptop has to spare; five local states and as many global states and actions reach it at 88 agents.
+# Memory that the arrays over all populations may take: five states and five actions of either agent reach it at n = 91.
 MAX_BYTES = 2**32
 MAX_ITERATIONS = 10_000
 
@@ -118,15 +120,17 @@ def exact_return(
 
     Notes
     -----
-    Works on C = comb(n + L - 1, L - 1) count vectors: 46,376 for 30 agents in 5 states, 635,376 for 60.
+    Works on C = comb(n + L - 1, L - 1) count vectors: 46,376 for 30 agents in 5 states, 635,376 for 60. A sweep costs
+    about L(L - 1)(n / L + 1) G² C multiply-adds. Memory is about 8 G C (3 A_g + 20) bytes; populations that need more
+    than 4 GiB are refused before work starts.
     """
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
     behaviour = checked_global_policy(env, global_policy, k)
     _check_accuracy(tolerance, horizon, MAX_ITERATIONS)
     check_population_size(env)
-    law = global_action_law(env, behaviour, k=k)
-    chain = _PopulationChain(env, law, policy, tolerance)
+    transitions = _exact_transitions(env, policy, tolerance)
+    chain = _PopulationChain(env, global_action_law(env, behaviour, k=k), policy, transitions)
     # The rest is for rounding in the mean over the start.
     found = expected_at_start(env, chain.value(horizon, 0.9 * tolerance, MAX_ITERATIONS))
     _check_certified(found.bound, tolerance, found.n_iterations)
@@ -168,7 +172,8 @@ def population_value(
     policy = checked_local_policy(env, local_policy)
     _check_accuracy(tolerance, horizon, max_iterations)
     check_population_size(env)
-    chain = _PopulationChain(env, _checked_action_law(env, action_law), policy, tolerance)
+    law = checked_action_law(env, action_law)
+    chain = _PopulationChain(env, law, policy, _exact_transitions(env, policy, tolerance))
     found = chain.value(horizon, tolerance, max_iterations)
     _check_certified(found.bound, tolerance, found.n_iterations)
     return found
@@ -187,28 +192,19 @@ def expected_at_start(env: Environment, found: PopulationValue) -> ExactReturn:
 class _PopulationChain:
     """The n-agent game under a law of the global action. Values are kept as (C, G), so that T moves whole rows."""
 
-    def __init__(self, env: Environment, action_law: Array, local_policy: Array, tolerance: float) -> None:
+    def __init__(self, env: Environment, action_law: Array, local_policy: Array, transitions: CountTransitions) -> None:
         self._env = env
         self._action_law = action_law
+        self._transitions = transitions
         local = local_reward(env, local_policy)
         counts = count_vectors(env.n_agents, env.n_local_states)
         self._reward = counts @ (local.T / env.n_agents)
         self._reward += np.einsum("ga,gac->cg", env.reward_global, action_law)
-        try:
-            self._transitions = ExactTransitions(
-                local_kernel(env, local_policy),
-                k=env.n_agents,
-                max_relative_error=allowed_error(env, local, tolerance),
-            )
-        except InvalidArgumentError as error:
-            raise InvalidArgumentError(
-                f"tolerance: {tolerance:g} cannot be certified: exact transitions of {env.n_agents} agents lose too many "
-                "digits under this local policy; use a larger tolerance, or estimate the return with dm.evaluate"
-            ) from error
-        # Roundings of the law itself, and of sums over actions and states.
+        # Roundings of the law, of the kernel of each agent, and of sums over actions and states.
         n_law = (env.n_local_states + 2) * env.n_agents
+        n_kernel = (env.n_local_actions + 3) * env.n_agents
         n_sums = env.n_global_actions + env.n_global_states + env.n_local_states + 4
-        self._relative_error = self._transitions.relative_error + (n_law + n_sums) * EPSILON
+        self._relative_error = self._transitions.relative_error + (n_law + n_kernel + n_sums) * EPSILON
         largest_reward = float(np.abs(env.reward_global).max() + np.abs(local).max())
         self._reward_error = EPSILON * (n_law * float(np.ptp(env.reward_global)) + n_sums * largest_reward)
 
@@ -225,8 +221,8 @@ class _PopulationChain:
             convergence_threshold=tolerance - rounding,
             max_iterations=max_iterations,
         )
-        value = read_only(np.ascontiguousarray(solution.value.T))
-        return PopulationValue(value, solution.bound + rounding, solution.n_iterations)
+        value = np.ascontiguousarray(solution.value.T)
+        return PopulationValue(read_only(value), solution.bound + rounding, solution.n_iterations)
 
     def _sum_to(self, horizon: int) -> PopulationValue:
         gamma = self._env.gamma
@@ -238,7 +234,7 @@ class _PopulationChain:
             # The part that is the same everywhere is kept aside: it is not for T to round.
             value, offset = image - (low + high) / 2, (low + high) / 2 + gamma * offset
             bound += 4 * EPSILON * (max(-low, high) + abs(offset))
-        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, horizon)
+        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, int(horizon))
 
     def _backup(self, value: Array) -> Array:
         """Return the right-hand side of the equation of V."""
@@ -252,16 +248,28 @@ class _PopulationChain:
         return image
 
 
+def _exact_transitions(env: Environment, local_policy: Array, tolerance: float) -> ExactTransitions:
+    """Return how the population moves, precisely enough for the tolerance."""
+    allowed = allowed_error(env, local_reward(env, local_policy), tolerance)
+    try:
+        return ExactTransitions(local_kernel(env, local_policy), k=env.n_agents, max_relative_error=allowed)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(
+            f"tolerance: {tolerance:g} cannot be certified: exact transitions of {env.n_agents} agents lose too "
+            "many digits under this local policy; use a larger tolerance, or estimate the return with dm.evaluate"
+        ) from error
+
+
 def population_bytes(env: Environment) -> int:
     """Return about how much memory :func:`exact_return` takes, in bytes."""
     n_agents, n_global, n_local = env.n_agents, env.n_global_states, env.n_local_states
     size = _n_populations(env)
-    action_laws = 8 * 3 * size * n_global * env.n_global_actions
+    action_law = 8 * size * n_global * env.n_global_actions
     values = 8 * 9 * size * n_global + anderson_bytes(size * n_global)
-    n_moves = n_local * (n_local - 1)
-    orders = size * (4 * 3 * n_moves // 2 + 8 * 2 * n_local)
-    weights = 8 * n_global * n_moves * (n_agents + 1) ** 2 + 8 * 4 * n_local * n_agents
-    return action_laws + values + orders + weights
+    n_moves = n_global * n_local * (n_local - 1)
+    orders = size * 4 * 2 * min(n_moves, LAYOUTS_KEPT)
+    weights = 8 * n_moves * (n_agents + 1) ** 2 + 8 * 4 * n_local * n_agents
+    return max(5 * action_law, 2 * action_law + values + orders + weights)
 
 
 def check_population_size(env: Environment) -> None:
@@ -277,8 +285,8 @@ def check_population_size(env: Environment) -> None:
         raise InvalidArgumentError(
             f"n_agents: {env.n_agents} agents in {env.n_local_states} local states have "
             f"{_in_words(_n_populations(env))} count vectors, and exact values over them would take "
-            f"{_in_words(needed // 2**30)} GiB, more than the {MAX_BYTES // 2**30} GiB allowed; estimate the return "
-            "with dm.evaluate (rollouts), whose cost does not grow with n_agents"
+            f"{_in_words(-(-needed // 2**30))} GiB, more than the {MAX_BYTES // 2**30} GiB allowed; estimate the "
+            "return with dm.evaluate (rollouts), whose cost does not grow with n_agents"
         )
 
 
@@ -308,23 +316,3 @@ def _check_certified(bound: float, tolerance: float, n_iterations: int) -> None:
             f"tolerance: {tolerance:g} was not reached; after {n_iterations} sweeps the value is certified to "
             f"{bound:.1e}; use a larger tolerance"
         )
-
-
-def _checked_action_law(env: Environment, action_law: ArrayLike) -> Array:
-    """Return ``action_law`` as an array (G, A_g, C_n) of distributions over actions."""
-    law = np.asarray(action_law, dtype=np.float64)
-    expected = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
-    if law.shape != expected:
-        raise InvalidArgumentError(f"action_law: must have shape (G, A_g, C_n) = {expected}, got {law.shape}")
-    if not (law >= 0).all():
-        index = [int(i) for i in np.argwhere(~(law >= 0))[0]]
-        raise InvalidArgumentError(f"action_law{index}: must not be negative, got {float(law[tuple(index)])!r}")
-    sums = law.sum(axis=1)
-    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
-    if wrong.any():
-        s_g, number = (int(i) for i in np.argwhere(wrong)[0])
-        raise InvalidArgumentError(
-            f"action_law[{s_g}, :, {number}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
-            f"got {float(sums[s_g, number])!r}"
-        )
-    return law / sums[:, None, :]

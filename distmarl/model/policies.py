@@ -2,6 +2,8 @@
 
 A *local policy* pi_l(a_l | s_g, s_l) is a float array (G, L, A_l) whose rows sum to 1.
 A *global policy* pi_g(s_g, z) is an integer array (G, C) over the lexicographic count vectors of k agents.
+An *action law* beta(a_g | s_g, N) is a float array (G, A_g, C_n) over the lexicographic count vectors of all n agents,
+whose sums over the actions are 1.
 """
 
 from __future__ import annotations
@@ -98,6 +100,35 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
             f"global_policy: actions must be in 0 .. {env.n_global_actions - 1}, got {policy.min()} .. {policy.max()}"
         )
     return policy
+
+
+def checked_action_law(env: Environment, action_law: ArrayLike) -> NDArray[np.float64]:
+    """Return ``action_law`` as an array (G, A_g, C_n) of distributions over global actions.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When its shape is wrong, an entry is negative or the actions do not sum to 1 within 1e-9.
+    """
+    expected = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
+    try:
+        law = np.asarray(action_law, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"action_law: must be numbers of shape (G, A_g, C_n) = {expected}") from error
+    if law.shape != expected:
+        raise InvalidArgumentError(f"action_law: must have shape (G, A_g, C_n) = {expected}, got {law.shape}")
+    if not (law >= 0).all():
+        index = [int(i) for i in np.argwhere(~(law >= 0))[0]]
+        raise InvalidArgumentError(f"action_law{index}: must not be negative, got {float(law[tuple(index)])!r}")
+    sums = law.sum(axis=1)
+    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
+    if wrong.any():
+        s_g, number = (int(i) for i in np.argwhere(wrong)[0])
+        raise InvalidArgumentError(
+            f"action_law[{s_g}, :, {number}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
+            f"got {float(sums[s_g, number])!r}"
+        )
+    return law / sums[:, None, :]
 
 
 def local_kernel(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:
