@@ -38,7 +38,7 @@ from distmarl.model.policies import (
 )
 
 EPSILON = float(np.finfo(np.float64).eps)
-# Memory that the arrays over all populations may take: five states and five actions of either agent reach it at n = 91.
+# Memory that the arrays over all populations may take; with G = L = A_g = 5 it is reached at n = 91.
 MAX_BYTES = 2**32
 MAX_ITERATIONS = 10_000
 

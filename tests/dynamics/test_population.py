@@ -89,6 +89,13 @@ def test_rare_actions_are_as_precise_as_common_ones(rare):
     assert 0 < law[0, rare, 10] < 1e-10
 
 
+def test_after_many_elevations_the_law_still_sums_to_one():
+    # A sum that is off by 1e-14 would count for more than that: it adds up over all steps of the game.
+    env = random_environment(np.random.default_rng(0), n_agents=80, n_global_actions=4)
+    law = global_action_law(env, random_global_policy(np.random.default_rng(1), env, 3), k=3)
+    np.testing.assert_allclose(law.sum(axis=1), 1.0, rtol=0, atol=4 * EPSILON)
+
+
 # The start.
 
 

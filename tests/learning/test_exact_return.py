@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import tracemalloc
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -205,15 +206,42 @@ def test_a_loose_tolerance_takes_fewer_sweeps_and_keeps_its_word():
     assert sweeps[0] < sweeps[1] < sweeps[2] < sweeps[3]
 
 
-@pytest.mark.parametrize("offset", [1e4, 1e8])
-@pytest.mark.parametrize("horizon", [None, 30])
-def test_the_bound_takes_in_the_rounding_of_large_rewards(offset, horizon):
-    env, *pair = random_pair(np.random.default_rng(5), 2, n_agents=4)
-    small = exact_return(env, *pair, k=2, horizon=horizon, tolerance=1e-11)
-    large = replace(env, reward_global=env.reward_global + offset)
-    found = exact_return(large, *pair, k=2, horizon=horizon, tolerance=1e-2)
-    added = offset * (1 - (env.gamma**horizon if horizon else 0)) / (1 - env.gamma)
-    assert abs(found.value - (small.value + added)) <= found.bound + small.bound
+@pytest.mark.parametrize("offsets", [(0.0, 0.0), (1e8, 0.0), (1e8, -1e8)])
+@pytest.mark.parametrize(("gamma", "horizon"), [(0.0, None), (0.9, 1), (0.9, 25)])
+def test_the_bound_holds_down_to_the_last_digit(gamma, horizon, offsets):
+    # One agent in three states, with probabilities in multiples of 1/256: fractions give its values exactly.
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        env = Environment(
+            transition_global=np.ones((1, 1, 1)),
+            transition_local=rng.multinomial(64, [0.2, 0.3, 0.5], size=(1, 3, 2)) / 64,
+            reward_global=rng.normal(size=(1, 1)) + offsets[0],
+            reward_local=rng.normal(size=(1, 3, 2)) + offsets[1],
+            n_agents=1,
+            gamma=gamma,
+        )
+        law, local_policy = np.ones((1, 1, 3)), np.full((1, 3, 2), [0.25, 0.75])
+        found = population_value(env, law, local_policy, horizon=horizon, tolerance=1e-4)
+        # Without a future, the first step is all there is. The first count vector, (0, 0, 1), is the last state.
+        exact = sum_in_fractions(env, horizon or 1)[::-1]
+        error = max(abs(Fraction(float(v)) - e) for v, e in zip(found.value[0], exact, strict=True))
+        assert error <= Fraction(found.bound)
+        assert found.bound < 1e-12 * max(1.0, *offsets)
+
+
+def sum_in_fractions(env, horizon):
+    """The discounted reward of one agent that takes its second action three times out of four, from each state."""
+    shares, gamma = [Fraction(1, 4), Fraction(3, 4)], Fraction(env.gamma)
+    chain = []
+    for rewards, rows in zip(env.reward_local[0].tolist(), env.transition_local[0].tolist(), strict=True):
+        reward = Fraction(float(env.reward_global[0, 0]))
+        reward += sum(p * Fraction(r) for p, r in zip(shares, rewards, strict=True))
+        row = [sum(p * Fraction(q) for p, q in zip(shares, column, strict=True)) for column in zip(*rows, strict=True)]
+        chain.append((reward, row))
+    value = [Fraction(0)] * len(chain)
+    for _ in range(horizon):
+        value = [reward + gamma * sum(p * v for p, v in zip(row, value, strict=True)) for reward, row in chain]
+    return value
 
 
 @pytest.mark.parametrize("horizon", [None, 30])
@@ -281,16 +309,21 @@ def test_impossible_arguments_of_the_inner_function_are_refused(game):
 @pytest.mark.parametrize(
     ("n_agents", "size", "memory"), [(100, "4,598,126", "6 GiB"), (10**6, "about 10^23", "about 10^17 GiB")]
 )
-def test_too_many_populations_are_refused_before_any_work(n_agents, size, memory):
-    env = robots(n_agents=n_agents)
+def test_too_many_populations_are_refused_with_what_to_do_instead(n_agents, size, memory):
     with pytest.raises(InvalidArgumentError) as refusal:
-        exact_return(env, np.zeros((5, 5), dtype=int), uniform_local_policy(env), k=1)
+        check_population_size(robots(n_agents=n_agents))
     assert str(refusal.value) == (
         f"n_agents: {n_agents} agents in 5 local states have {size} count vectors, and exact values over them would "
         f"take {memory}, more than the 4 GiB allowed; estimate the return with dm.evaluate (rollouts), whose cost does "
         "not grow with n_agents"
     )
-    with pytest.raises(InvalidArgumentError, match=rf"^n_agents: {n_agents} agents in 5 local states"):
+
+
+def test_too_many_populations_are_refused_before_any_work():
+    env = robots(n_agents=10**6)
+    with pytest.raises(InvalidArgumentError, match=r"^n_agents: 1000000 agents in 5 local states"):
+        exact_return(env, np.zeros((5, 5), dtype=int), uniform_local_policy(env), k=1)
+    with pytest.raises(InvalidArgumentError, match=r"^n_agents: 1000000 agents in 5 local states"):
         population_value(env, np.ones((5, 5, 1)), uniform_local_policy(env))
 
 
