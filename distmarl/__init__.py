@@ -10,6 +10,7 @@ from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
 from distmarl.learning.alternating import AlternatingResult, train_alternating
+from distmarl.learning.exact_return import ExactReturn, exact_return
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.model.counts import count_vectors, rank
@@ -23,11 +24,13 @@ __all__ = [
     "DistmarlError",
     "Environment",
     "EvaluationResult",
+    "ExactReturn",
     "GLearnResult",
     "LLearnResult",
     "__version__",
     "count_vectors",
     "evaluate",
+    "exact_return",
     "g_learn",
     "l_learn",
     "rank",

@@ -31,6 +31,7 @@ def test_the_notebook_snippet_runs() -> None:
     names: dict[str, object] = {}
     exec(snippet, names)
     assert names["value"].mean > 50  # type: ignore[attr-defined]
+    assert names["exact"].bound <= 1e-8  # type: ignore[attr-defined]
 
 
 def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(

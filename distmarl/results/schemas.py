@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 VERSION_KEY = b"distmarl.schema_version"
 
 
@@ -98,18 +98,29 @@ TRAININGS = _table(
 
 ALTERNATIONS = _table(
     "alternations",
-    ("setting_id", "iteration"),
+    ("setting_id", "iteration", "proposal"),
     SWEEP,
     SETTING_ID,
     _field("iteration", pa.int64(), "outer iteration, from 0", "iterations"),
+    _field(
+        "proposal",
+        pa.string(),
+        "what was proposed: pair (both policies), or global and then local; columns about the other are null",
+        "name",
+    ),
     _field("reference_k", pa.int64(), "subsample size of the shared local policy's training", "agents"),
-    _field("joint_value", pa.float64(), "mean return of the proposed pair, on the alternation's rollouts", "reward"),
-    _field("relative_change", pa.float64(), "change against the previous iteration's joint value; null at first"),
-    _field("accepted", pa.bool_(), "whether the pair was kept; false: reverted to the best", "boolean"),
+    _field(
+        "joint_value",
+        pa.float64(),
+        "return of the proposed pair: mean of the alternation's rollouts, or exact",
+        "reward",
+    ),
+    _field("relative_change", pa.float64(), "change against the joint value of the last iteration; null in the first"),
+    _field("accepted", pa.bool_(), "whether the proposal was kept", "boolean"),
     _field(
         "stopped_because",
         pa.string(),
-        "converged, reverted or n_outer_iterations; null while the alternation goes on",
+        "converged, cycle, reverted or n_outer_iterations; null while the alternation goes on",
         "name",
     ),
     _field("global_n_iterations", pa.int64(), f"G-LEARN: {N_ITERATIONS}", "sweeps"),

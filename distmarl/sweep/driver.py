@@ -161,7 +161,8 @@ class Driver:
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
         for row, side in trainings:
-            if not row[f"{side}converged"]:
+            converged = row[f"{side}converged"]
+            if converged is not None and not converged:
                 where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
                 self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")

@@ -36,7 +36,7 @@ def find_pending(plan: Plan, store: Store | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
     evaluated = store.keys(EVALUATIONS) if store else set()
     trained = store.keys(TRAININGS) if store else set()
-    shared = {setting_id for setting_id, _ in store.keys(ALTERNATIONS)} if store else set()
+    shared = {setting_id for setting_id, *_ in store.keys(ALTERNATIONS)} if store else set()
     names = [job.setting_id for job in plan.jobs]
     pending = Pending(
         shared_policies={name for name in names if name not in shared},

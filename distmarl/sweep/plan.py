@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distmarl.config.reading import RawSweep
+from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.sections import SweepFile
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, InvalidArgumentError
+from distmarl.learning.exact_return import check_population_size, population_bytes
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
@@ -88,7 +89,8 @@ def make_plan(raw: RawSweep) -> Plan:
     Raises
     ------
     ConfigError
-        When the sweep file breaks a rule, or a k is larger than some setting's population.
+        When the sweep file breaks a rule, a k is larger than some setting's population, or a population
+        too large for exact values.
     EnvironmentLookupError
         When an environment cannot be built.
     """
@@ -101,6 +103,7 @@ def make_plan(raw: RawSweep) -> Plan:
             built[section] = build_environment(setting.environment, raw)
         game = built[section]
         _check_subsamples(raw, sweep, setting, game.environment)
+        _check_exact_values(raw, setting, game.environment)
         content = setting_content(setting, game.parameters, game.environment.digest())
         job = Job(sweep.name, setting_id(content), setting, game.environment, content)
         if job.setting_id in jobs:
@@ -118,7 +121,10 @@ def n_count_vectors_of(job: Job, k: int) -> int:
 def training_bytes(job: Job, k: int) -> int:
     """Return about how much memory training at k takes, in bytes."""
     options = job.setting.global_agent
-    return estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
+    n_bytes = estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
+    if k == job.setting.reference_k and job.setting.alternating.joint_value == "exact":
+        return max(n_bytes, population_bytes(job.environment))
+    return n_bytes
 
 
 def _resolved_environment(
@@ -147,3 +153,16 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
                 f"{where}: {k} agents in {environment.n_local_states} states{setting_name} have more than "
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
+
+
+def _check_exact_values(raw: RawSweep, setting: Setting, environment: Environment) -> None:
+    """Refuse exact joint values of populations that are too large for them."""
+    if setting.alternating.joint_value != "exact":
+        return
+    try:
+        check_population_size(environment)
+    except InvalidArgumentError as error:
+        key = "alternating.joint_value"
+        place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+        setting_name = f" in the setting {setting.label}" if setting.grid else ""
+        raise ConfigError(f"{place}: {key}: must be rollouts{setting_name}, got 'exact': {error}") from None

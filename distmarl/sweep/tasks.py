@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.evaluation.evaluate import evaluate
-from distmarl.learning.alternating import OuterIteration, train_alternating
+from distmarl.learning.alternating import train_alternating
 from distmarl.learning.g_learn import g_learn
+from distmarl.learning.proposals import ProposalOutcome
 from distmarl.sweep.plan import Job, n_count_vectors_of
 
 TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "evaluate"]
@@ -66,7 +67,7 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
     timings: list[dict[str, Any]] = []
     last = [time.perf_counter()]
 
-    def note_time(outcome: OuterIteration) -> None:
+    def note_time(outcome: ProposalOutcome) -> None:
         now = time.perf_counter()
         timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
         last[0] = now
@@ -75,16 +76,20 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
         job.environment,
         k=setting.reference_k,
         seed=setting.seed,
+        update=setting.alternating.update,
         n_outer_iterations=setting.alternating.n_outer_iterations,
         convergence_rtol=setting.alternating.convergence_rtol,
         transitions=setting.global_agent.transitions,
         n_mc_samples=setting.global_agent.n_mc_samples,
         convergence_threshold=setting.global_agent.convergence_threshold,
         max_vi_iterations=setting.global_agent.max_vi_iterations,
+        policy=setting.local_agent.policy,
+        observation=setting.local_agent.observation,
         local_convergence_threshold=setting.local_agent.convergence_threshold,
         local_max_vi_iterations=setting.local_agent.max_vi_iterations,
         softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
         softmax_temperature_min=setting.local_agent.softmax_temperature_min,
+        joint_value=setting.alternating.joint_value,
         n_rollouts=setting.evaluation.n_rollouts,
         horizon=setting.evaluation.horizon,
         n_threads=n_threads,
@@ -97,7 +102,7 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
         for (s_g, s_l, a_l), probability in np.ndenumerate(result.local_policy)
     ]
     alternation_rows = [
-        {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(iteration))} for iteration in result.history
+        {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(outcome))} for outcome in result.history
     ]
     return TaskResult(
         result.local_policy, {"timings": timing_rows, "local_policies": policy_rows, "alternations": alternation_rows}
