@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import ConfigDict, Field, Strict
 
 TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
+RewardKind: TypeAlias = Literal["sampled", "expected"]
 
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
@@ -100,12 +101,16 @@ class Evaluation:
         Rollouts per evaluation seed.
     horizon : int
         Steps per rollout.
+    reward : {"sampled", "expected"}
+        What a step of an evaluation earns: the reward of the local actions that were drawn,
+        or its expectation given the states.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     n_rollouts: Count = 50
     horizon: Count = 50
+    reward: RewardKind = "sampled"
 
 
 @dataclass(frozen=True, kw_only=True)

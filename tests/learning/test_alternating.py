@@ -240,7 +240,7 @@ def test_robots_gain_from_the_alternation():
         ("seed", 1),
         ("k", 3),
         ("n_outer_iterations", 1),
-        ("convergence_rtol", 0.0),
+        ("convergence_rtol", 0.1),
         ("transitions", "rounded"),
         ("n_mc_samples", 5),
         ("convergence_threshold", 1.0),
