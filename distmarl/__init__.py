@@ -9,6 +9,7 @@ from __future__ import annotations
 from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
+from distmarl.evaluation.intervals import MeanEstimate, estimate_difference, estimate_mean
 from distmarl.learning.alternating import AlternatingResult, train_alternating
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
@@ -25,8 +26,11 @@ __all__ = [
     "EvaluationResult",
     "GLearnResult",
     "LLearnResult",
+    "MeanEstimate",
     "__version__",
     "count_vectors",
+    "estimate_difference",
+    "estimate_mean",
     "evaluate",
     "g_learn",
     "l_learn",

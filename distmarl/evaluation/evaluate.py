@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from distmarl.config.sections import Evaluation, RewardKind
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
+from distmarl.evaluation.intervals import MeanEstimate, estimate_mean
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, read_only
 from distmarl.model.random_streams import Role, Seed
@@ -44,6 +45,11 @@ class EvaluationResult:
     def std(self) -> float:
         """Sample standard deviation of the returns (ddof = 1); NaN for a single rollout."""
         return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else float("nan")
+
+    @property
+    def estimate(self) -> MeanEstimate:
+        """Mean return with its standard error and 95 % interval."""
+        return estimate_mean(self.returns)
 
 
 def evaluate(

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from distmarl import evaluate, robots, uniform_local_policy
+from distmarl import estimate_mean, evaluate, robots, uniform_local_policy
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.random_streams import Role
@@ -29,6 +29,7 @@ def test_mean_and_standard_deviation_are_the_samples(game):
     assert result.mean == pytest.approx(mean, rel=1e-14)
     assert result.std == pytest.approx(math.sqrt(sum((x - mean) ** 2 for x in result.returns) / 8), rel=1e-13)
     assert result.horizon == 5
+    assert result.estimate == estimate_mean(result.returns)
 
 
 def test_a_single_rollout_has_no_standard_deviation(game):
