@@ -9,6 +9,7 @@ from __future__ import annotations
 from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
+from distmarl.evaluation.intervals import MeanEstimate, estimate_difference, estimate_mean
 from distmarl.learning.alternating import AlternatingResult, train_alternating
 from distmarl.learning.exact_return import ExactReturn, exact_return
 from distmarl.learning.g_learn import GLearnResult, g_learn
@@ -27,8 +28,11 @@ __all__ = [
     "ExactReturn",
     "GLearnResult",
     "LLearnResult",
+    "MeanEstimate",
     "__version__",
     "count_vectors",
+    "estimate_difference",
+    "estimate_mean",
     "evaluate",
     "exact_return",
     "g_learn",

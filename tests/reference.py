@@ -280,3 +280,19 @@ def standard_errors_from(sample, mean):
     """How many standard errors lie between the mean of a sample and a known number."""
     sample = np.asarray(sample)
     return float(abs(sample.mean() - mean) / math.sqrt(sample.var(ddof=1) / len(sample)))
+
+
+def count_frequencies(counts, k):
+    """How often each count vector of k agents was drawn."""
+    number = number_of(k, counts.shape[1])
+    drawn = [number[tuple(row)] for row in counts.tolist()]
+    return np.bincount(drawn, minlength=len(number))
+
+
+def largest_frequency_error(observed, probabilities):
+    """Largest distance of a frequency from its expectation, in standard errors."""
+    n, possible = observed.sum(), probabilities > 0
+    if observed[~possible].any():
+        return math.inf
+    spread = np.sqrt(n * probabilities * (1 - probabilities))[possible]
+    return float((np.abs(observed - n * probabilities)[possible] / spread).max())

@@ -16,6 +16,7 @@ LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
 ObservationKind: TypeAlias = Literal["outside", "included"]
 UpdateKind: TypeAlias = Literal["pair", "each"]
 JointValueKind: TypeAlias = Literal["rollouts", "exact"]
+RewardKind: TypeAlias = Literal["sampled", "expected"]
 
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
@@ -116,12 +117,16 @@ class Evaluation:
         Rollouts per evaluation seed.
     horizon : int
         Steps per rollout.
+    reward : {"sampled", "expected"}
+        What a step of an evaluation earns: the reward of the local actions that were drawn,
+        or its expectation given the states.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     n_rollouts: Count = 50
     horizon: Count = 50
+    reward: RewardKind = "sampled"
 
 
 @dataclass(frozen=True, kw_only=True)

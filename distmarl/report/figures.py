@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,9 +31,12 @@ from distmarl.report.summary import is_unconverged
 
 K_LABEL = "subsample size k (agents)"
 RETURN_LABEL = "discounted return (reward)"
+DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
 UNCONVERGED_NOTE = "open markers: training has not converged"
+BAND_NOTE = "band: 95 % interval of the mean"
+DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
 LOG_SCALE_FROM = 10.0  # ratio of the largest to the smallest value
 FEW_DECADES = 2
@@ -42,10 +45,16 @@ BARS_SPREAD = 0.6  # share of the distance between two k that the bars of all se
 MAX_SHIFT_PT = 2.2
 AXES_WIDTH_PT = 190.0  # about
 BAR_ALPHA = 0.7
+BAND_ALPHA = 0.2
+LONE_MARKER_PT = 2.0
 K_MARGIN = 0.03
 NOTE_LINE_PT = 8.5
 LEGEND_LINE_IN = 0.15
 LEGEND_CHARACTERS = 54  # about what fits below a figure in one line
+
+
+# The columns of the lower and of the upper end.
+Columns: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,9 +67,10 @@ class _Series:
 
 
 def reward_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figure:
-    """Draw the mean discounted return over evaluation seeds against k, with bars from minimum to maximum.
+    """Draw the mean discounted return against k, with bars from the seeds' minimum to their maximum and its interval.
 
-    The bars of several settings stand side by side; they are left out where more than eight would hide one another.
+    The bars of several settings stand side by side; bars and bands are left out where more than eight would hide
+    one another. The band is the 95 % interval over all rollouts.
 
     Parameters
     ----------
@@ -69,10 +79,41 @@ def reward_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figu
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     """
-    has_bars = summary["n_seeds"].max() > 1 and summary["setting_id"].nunique() <= MAX_NAMED
+    is_clear = summary["setting_id"].nunique() <= MAX_NAMED
+    has_bars = is_clear and summary["n_seeds"].max() > 1
+    has_band = is_clear and summary["ci95_low"].notna().any()
     with paper_style():
-        figure, axes = _new_figure(summary, "mean_return", [_seeds_note(summary, has_bars)], unfinished, has_bars)
+        figure, axes = _new_figure(
+            summary,
+            "mean_return",
+            [_seeds_note(summary, has_bars), *([BAND_NOTE] if has_band else [])],
+            unfinished,
+            bars=("min_return", "max_return") if has_bars else None,
+            band=("ci95_low", "ci95_high") if has_band else None,
+        )
         axes.set_ylabel(RETURN_LABEL)
+    return figure
+
+
+def difference_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw what each k gains over the next smaller one, with 95 % intervals; None where nothing can be compared.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+    """
+    if summary["difference"].isna().all():
+        return None
+    has_bars = summary["setting_id"].nunique() <= MAX_NAMED and summary["difference_ci95_low"].notna().any()
+    bars = ("difference_ci95_low", "difference_ci95_high") if has_bars else None
+    with paper_style():
+        notes = [DIFFERENCE_NOTE] if has_bars else []
+        figure, axes = _new_figure(summary, "difference", notes, unfinished, bars=bars, is_joined=False)
+        axes.set_ylabel(DIFFERENCE_LABEL)
+        axes.axhline(0, color=NOTE_COLOUR, linewidth=0.6, zorder=1)
     return figure
 
 
@@ -123,20 +164,29 @@ def mode_accuracy_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) 
 
 
 def _new_figure(
-    summary: pd.DataFrame, column: str, notes: list[str], unfinished: str | None, has_bars: bool = False
+    summary: pd.DataFrame,
+    column: str,
+    notes: list[str],
+    unfinished: str | None,
+    *,
+    bars: Columns | None = None,
+    band: Columns | None = None,
+    is_joined: bool = True,
 ) -> tuple[Figure, Axes]:
     """Return a figure with a line per setting, notes above the axes and a legend below them."""
     figure = Figure()
     axes = figure.add_subplot()
     _set_k_axis(axes, np.unique(summary["k"]))
     series = _series(summary, column)
-    shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if has_bars else [0.0] * len(series)
+    shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
     for one, shift in zip(series, shifts, strict=True):
         transform = offset_copy(axes.transData, figure, x=shift, y=0, units="points")
-        _draw_line(axes, one, column, transform)
-        if has_bars:
-            _draw_bars(axes, one, transform)
-        _make_room(axes, one.points[[column, "min_return", "max_return"] if has_bars else [column]])
+        _draw_line(axes, one, column, transform, is_joined)
+        if bars:
+            _draw_bars(axes, one, bars, transform)
+        if band:
+            _draw_band(axes, one, band, transform)
+        _make_room(axes, one.points[[column, *(bars or ()), *(band or ())]])
     if any(is_unconverged(one.points).any() for one in series):
         notes = [*notes, UNCONVERGED_NOTE]
     if len(series) > MAX_NAMED:
@@ -174,20 +224,29 @@ def _bar_shifts_pt(k_values: NDArray[np.int64], n_series: int) -> list[float]:
     return [float(shift * (number - (n_series - 1) / 2)) for number in range(n_series)]
 
 
-def _draw_line(axes: Axes, series: _Series, column: str, transform: Transform) -> None:
+def _draw_line(axes: Axes, series: _Series, column: str, transform: Transform, is_joined: bool) -> None:
     """Draw one setting's points; those of trainings that have not converged get open markers."""
     k, values = series.points["k"].to_numpy(), series.points[column].to_numpy()
     look: dict[str, Any] = {"color": series.style.colour, "marker": series.style.marker, "transform": transform}
+    if not is_joined:
+        look |= {"linestyle": "none", "markersize": LONE_MARKER_PT}
     axes.plot(k, values, label=series.label, zorder=3, **look)
     is_open = is_unconverged(series.points)
     if is_open.any():
-        axes.plot(k[is_open], values[is_open], linestyle="none", markerfacecolor="white", zorder=4, **look)
+        axes.plot(k[is_open], values[is_open], **look | {"linestyle": "none"}, markerfacecolor="white", zorder=4)
 
 
-def _draw_bars(axes: Axes, series: _Series, transform: Transform) -> None:
-    """Draw bars from the smallest to the largest seed's mean return."""
-    k, lowest, highest = (series.points[name] for name in ("k", "min_return", "max_return"))
+def _draw_bars(axes: Axes, series: _Series, ends: Columns, transform: Transform) -> None:
+    """Draw a bar between two columns at each k."""
+    k, lowest, highest = (series.points[name] for name in ("k", *ends))
     axes.vlines(k, lowest, highest, colors=series.style.colour, linewidth=0.8, alpha=BAR_ALPHA, transform=transform)
+
+
+def _draw_band(axes: Axes, series: _Series, ends: Columns, transform: Transform) -> None:
+    """Fill the space between two columns."""
+    k, lowest, highest = (series.points[name].to_numpy() for name in ("k", *ends))
+    look: dict[str, Any] = {"color": series.style.colour, "alpha": BAND_ALPHA, "linewidth": 0, "transform": transform}
+    axes.fill_between(k, lowest, highest, zorder=1, **look)
 
 
 def _make_room(axes: Axes, values: pd.DataFrame) -> None:

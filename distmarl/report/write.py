@@ -13,22 +13,22 @@ from matplotlib.figure import Figure
 from distmarl.config.reading import read_sweep_file
 from distmarl.config.validation import k_values, validated_sweep
 from distmarl.errors import ResultsError
-from distmarl.report.figures import mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.style import paper_style
 from distmarl.report.summary import summarise, unfinished_note
 from distmarl.results.folder import SWEEP_FILE, locked, open_results
-from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TIMINGS, TRAININGS
+from distmarl.results.schemas import FAILURES, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 
-# Evaluations come first: whatever they rest on has been committed when the other tables are read.
-TABLES_READ = (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS, FAILURES)
+TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES)
 # Large, and of no use here.
-UNREAD = ("returns", "traceback")
+UNREAD = ("traceback",)
 READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
     "reward_vs_k.png": (reward_vs_k, ""),
+    "difference_vs_k.png": (difference_vs_k, "a difference needs two subsample sizes, evaluated on the same seeds"),
     "runtime_vs_k.png": (runtime_vs_k, "no training time is stored"),
     "mode_accuracy_vs_k.png": (
         mode_accuracy_vs_k,
@@ -99,13 +99,11 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    tables = _read_tables(store)
     experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
-    evaluations = tables[EVALUATIONS.name]
+    asked_for = k_values(experiment)
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    is_asked_for = evaluations["k"].isin(k_values(experiment)) & (evaluations["seed"] < experiment.n_eval_seeds)
-    tables[EVALUATIONS.name] = evaluations[is_asked_for]
-    summary = summarise(*(tables[table.name] for table in (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS)))
+    points, tables = _read(store, lambda k, seed: k in asked_for and seed < experiment.n_eval_seeds)
+    summary = summarise(points, *(tables[table.name] for table in (TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
@@ -113,10 +111,7 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
             f"{store.folder}: has no evaluation of its sweep yet{failed}; run the sweep's command again to go on"
         )
     unfinished = unfinished_note(
-        tables[EVALUATIONS.name],
-        tables[SETTINGS.name],
-        k_values=k_values(experiment),
-        n_eval_seeds=experiment.n_eval_seeds,
+        points, tables[SETTINGS.name], k_values=asked_for, n_eval_seeds=experiment.n_eval_seeds
     )
     written, skipped = _write_figures(store.folder, summary, unfinished)
     return Report(summary, written, skipped, n_failures, unfinished)
@@ -132,12 +127,18 @@ def _publish_if_free(store: Store) -> None:
         store.publish()
 
 
-def _read_tables(store: Store) -> dict[str, pd.DataFrame]:
-    """Read the tables, again when a running sweep published meanwhile and deleted what was to be read."""
+def _read(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read what there is, again when a running sweep published meanwhile and deleted what was to be read."""
     for _ in range(READ_ATTEMPTS - 1):
         with suppress(FileNotFoundError):
-            return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
-    return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+            return _read_once(store, is_wanted)
+    return _read_once(store, is_wanted)
+
+
+def _read_once(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    # Evaluations come first: whatever they rest on has been committed when the other tables are read.
+    points = store.summary(is_wanted)
+    return points, {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
 
 
 def _write_figures(

@@ -201,6 +201,36 @@ SETTINGS = _table(
     _field("content", pa.string(), "everything that the id is a hash of", "JSON"),
 )
 
+INTERVAL = "of the 95 % confidence interval (Student's t) of the mean return"
+
+SUMMARY = _table(
+    "summary",
+    ("setting_id", "k"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("n_seeds", pa.int64(), "evaluation seeds", "seeds"),
+    _field("n_rollouts", pa.int64(), "rollouts of all seeds", "rollouts"),
+    _field("mean_return", pa.float64(), "mean discounted return of all rollouts", "reward"),
+    _field("standard_error", pa.float64(), "standard error of the mean return, over all rollouts", "reward"),
+    _field("ci95_low", pa.float64(), f"lower end {INTERVAL}, over all rollouts", "reward"),
+    _field("ci95_high", pa.float64(), f"upper end {INTERVAL}, over all rollouts", "reward"),
+    _field("seeds_standard_error", pa.float64(), "standard error of the mean return, over the seeds' means", "reward"),
+    _field("seeds_ci95_low", pa.float64(), f"lower end {INTERVAL}, over the seeds' means", "reward"),
+    _field("seeds_ci95_high", pa.float64(), f"upper end {INTERVAL}, over the seeds' means", "reward"),
+    _field("std_return", pa.float64(), "sample standard deviation of the seeds' means (ddof = 1)", "reward"),
+    _field("min_return", pa.float64(), "smallest of the seeds' means", "reward"),
+    _field("max_return", pa.float64(), "largest of the seeds' means", "reward"),
+    _field("mode_accuracy", pa.float64(), "mean over seeds; null where A_g differs from L"),
+    _field("is_best", pa.bool_(), "whether no other k of the setting has a larger mean return", "boolean"),
+    _field("previous_k", pa.int64(), "the next smaller k of the setting; null for the smallest", "agents"),
+    _field("n_pairs", pa.int64(), "rollouts that both k have of the same evaluation seeds", "pairs"),
+    _field("difference", pa.float64(), "mean return less that of previous_k, over the pairs", "reward"),
+    _field("difference_standard_error", pa.float64(), "standard error of the difference, over the pairs", "reward"),
+    _field("difference_ci95_low", pa.float64(), "lower end of the difference's 95 % interval (Student's t)", "reward"),
+    _field("difference_ci95_high", pa.float64(), "upper end of the difference's 95 % interval (Student's t)", "reward"),
+)
+
 TABLES = {
     table.name: table
     for table in (
@@ -212,5 +242,6 @@ TABLES = {
         TIMINGS,
         FAILURES,
         SETTINGS,
+        SUMMARY,
     )
 }

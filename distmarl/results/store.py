@@ -26,8 +26,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distmarl.errors import ResultsError
-from distmarl.results.merging import merged_chunks, read_merged
-from distmarl.results.schemas import SCHEMA_VERSION, SETTINGS, TABLES, VERSION_KEY, Table
+from distmarl.results.merging import merged_chunks, published_chunks, read_merged
+from distmarl.results.schemas import EVALUATIONS, SCHEMA_VERSION, SETTINGS, SUMMARY, TABLES, VERSION_KEY, Table
+from distmarl.results.summary import EVALUATION_COLUMNS, IsWanted, summary_rows
 
 PARTS = "_parts"
 SCRATCH = "_tmp"
@@ -75,6 +76,10 @@ class Store:
         (data,) = self._with_grid(table, [read_merged(self._files(table), table, columns=columns)])
         return data.to_pandas()
 
+    def summary(self, is_wanted: IsWanted | None = None) -> pd.DataFrame:
+        """Return the table ``summary`` of the evaluations that are wanted, without writing anything."""
+        return self._summary(is_wanted).to_pandas()
+
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns."""
         selected = None
@@ -88,6 +93,8 @@ class Store:
         if not (self._has_unpublished_parts or force):
             return
         for table in TABLES.values():
+            if table is SUMMARY:
+                continue  # follows from the evaluations, below
             parts = self._parts(table)
             published = self.folder / table.name / DATA_FILE
             if not parts and published.exists() and not force:
@@ -95,6 +102,7 @@ class Store:
             self._write(self._with_grid(table, merged_chunks(self._files(table), table)), published)
             for part in parts:
                 part.unlink()
+        self._write([self._summary()], self.folder / SUMMARY.name / DATA_FILE)
         self._has_unpublished_parts = False
 
     def tidy(self) -> None:
@@ -133,6 +141,16 @@ class Store:
         ordered = [rows[setting_id] for setting_id in sorted(rows)]
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
         self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], self.folder / SETTINGS.name / DATA_FILE)
+
+    def _summary(self, is_wanted: IsWanted | None = None) -> pa.Table:
+        published = self.folder / EVALUATIONS.name / DATA_FILE
+        if self._files(EVALUATIONS) == [published]:
+            chunks = published_chunks(published, EVALUATION_COLUMNS)
+        else:  # of a sweep that runs, or has not started
+            chunks = iter([read_merged(self._files(EVALUATIONS), EVALUATIONS, EVALUATION_COLUMNS)])
+        rows = summary_rows(chunks, is_wanted)
+        (data,) = self._with_grid(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
+        return data
 
     def _with_grid(self, table: Table, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         if not table.has_grid:

@@ -149,6 +149,7 @@ def evaluate_pair(
         k=k,
         n_rollouts=setting.evaluation.n_rollouts,
         horizon=setting.evaluation.horizon,
+        reward=setting.evaluation.reward,
         seed=(setting.seed, seed),
     )
     row = {

@@ -40,6 +40,7 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
             {"local_agent": {"softmax_temperature_scale": "hot"}},
             "softmax_temperature_scale: must be a number, got 'hot'",
         ),
+        ({"evaluation": {"reward": "mean"}}, "evaluation.reward: must be 'sampled' or 'expected', got 'mean'"),
         ({"experiment": {"k_range": 3}}, "experiment.k_range: must be a list, got 3"),
         ({"experiment": {"k_range": [1]}}, "experiment.k_range[1]: is missing"),
         ({"experiment": {"k_range": [1, 2, 3]}}, "experiment.k_range: must have at most 2 values, got [1, 2, 3]"),

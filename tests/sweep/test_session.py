@@ -317,6 +317,14 @@ def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> No
     assert means[1].nunique() == 2
 
 
+def test_expected_rewards_change_the_returns_and_not_their_states(tmp_path: Path) -> None:
+    run(tmp_path, {**TINY, "grid": {"evaluation.reward": ["sampled", "expected"]}})
+    rows = pd.read_parquet(tmp_path / "evaluations").groupby("evaluation.reward")
+    sampled, expected = rows.get_group("sampled"), rows.get_group("expected")
+    assert (sampled["mean_return"].to_numpy() != expected["mean_return"].to_numpy()).all()
+    np.testing.assert_array_equal(sampled["mode_accuracy"], expected["mode_accuracy"])
+
+
 def test_a_grid_can_supply_what_an_environment_requires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     game = "import distmarl as dm\nimport numpy as np\n\n\ndef make(*, n_agents: int, noise=np.float64(0.5)):\n"
     (tmp_path / "required_game.py").write_text(game + "    return dm.robots(n_agents=n_agents)\n")
