@@ -10,6 +10,8 @@ from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
 from distmarl.evaluation.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.evaluation.nash_gap import NashGap, nash_gap
+from distmarl.evaluation.quantity import Quantity
 from distmarl.learning.alternating import AlternatingResult, train_alternating
 from distmarl.learning.exact_return import ExactReturn, exact_return
 from distmarl.learning.g_learn import GLearnResult, g_learn
@@ -29,6 +31,8 @@ __all__ = [
     "GLearnResult",
     "LLearnResult",
     "MeanEstimate",
+    "NashGap",
+    "Quantity",
     "__version__",
     "count_vectors",
     "estimate_difference",
@@ -37,6 +41,7 @@ __all__ = [
     "exact_return",
     "g_learn",
     "l_learn",
+    "nash_gap",
     "rank",
     "robots",
     "train_alternating",
