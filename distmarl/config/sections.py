@@ -12,6 +12,9 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import ConfigDict, Field, Strict
 
 TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
+EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
+NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
+BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update"]
 LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
 ObservationKind: TypeAlias = Literal["outside", "included"]
 UpdateKind: TypeAlias = Literal["pair", "each"]
@@ -109,10 +112,12 @@ class Alternating:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Rollouts of the n-agent game.
+    """What a pair of policies is worth in the n-agent game.
 
     Attributes
     ----------
+    method : {"rollouts", "exact", "both"}
+        By rollouts, without sampling, or both; all are returns over ``horizon`` steps.
     n_rollouts : int
         Rollouts per evaluation seed.
     horizon : int
@@ -124,6 +129,7 @@ class Evaluation:
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
+    method: EvaluationMethod = "rollouts"
     n_rollouts: Count = 50
     horizon: Count = 50
     reward: RewardKind = "sampled"
@@ -145,6 +151,10 @@ class Experiment:
         Evaluation seeds per k.
     seed : int
         Root of every random stream.
+    nash_gap : {"off", "estimate", "exact"}
+        How the Nash gaps of the pair at each k are found, if at all.
+    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update"}
+        What else is evaluated, to compare with.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
@@ -154,6 +164,8 @@ class Experiment:
     reference_k: Count | None = None
     n_eval_seeds: Count = 10
     seed: Natural = 0
+    nash_gap: NashGapMethod = "off"
+    baselines: tuple[BaselineName, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

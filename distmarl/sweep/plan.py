@@ -76,10 +76,14 @@ class Plan:
     def n_tasks(self) -> dict[str, int]:
         """Number of tasks of each kind, with nothing done yet."""
         n_trainings = len(self.jobs) * len(self.k_values)
+        experiment, method = self.sweep.experiment, self.sweep.evaluation.method
         return {
             "shared_policy": len(self.jobs),
             "g_learn": n_trainings,
-            "evaluate": n_trainings * self.n_eval_seeds,
+            "baselines": len(self.jobs) if experiment.baselines else 0,
+            "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
+            "exact_return": n_trainings if method != "rollouts" else 0,
+            "evaluate": n_trainings * self.n_eval_seeds if method != "exact" else 0,
         }
 
 
@@ -103,7 +107,7 @@ def make_plan(raw: RawSweep) -> Plan:
             built[section] = build_environment(setting.environment, raw)
         game = built[section]
         _check_subsamples(raw, sweep, setting, game.environment)
-        _check_exact_values(raw, setting, game.environment)
+        _check_exact_values(raw, sweep, setting, game.environment)
         content = setting_content(setting, game.parameters, game.environment.digest())
         job = Job(sweep.name, setting_id(content), setting, game.environment, content)
         if job.setting_id in jobs:
@@ -155,14 +159,26 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
             )
 
 
-def _check_exact_values(raw: RawSweep, setting: Setting, environment: Environment) -> None:
-    """Refuse exact joint values of populations that are too large for them."""
-    if setting.alternating.joint_value != "exact":
-        return
-    try:
-        check_population_size(environment)
-    except InvalidArgumentError as error:
-        key = "alternating.joint_value"
-        place = raw.place(("grid", key) if key in setting.grid else split_key(key))
-        setting_name = f" in the setting {setting.label}" if setting.grid else ""
-        raise ConfigError(f"{place}: {key}: must be rollouts{setting_name}, got 'exact': {error}") from None
+def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
+    """Refuse exact values of populations that are too large for them."""
+    joint_value, method, experiment = setting.alternating.joint_value, sweep.evaluation.method, sweep.experiment
+    asked = (
+        ("alternating.joint_value", joint_value == "exact", "be rollouts", joint_value),
+        ("evaluation.method", method != "rollouts", "be rollouts", method),
+        ("experiment.nash_gap", experiment.nash_gap == "exact", "be off or estimate", experiment.nash_gap),
+        (
+            "experiment.baselines",
+            "full_information" in experiment.baselines,
+            "leave out full_information",
+            list(experiment.baselines),
+        ),
+    )
+    for key, is_asked_for, rule, value in asked:
+        if not is_asked_for:
+            continue
+        try:
+            check_population_size(environment)
+        except InvalidArgumentError as error:
+            place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+            setting_name = f" in the setting {setting.label}" if setting.grid else ""
+            raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {error}") from None

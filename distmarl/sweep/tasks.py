@@ -1,4 +1,4 @@
-"""The three tasks of a sweep, as pure functions of their arguments.
+"""The tasks of a sweep, as pure functions of their arguments.
 
 Each returns what later tasks need (a policy) and the rows that it adds to the tables. All
 random streams are keyed by the setting's seed and by what they are for, so a task
@@ -15,13 +15,17 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.config.sections import BaselineName, EvaluationMethod
+from distmarl.evaluation.baselines import baseline_pair, evaluate_baseline
 from distmarl.evaluation.evaluate import evaluate
+from distmarl.evaluation.nash_gap import GapMethod, nash_gap
 from distmarl.learning.alternating import train_alternating
+from distmarl.learning.exact_return import exact_return
 from distmarl.learning.g_learn import g_learn
 from distmarl.learning.proposals import ProposalOutcome
 from distmarl.sweep.plan import Job, n_count_vectors_of
 
-TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "evaluate"]
+TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "baselines", "nash_gap", "exact_return", "evaluate"]
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
 
 
@@ -171,9 +175,89 @@ def evaluate_pair(
     return TaskResult(None, {"evaluations": [_nan_as_null(row)]})
 
 
+def value_pair_exactly(
+    job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int
+) -> TaskResult:
+    """Compute what a trained pair is worth over the horizon of its rollouts."""
+    horizon = job.setting.evaluation.horizon
+    result = exact_return(job.environment, global_policy, local_policy, k=k, horizon=horizon)
+    row = {
+        "sweep": job.sweep,
+        "setting_id": job.setting_id,
+        "k": k,
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "horizon": horizon,
+        "exact_return": result.value,
+        "exact_bound": result.bound,
+    }
+    return TaskResult(None, {"exact_returns": [row]})
+
+
+def measure_nash_gap(
+    job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int, method: GapMethod
+) -> TaskResult:
+    """Tell how far a trained pair is from a Nash equilibrium."""
+    gaps = nash_gap(
+        job.environment,
+        global_policy,
+        local_policy,
+        k=k,
+        method=method,
+        tolerance=job.setting.global_agent.convergence_threshold,
+        seed=job.setting.seed,
+    )
+    name = {
+        "sweep": job.sweep,
+        "setting_id": job.setting_id,
+        "k": k,
+        "method": method,
+        "n_agents": job.environment.n_agents,
+        "utility": gaps.utility,
+    }
+    rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
+    return TaskResult(None, {"nash_gaps": rows})
+
+
+def value_baselines(
+    job: Job,
+    local_policy: NDArray[np.float64],
+    names: tuple[BaselineName, ...],
+    method: EvaluationMethod,
+    n_eval_seeds: int,
+) -> TaskResult:
+    """Evaluate what the trained pairs are compared with."""
+    setting = job.setting
+    name = {"sweep": job.sweep, "setting_id": job.setting_id}
+    rows = []
+    for baseline in names:
+        pair = baseline_pair(
+            job.environment,
+            local_policy,
+            baseline,
+            k=setting.reference_k,
+            horizon=setting.evaluation.horizon,
+            seed=setting.seed,
+            global_agent=setting.global_agent,
+        )
+        for value in evaluate_baseline(
+            job.environment,
+            pair,
+            method=method,
+            n_rollouts=setting.evaluation.n_rollouts,
+            horizon=setting.evaluation.horizon,
+            seeds=[(setting.seed, seed) for seed in range(n_eval_seeds)],
+        ):
+            rows.append({**name, "baseline": baseline, **asdict(value)})
+    return TaskResult(None, {"baselines": rows})
+
+
 TASK_FUNCTIONS: dict[TaskKind, Callable[..., TaskResult]] = {
     "shared_policy": train_shared_policy,
     "g_learn": train_global_policy,
+    "baselines": value_baselines,
+    "nash_gap": measure_nash_gap,
+    "exact_return": value_pair_exactly,
     "evaluate": evaluate_pair,
 }
 

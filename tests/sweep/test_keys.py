@@ -32,12 +32,16 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "alternating.joint_value": ("exact", "alternations"),
     "alternating.n_outer_iterations": (1, "alternations"),
     "alternating.convergence_rtol": (10.0, "alternations"),
+    "evaluation.method": ("exact", "exact_returns"),
+    "evaluation.reward": ("expected", "evaluations"),
     "evaluation.n_rollouts": (5, "evaluations"),
     "evaluation.horizon": (6, "evaluations"),
     "experiment.k_values": ([1, 2], "trainings"),
     "experiment.reference_k": (5, "local_policies"),
     "experiment.n_eval_seeds": (3, "evaluations"),
     "experiment.seed": (1, "evaluations"),
+    "experiment.nash_gap": ("estimate", "nash_gaps"),
+    "experiment.baselines": (["random"], "baselines"),
 }
 # Keys whose effect other tests show.
 ELSEWHERE = {
