@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.reading import read_sweep_file
+from distmarl.config.reading import RawSweep, parse_sweep
 from distmarl.config.validation import k_values, validated_sweep
-from distmarl.errors import ResultsError
+from distmarl.errors import ConfigError, ResultsError
 from distmarl.report.figures import mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.style import paper_style
 from distmarl.report.summary import summarise, unfinished_note
-from distmarl.results.folder import SWEEP_FILE, locked, open_results
+from distmarl.results.folder import SWEEP_FILE, open_results
+from distmarl.results.location import Location
+from distmarl.results.lock import locked
+from distmarl.results.opening import Place
 from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 
@@ -24,7 +26,6 @@ from distmarl.results.store import Store
 TABLES_READ = (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS, FAILURES)
 # Large, and of no use here.
 UNREAD = ("returns", "traceback")
-READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
 FIGURES: dict[str, tuple[Draw, str]] = {
@@ -61,8 +62,8 @@ class Report:
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns.
-    figures : tuple of Path
-        Files that were written.
+    figures : tuple of str
+        Files that were written, with the folder's name.
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
@@ -72,18 +73,18 @@ class Report:
     """
 
     summary: pd.DataFrame
-    figures: tuple[Path, ...]
+    figures: tuple[str, ...]
     skipped: tuple[SkippedFigure, ...]
     n_failures: int
     unfinished: str | None
 
 
-def write_report(folder: str | Path, *, publish: bool = True) -> Report:
+def write_report(folder: Place, *, publish: bool = True) -> Report:
     """Summarise a results folder and write its figures into it.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str, Path or Location
         The results folder.
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
@@ -99,8 +100,8 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    tables = _read_tables(store)
-    experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
+    tables = {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+    experiment = validated_sweep(_read_sweep(store.folder)).experiment
     evaluations = tables[EVALUATIONS.name]
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
     is_asked_for = evaluations["k"].isin(k_values(experiment)) & (evaluations["seed"] < experiment.n_eval_seeds)
@@ -127,41 +128,32 @@ def _publish_if_free(store: Store) -> None:
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(store.folder))
-        except (ResultsError, OSError):
+        except ResultsError:
             return  # reading merges what is not published
         store.publish()
 
 
-def _read_tables(store: Store) -> dict[str, pd.DataFrame]:
-    """Read the tables, again when a running sweep published meanwhile and deleted what was to be read."""
-    for _ in range(READ_ATTEMPTS - 1):
-        with suppress(FileNotFoundError):
-            return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
-    return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+def _read_sweep(folder: Location) -> RawSweep:
+    """Read the sweep file that ran last."""
+    source = folder.describe(SWEEP_FILE)
+    try:
+        return parse_sweep(folder.read(SWEEP_FILE), source)
+    except FileNotFoundError:
+        raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
 
 
 def _write_figures(
-    folder: Path, summary: pd.DataFrame, unfinished: str | None
-) -> tuple[tuple[Path, ...], tuple[SkippedFigure, ...]]:
+    folder: Location, summary: pd.DataFrame, unfinished: str | None
+) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
     for name, (draw, reason) in FIGURES.items():
         figure = draw(summary, unfinished=unfinished)
-        try:
-            if figure is None:
-                (folder / name).unlink(missing_ok=True)
-                skipped.append(SkippedFigure(name, reason))
-            else:
-                _save(figure, folder / name)
-                written.append(folder / name)
-        except OSError as error:
-            raise ResultsError(f"{folder / name}: cannot be written: {error.strerror or error}") from error
+        if figure is None:
+            folder.delete([name])
+            skipped.append(SkippedFigure(name, reason))
+        else:
+            with folder.writing(name) as stream, paper_style():
+                figure.savefig(stream, format="png", metadata={"Software": None})  # without date or version
+            written.append(folder.describe(name))
     return tuple(written), tuple(skipped)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Save a figure aside and rename it, so that no reader sees half a file; without date or version."""
-    aside = path.with_name(f"_{path.name}.tmp")
-    with paper_style():
-        figure.savefig(aside, format="png", metadata={"Software": None})
-    aside.replace(path)
