@@ -161,5 +161,5 @@ def test_how_values_are_found_is_no_part_of_a_setting() -> None:
 
 def test_the_report_draws_the_gaps(tmp_path: Path) -> None:
     run(tmp_path, changed(BOTH, experiment={"nash_gap": "exact"}))
-    names = {path.name for path in write_report(tmp_path).figures}
+    names = {Path(path).name for path in write_report(tmp_path).figures}
     assert {"nash_gap_vs_k.png", "price_of_subsampling.png"} <= names
