@@ -7,11 +7,10 @@ k; as soon as a k is trained, one evaluates each of its seeds. Nothing waits for
 from __future__ import annotations
 
 import hashlib
-import heapq
-import itertools
 import math
 import time
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -29,13 +28,23 @@ from distmarl.results.schemas import (
 )
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.failed_tasks import FailedTasks
 from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import Progress
+from distmarl.sweep.ready import ReadyTasks
+from distmarl.sweep.resources import evaluation_bytes, memory_request, shared_policy_bytes, training_bytes
+from distmarl.sweep.stopping import GRACE_S, Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
 
 PUBLISH_EVERY_S = 20.0
+# Publishing rewrites whole tables: as they grow, it is done less often, to take at most this share of the time.
+PUBLISH_SHARE = 0.05
+# Signals are looked at so often.
+POLL_S = 0.5
+# When nothing has started for so long, the user is told why; then again after twice as long, and so on.
+SILENCE_S = 60.0
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
@@ -54,46 +63,109 @@ class Driver:
         Where tasks run.
     progress : Progress
         Whom to tell.
+    stop : Stop
+        Is asked whether to stop.
+    retry_failed : bool
+        Run the tasks that have failed before, and no others.
+    fail_fast : bool
+        Submit nothing more once a task has failed.
     """
 
-    def __init__(self, plan: Plan, store: Store, executor: Executor, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        executor: Executor,
+        progress: Progress,
+        stop: Stop,
+        *,
+        retry_failed: bool = False,
+        fail_fast: bool = False,
+    ) -> None:
         self._plan = plan
         self._store = store
         self._executor = executor
         self._progress = progress
+        self._stop = stop
+        self._fail_fast = fail_fast
         self._jobs = {job.setting_id: job for job in plan.jobs}
         self._job_handles: dict[str, Any] = {}
         self._local_policies: dict[str, Any] = {}
         self._pending = find_pending(plan, store)
-        self._ready: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()
-        self._running: dict[TaskKey, Any] = {}  # the value of each batch, by the key of its first task
-        self._evaluation_seconds = math.inf
+        self._failed = FailedTasks(store, self._pending)
         done = self._pending.done
+        if retry_failed:
+            self._pending = self._pending.only(self._failed.keys)
+        self._ready = ReadyTasks()
+        self._evaluation_seconds = math.inf
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
     def run(self) -> Tally:
         """Run all that is missing and return the tally. What completes is committed at once."""
-        self._store.replace(FAILURES, [])
         for name, job in self._jobs.items():
             if name in self._pending.shared_policies:
                 n_cpus = self._cpus_of_shared_policy(job)
-                self._push(TaskKey("shared_policy", name), (self._handle(job), n_cpus), cost=math.inf, n_cpus=n_cpus)
+                task = Task(
+                    TaskKey("shared_policy", name),
+                    (self._handle(job), n_cpus),
+                    n_cpus,
+                    memory_request(shared_policy_bytes(job, n_cpus)),
+                )
+                self._ready.add([task], 1, cost=math.inf)
             else:
                 self._resume(job)
         self._progress.start(self.tally, self._executor.description)
-        published_at = time.monotonic()
-        while self._ready or self._running:
-            while self._ready and len(self._running) < self._executor.max_in_flight:
-                batch = self._next_batch()
-                self._running[batch[0].key] = self._executor.submit(*batch)
-                for task in batch:
-                    self._progress.submitted(task.key)
-            self._take(self._executor.next_completed())
-            if time.monotonic() - published_at > PUBLISH_EVERY_S:
-                self._store.publish()
-                published_at = time.monotonic()
+        try:
+            self._work()
+        except KeyboardInterrupt:
+            if not self._stop.by_signal:
+                raise
+        finally:
+            self._failed.save()
         return self.tally
+
+    def _work(self) -> None:
+        """Keep the executor busy until everything is done or the session is to stop."""
+        publish_at = time.monotonic() + PUBLISH_EVERY_S
+        speak_at, silence_s = time.monotonic() + SILENCE_S, SILENCE_S
+        told = False
+        while self._executor.n_in_flight or (self._ready and not self._stop.requested):
+            if not self._stop.requested:
+                self._submit()
+            elif self._stop.is_due:
+                break
+            elif self._stop.by_signal and not told:
+                self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
+                told = True
+            completed = self._next_completed()
+            if completed:
+                self._take(completed)
+                speak_at, silence_s = time.monotonic() + SILENCE_S, SILENCE_S
+            elif time.monotonic() > speak_at:
+                silence_s *= 2
+                speak_at = time.monotonic() + silence_s
+                if reason := self._executor.why_nothing_starts():
+                    self._progress.warn(reason)
+            if time.monotonic() > publish_at:
+                started_at = time.monotonic()
+                self._store.publish()
+                taken = time.monotonic() - started_at
+                publish_at = time.monotonic() + max(PUBLISH_EVERY_S, taken / PUBLISH_SHARE)
+
+    def _submit(self) -> None:
+        """Submit tasks until every slot has enough of them."""
+        while self._ready and self._executor.n_in_flight < self._executor.max_in_flight:
+            batch = self._next_batch()
+            self._executor.submit(*batch)
+            for task in batch:
+                self._progress.submitted(task.key)
+
+    def _next_completed(self) -> list[Completed]:
+        """Wait a little for tasks to complete."""
+        if not self._executor.runs_here:
+            return self._executor.next_completed(POLL_S)
+        with self._stop.breaking_off():
+            return self._executor.next_completed(POLL_S)
 
     def _resume(self, job: Job) -> None:
         """Go on with a setting whose shared local policy is in the store."""
@@ -109,16 +181,15 @@ class Driver:
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; short evaluations, which come last, are taken together."""
-        batch = [heapq.heappop(self._ready)[-1]]
+        batch = [self._ready.take()]
         if batch[0].key.kind == "evaluate":
             n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
             n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._evaluation_seconds) - 1)
-            batch += [heapq.heappop(self._ready)[-1] for _ in range(n_more)]
+            batch += [self._ready.take() for _ in range(n_more)]
         return batch
 
     def _take(self, batch: list[Completed]) -> None:
-        """Commit what a batch yielded and make ready what waited for it."""
-        value = self._running.pop(batch[0].task.key)
+        """Commit what tasks yielded and make ready what waited for them."""
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for completed in batch:
             for table, table_rows in self._rows(completed).items():
@@ -126,13 +197,19 @@ class Driver:
         self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
         for completed in batch:
             key, outcome = completed.task.key, completed.outcome
-            (self.tally.done if outcome.failure is None else self.tally.failed)[key.kind] += 1
             if outcome.failure is None:
+                self.tally.done[key.kind] += 1
+                self._failed.forget(key)
                 self._note_convergence(key, outcome.rows)
-                self._follow_up(self._jobs[key.setting_id], key, value)
+                self._follow_up(self._jobs[key.setting_id], key, completed.value)
+            else:
+                self.tally.failed[key.kind] += 1
+                if self._fail_fast:
+                    self._stop.request()
             self._progress.completed(key, outcome, self.tally)
-        if batch[0].task.key.kind == "evaluate":
-            seconds = [completed.outcome.timing["seconds"] for completed in batch if completed.outcome.timing]
+        evaluations = [completed for completed in batch if completed.task.key.kind == "evaluate"]
+        if evaluations:
+            seconds = [completed.outcome.timing["seconds"] for completed in evaluations if completed.outcome.timing]
             self._evaluation_seconds = max([MIN_SECONDS, *seconds])
 
     def _rows(self, completed: Completed) -> dict[str, list[dict[str, Any]]]:
@@ -172,22 +249,23 @@ class Driver:
         if asked is not None:
             return asked
         share = self._executor.n_slots // len(self._pending.shared_policies)
-        return max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
+        n_cpus = max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
+        while n_cpus > 1 and shared_policy_bytes(job, n_cpus) > self._executor.largest_node_memory:
+            n_cpus -= 1
+        return n_cpus
 
     def _push_trainings(self, job: Job) -> None:
         n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
             arguments = (self._handle(job), self._local_policies[job.setting_id], k, n_cpus)
-            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
+            memory = memory_request(training_bytes(job, k, n_cpus))
+            self._ready.add([Task(TaskKey("g_learn", job.setting_id, k), arguments, n_cpus, memory)], 1, cost)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        for seed in self._pending.seeds[job.setting_id, k]:
-            arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
-            self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
-
-    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
-        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, n_cpus)))
+        seeds = self._pending.seeds[job.setting_id, k]
+        shared = (self._handle(job), self._local_policies[job.setting_id], global_policy, k)
+        self._ready.add(_evaluations(job, shared, seeds), len(seeds), cost=0.0)
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
@@ -204,6 +282,13 @@ class Driver:
     def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
         rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
         return np.array([row["actions"] for row in rows], dtype=np.int16)
+
+
+def _evaluations(job: Job, shared: tuple[Any, ...], seeds: Iterable[int]) -> Iterable[Task]:
+    """Yield the evaluations of a trained k: what they share are a setting, its policies and k."""
+    memory = memory_request(evaluation_bytes(job))
+    for seed in seeds:
+        yield Task(TaskKey("evaluate", job.setting_id, shared[-1], seed), (*shared, seed), memory_bytes=memory)
 
 
 def _batch_name(batch: list[Completed]) -> str:

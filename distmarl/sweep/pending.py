@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 
 from distmarl.results.schemas import ALTERNATIONS, EVALUATIONS, TRAININGS
 from distmarl.results.store import Store
 from distmarl.sweep.plan import Plan
+from distmarl.sweep.tasks import TaskKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,33 @@ class Pending:
     trainings: dict[str, list[int]]
     seeds: dict[tuple[str, int], list[int]]
     done: Counter[str]
+
+    @property
+    def n_tasks(self) -> int:
+        """How many tasks are missing."""
+        return len(self.shared_policies) + sum(map(len, self.trainings.values())) + sum(map(len, self.seeds.values()))
+
+    def has(self, key: TaskKey) -> bool:
+        """Return whether a task is missing."""
+        if key.kind == "shared_policy":
+            return key.setting_id in self.shared_policies
+        if key.kind == "g_learn":
+            return key.k in self.trainings.get(key.setting_id, ())
+        return key.k is not None and key.seed in self.seeds.get((key.setting_id, key.k), ())
+
+    def only(self, keys: Collection[TaskKey]) -> Pending:
+        """Return what is left to do of some tasks; what they unlock is left for later."""
+        return replace(
+            self,
+            shared_policies={name for name in self.shared_policies if TaskKey("shared_policy", name) in keys},
+            trainings={
+                name: [k for k in ks if TaskKey("g_learn", name, k) in keys] for name, ks in self.trainings.items()
+            },
+            seeds={
+                (name, k): [seed for seed in seeds if TaskKey("evaluate", name, k, seed) in keys]
+                for (name, k), seeds in self.seeds.items()
+            },
+        )
 
 
 def find_pending(plan: Plan, store: Store | None) -> Pending:

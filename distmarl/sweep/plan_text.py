@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distmarl.sweep.pending import Pending
-from distmarl.sweep.plan import Plan, n_count_vectors_of, training_bytes
+from distmarl.sweep.plan import Plan, n_count_vectors_of
+from distmarl.sweep.resources import mebibytes, training_bytes
 
 MAX_SETTINGS_SHOWN = 20
 
@@ -33,7 +34,7 @@ def plan_lines(plan: Plan, folder: Path, pending: Pending) -> list[str]:
         f"{tasks['g_learn']:,} global policies, {tasks['evaluate']:,} evaluations",
         f"done       {pending.done.total():,}, so {sum(tasks.values()) - pending.done.total():,} would run",
         f"largest    k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors, "
-        f"about {training_bytes(largest, largest_k) / 2**20:,.0f} MiB per task",
+        f"about {mebibytes(training_bytes(largest, largest_k))} per task",
     ]
     return lines
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from distmarl.results.folder import locked, make_folder, start_session
@@ -17,6 +15,7 @@ from distmarl.sweep.driver import Driver
 from distmarl.sweep.executor import Executor
 from distmarl.sweep.plan import Plan
 from distmarl.sweep.progress import Progress
+from distmarl.sweep.stopping import Stop
 from distmarl.sweep.tally import Tally
 
 
@@ -25,7 +24,14 @@ class Interrupted(Exception):  # noqa: N818  # a message to the command line, no
 
 
 def run_session(
-    plan: Plan, folder: Path, start_executor: Callable[[], Executor], progress: Progress, *, overwrite: bool
+    plan: Plan,
+    folder: Path,
+    start_executor: Callable[[], Executor],
+    progress: Progress,
+    *,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
 ) -> Tally:
     """Run what is missing of a plan and publish the tables.
 
@@ -41,6 +47,10 @@ def run_session(
         Whom to tell.
     overwrite : bool
         Start afresh.
+    retry_failed : bool
+        Run the tasks that have failed before, and no others.
+    fail_fast : bool
+        Submit nothing more once a task has failed.
 
     Raises
     ------
@@ -57,26 +67,25 @@ def run_session(
             session = describe_session(sys.orig_argv)
             store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite)
             store.add_settings(_setting_rows(plan), plan.sweep.grid)
-            return _drive(plan, store, executor, progress)
+            stop = Stop()
+            driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
+            return _drive(driver, store, stop)
 
 
-def _drive(plan: Plan, store: Store, executor: Executor, progress: Progress) -> Tally:
+def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
     """Run the driver; publish whatever happens."""
     # After the executor has started, since Ray installs a handler of its own.
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    try:
-        return Driver(plan, store, executor, progress).run()
-    except KeyboardInterrupt:
-        raise Interrupted from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        store.publish(force=True)
-        store.tidy()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Stop like Ctrl-C."""
-    raise KeyboardInterrupt
+    with stop.on_signals():
+        try:
+            tally = driver.run()
+        except KeyboardInterrupt:
+            raise Interrupted from None
+        finally:
+            store.publish(force=True)
+            store.tidy()
+    if stop.by_signal:
+        raise Interrupted
+    return tally
 
 
 def _setting_rows(plan: Plan) -> list[dict[str, Any]]:
