@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
@@ -29,6 +28,7 @@ from distmarl.results.schemas import (
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
 from distmarl.sweep.failed_tasks import FailedTasks
+from distmarl.sweep.pace import Pace
 from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import Progress
@@ -38,13 +38,6 @@ from distmarl.sweep.stopping import GRACE_S, Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
 
-PUBLISH_EVERY_S = 20.0
-# Publishing rewrites whole tables: as they grow, it is done less often, to take at most this share of the time.
-PUBLISH_SHARE = 0.05
-# Signals are looked at so often.
-POLL_S = 0.5
-# When nothing has started for so long, the user is told why; then again after twice as long, and so on.
-SILENCE_S = 60.0
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
@@ -97,6 +90,7 @@ class Driver:
         if retry_failed:
             self._pending = self._pending.only(self._failed.keys)
         self._ready = ReadyTasks()
+        self._completed: list[Completed] = []
         self._evaluation_seconds = math.inf
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
@@ -118,6 +112,7 @@ class Driver:
         try:
             self._work()
         except KeyboardInterrupt:
+            self._commit()
             if not self._stop.by_signal:
                 raise
         finally:
@@ -126,10 +121,9 @@ class Driver:
 
     def _work(self) -> None:
         """Keep the executor busy until everything is done or the session is to stop."""
-        publish_at = time.monotonic() + PUBLISH_EVERY_S
-        speak_at, silence_s = time.monotonic() + SILENCE_S, SILENCE_S
+        pace, executor = Pace(), self._executor
         told = False
-        while self._executor.n_in_flight or (self._ready and not self._stop.requested):
+        while executor.n_in_flight or (self._ready and not self._stop.requested):
             if not self._stop.requested:
                 self._submit()
             elif self._stop.is_due:
@@ -137,20 +131,16 @@ class Driver:
             elif self._stop.by_signal and not told:
                 self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
                 told = True
-            completed = self._next_completed()
-            if completed:
-                self._take(completed)
-                speak_at, silence_s = time.monotonic() + SILENCE_S, SILENCE_S
-            elif time.monotonic() > speak_at:
-                silence_s *= 2
-                speak_at = time.monotonic() + silence_s
-                if reason := self._executor.why_nothing_starts():
-                    self._progress.warn(reason)
-            if time.monotonic() > publish_at:
-                started_at = time.monotonic()
-                self._store.publish()
-                taken = time.monotonic() - started_at
-                publish_at = time.monotonic() + max(PUBLISH_EVERY_S, taken / PUBLISH_SHARE)
+            self._completed += self._next_completed(pace.timeout_s(commit_waits=bool(self._completed)))
+            if self._completed and (pace.may_commit or not (self._ready or executor.n_in_flight)):
+                with pace.committing():
+                    self._commit()
+            elif not self._completed and pace.may_speak and (reason := executor.why_nothing_starts()):
+                self._progress.warn(reason)
+            if pace.may_publish:
+                with pace.publishing():
+                    self._store.publish()
+        self._commit()
 
     def _submit(self) -> None:
         """Submit tasks until every slot has enough of them."""
@@ -160,12 +150,12 @@ class Driver:
             for task in batch:
                 self._progress.submitted(task.key)
 
-    def _next_completed(self) -> list[Completed]:
+    def _next_completed(self, timeout_s: float) -> list[Completed]:
         """Wait a little for tasks to complete."""
         if not self._executor.runs_here:
-            return self._executor.next_completed(POLL_S)
+            return self._executor.next_completed(timeout_s)
         with self._stop.breaking_off():
-            return self._executor.next_completed(POLL_S)
+            return self._executor.next_completed(timeout_s)
 
     def _resume(self, job: Job) -> None:
         """Go on with a setting whose shared local policy is in the store."""
@@ -188,29 +178,23 @@ class Driver:
             batch += [self._ready.take() for _ in range(n_more)]
         return batch
 
-    def _take(self, batch: list[Completed]) -> None:
-        """Commit what tasks yielded and make ready what waited for them."""
+    def _commit(self) -> None:
+        """Commit what tasks have yielded and make ready what waited for them."""
+        batch, self._completed = self._completed, []
+        if not batch:
+            return
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for completed in batch:
             for table, table_rows in self._rows(completed).items():
                 rows[table] += table_rows
         self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
         for completed in batch:
-            key, outcome = completed.task.key, completed.outcome
-            if outcome.failure is None:
-                self.tally.done[key.kind] += 1
-                self._failed.forget(key)
-                self._note_convergence(key, outcome.rows)
-                self._follow_up(self._jobs[key.setting_id], key, completed.value)
-            else:
-                self.tally.failed[key.kind] += 1
-                if self._fail_fast:
-                    self._stop.request()
-            self._progress.completed(key, outcome, self.tally)
-        evaluations = [completed for completed in batch if completed.task.key.kind == "evaluate"]
+            self._follow_up(completed)
+        evaluations = [completed.outcome for completed in batch if completed.task.key.kind == "evaluate"]
         if evaluations:
-            seconds = [completed.outcome.timing["seconds"] for completed in evaluations if completed.outcome.timing]
-            self._evaluation_seconds = max([MIN_SECONDS, *seconds])
+            self._evaluation_seconds = max(
+                [MIN_SECONDS, *(each.timing["seconds"] for each in evaluations if each.timing)]
+            )
 
     def _rows(self, completed: Completed) -> dict[str, list[dict[str, Any]]]:
         """Return what a task adds to the tables; the rows that make it done come last."""
@@ -224,14 +208,25 @@ class Driver:
             return {**rows, FAILURES.name: [{**name, **asdict(outcome.failure)}]}
         return {**rows, **{table: table_rows for table, table_rows in outcome.rows.items() if table != TIMINGS.name}}
 
-    def _follow_up(self, job: Job, key: TaskKey, value: Any) -> None:
-        """Make ready what waited for a task."""
-        if key.kind == "shared_policy":
-            self._local_policies[job.setting_id] = value
-            self._push_trainings(job)
-        elif key.kind == "g_learn":
-            assert key.k is not None
-            self._push_evaluations(job, key.k, value)
+    def _follow_up(self, completed: Completed) -> None:
+        """Count a task that is committed, and make ready what waited for it."""
+        key, outcome = completed.task.key, completed.outcome
+        if outcome.failure is None:
+            self.tally.done[key.kind] += 1
+            self._failed.forget(key)
+            self._note_convergence(key, outcome.rows)
+            job = self._jobs[key.setting_id]
+            if key.kind == "shared_policy":
+                self._local_policies[key.setting_id] = completed.value
+                self._push_trainings(job)
+            elif key.kind == "g_learn":
+                assert key.k is not None
+                self._push_evaluations(job, key.k, completed.value)
+        else:
+            self.tally.failed[key.kind] += 1
+            if self._fail_fast:
+                self._stop.request()
+        self._progress.completed(key, outcome, self.tally)
 
     def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:
         """Keep a line for each training that ended above its threshold."""

@@ -16,6 +16,9 @@ from distmarl.sweep.resources import machine_memory
 from distmarl.sweep.tasks import TaskKey
 
 
+MIN_IN_FLIGHT = 16
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Task:
     """A task to run.
@@ -98,8 +101,8 @@ class Executor(abc.ABC):
 
     @property
     def max_in_flight(self) -> int:
-        """How many submitted batches keep every slot busy."""
-        return 2 * self.n_slots + 2
+        """How many submitted batches keep every slot busy, short ones too."""
+        return max(MIN_IN_FLIGHT, 2 * self.n_slots + 2)
 
     @property
     @abc.abstractmethod

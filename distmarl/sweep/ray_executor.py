@@ -30,7 +30,7 @@ from distmarl.sweep.execution import Outcome
 from distmarl.sweep.executor import Completed, Executor, Task
 from distmarl.sweep.failure import describe_failure
 from distmarl.sweep.progress import counted
-from distmarl.sweep.ray_worker import Notes, run_batch
+from distmarl.sweep.ray_worker import Notes, Shared, run_batch
 from distmarl.sweep.resources import SMALL_TASK_BYTES, mebibytes
 
 # A lost worker or node costs a task at most this many more tries.
@@ -182,17 +182,18 @@ class RayExecutor(Executor):
     def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
         number = next(self._numbers)
         function = self._function.options(num_cpus=max(task.n_cpus for task in batch), memory=memory_bytes or None)
-        kinds = [(task.key.kind, len(task.arguments)) for task in batch]
-        # Handles are exchanged for what they stand for only where they are arguments themselves.
-        arguments = itertools.chain.from_iterable(task.arguments for task in batch)
-        value, outcomes = function.remote(self._notes.name(number), kinds, self._runner.task_timeout_s, *arguments)
+        handles: dict[ray.ObjectRef[Any], Shared] = {}
+        calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
+        name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
+        value, outcomes = function.remote(name, calls, timeout_s, *handles)
         self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
 
     def next_completed(self, timeout_s: float) -> list[Completed]:
         """Wait for batches to complete; where a task's process was lost for good, it is a failure."""
-        ready, _ = ray.wait(list(self._running), num_returns=1, timeout=timeout_s)
-        if ready:  # and what else there is by now, to be committed together
-            ready, _ = ray.wait(list(self._running), num_returns=len(self._running), timeout=0)
+        running = list(self._running)
+        ready, _ = ray.wait(running, num_returns=len(running), timeout=0)
+        if not ready:
+            ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
         completed = [each for outcomes in ready for each in self._collect(outcomes)]
         self._end_overdue()
         return completed
@@ -278,6 +279,15 @@ class RayExecutor(Executor):
             with suppress(RayError):
                 self._notes.clear()
         threading.Thread(target=ray.shutdown, name="end of Ray").start()
+
+
+def _numbered(argument: Any, handles: dict[ray.ObjectRef[Any], Shared]) -> Any:
+    """Return an argument; a handle as its number, since Ray exchanges only arguments of its own for their values."""
+    if not isinstance(argument, ray.ObjectRef):
+        return argument
+    if argument not in handles:
+        handles[argument] = Shared(len(handles))
+    return handles[argument]
 
 
 def _node_resources(name: str) -> list[float]:

@@ -6,12 +6,12 @@ lost: then the note tells where.
 
 from __future__ import annotations
 
-import itertools
 import json
 import socket
 import uuid
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import ray
 from ray.exceptions import RayError
@@ -26,34 +26,46 @@ NAMESPACE = b"distmarl"
 LOG_TIMEOUT_S = 10.0
 
 
-def run_batch(
-    note: str, kinds: list[tuple[TaskKind, int]], timeout_s: float | None, *arguments: Any
-) -> tuple[Any, list[Outcome]]:
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Stands for an argument that tasks of a batch share: its place among them."""
+
+    place: int
+
+
+Call: TypeAlias = tuple[TaskKind, tuple[Any, ...]]
+
+
+def run_batch(name: str, calls: list[Call], timeout_s: float | None, *shared: Any) -> tuple[Any, list[Outcome]]:
     """Run tasks one after the other; return the last one's value, and all outcomes.
 
     Parameters
     ----------
-    note : str
+    name : str
         Names the batch, from ``Notes.name``.
-    kinds : list of (str, int)
-        The kind of each task, and how many of the arguments are its own.
+    calls : list of (str, tuple)
+        The kind of each task, and its arguments.
     timeout_s : float or None
         Deadline of each task.
-    *arguments
-        Arguments of all tasks.
+    *shared
+        What the tasks share.
     """
     node_id, attempt = ray.get_runtime_context().get_node_id(), _attempt()
-    key = f"{note}/{attempt or 0}"
+    key = f"{name}/{attempt or 0}"
     place = {"hostname": socket.gethostname(), "node_id": node_id, "log": LogMark.here().files}
     internal_kv._internal_kv_put(key, json.dumps(place), namespace=NAMESPACE)
-    remaining = iter(arguments)
     value, outcomes = None, []
-    for kind, n_arguments in kinds:
-        own = tuple(itertools.islice(remaining, n_arguments))
+    for kind, arguments in calls:
+        own = own_arguments(arguments, shared)
         value, outcome = execute(kind, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
         outcomes.append(outcome)
     internal_kv._internal_kv_del(key, namespace=NAMESPACE)
     return value, outcomes
+
+
+def own_arguments(arguments: tuple[Any, ...], shared: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return a task's arguments with what it shares in place."""
+    return tuple(shared[each.place] if isinstance(each, Shared) else each for each in arguments)
 
 
 class Notes:
