@@ -159,6 +159,13 @@ def start_session(
     return Store(folder)
 
 
+def end_session(folder: Path, end: dict[str, Any]) -> None:
+    """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
+    provenance = _read_provenance(folder)
+    provenance["sessions"][-1] |= end
+    _replace_text(folder / PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+
+
 def _read_provenance(folder: Path) -> dict[str, Any]:
     """Return a folder's provenance; whatever has none is not ours."""
     try:

@@ -15,7 +15,6 @@ from distmarl.sweep.execution import Outcome, execute
 from distmarl.sweep.resources import machine_memory
 from distmarl.sweep.tasks import TaskKey
 
-
 MIN_IN_FLIGHT = 16
 
 

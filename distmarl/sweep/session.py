@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distmarl.results.folder import locked, make_folder, start_session
-from distmarl.results.provenance import describe_session
+from distmarl.results.folder import end_session, locked, make_folder, start_session
+from distmarl.results.provenance import describe_session, now
 from distmarl.results.store import Store
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.executor import Executor
@@ -64,25 +64,31 @@ def run_session(
     with start_executor() as executor:
         make_folder(folder)
         with locked(folder):
-            session = describe_session(sys.orig_argv)
+            session = describe_session(sys.orig_argv, executor.resources)
             store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite)
             store.add_settings(_setting_rows(plan), plan.sweep.grid)
             stop = Stop()
             driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
-            return _drive(driver, store, stop)
+            # After the executor has started, since Ray installs a handler of its own.
+            with stop.on_signals():
+                return _drive(driver, store, stop)
 
 
 def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
     """Run the driver; publish whatever happens."""
-    # After the executor has started, since Ray installs a handler of its own.
-    with stop.on_signals():
-        try:
-            tally = driver.run()
-        except KeyboardInterrupt:
-            raise Interrupted from None
-        finally:
-            store.publish(force=True)
-            store.tidy()
+    outcome = "broken off"
+    try:
+        tally = driver.run()
+        outcome = "interrupted" if stop.by_signal else "ended"
+    except KeyboardInterrupt:
+        outcome = "interrupted"
+        raise Interrupted from None
+    finally:
+        store.publish(force=True)
+        store.tidy()
+        tally = driver.tally
+        n_done = tally.done.total() - tally.n_done_before
+        end_session(store.folder, {"ended_at": now(), "outcome": outcome, "done": n_done, "failed": tally.n_failed})
     if stop.by_signal:
         raise Interrupted
     return tally
