@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import socket
 import subprocess
@@ -14,6 +15,9 @@ from typing import Any
 import distmarl
 
 PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
+# Names the commit where the code is a copy without its history: in a submitted job, in an image.
+COMMIT_VARIABLE = "DISTMARL_COMMIT"
+DIRTY = "-dirty"
 
 
 def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str, Any]:
@@ -26,13 +30,13 @@ def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str,
     resources : dict
         What the tasks run on.
     """
-    commit = _git("rev-parse", "HEAD")
+    commit = _commit()
     return {
         "command": command,
         "started_at": now(),
         "distmarl": distmarl.__version__,
-        "commit": commit,
-        "dirty": None if commit is None else bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "commit": None if commit is None else commit.removesuffix(DIRTY),
+        "dirty": None if commit is None else commit.endswith(DIRTY),
         "python": sys.version.split()[0],
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
@@ -47,14 +51,14 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
-def _git(*arguments: str) -> str | None:
-    """Return what git says of the checkout that distmarl runs from, if it is one."""
+def _commit() -> str | None:
+    """Return the commit of the checkout that distmarl runs from; of a copy, what whoever made it says."""
     root = Path(distmarl.__file__).parent.parent
     if not (root / ".git").exists():
-        return None
+        return os.environ.get(COMMIT_VARIABLE) or None
     try:
         answer = subprocess.run(
-            ["git", "-C", str(root), *arguments],
+            ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--abbrev=40", f"--dirty={DIRTY}"],
             capture_output=True,
             text=True,
             timeout=10,

@@ -151,7 +151,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     if store is not None:
         _tell_of_other_settings(plan, store, console)
     _warn_of_job_folder(folder, console)
-    kind = arguments.executor if pending.n_tasks else "serial"  # which spares Ray's start
+    kind = arguments.executor if any(pending.n_tasks.values()) else "serial"  # which spares Ray's start
     start_executor = functools.partial(_start_executor, plan, pending, kind, address)
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
@@ -165,7 +165,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             retry_failed=arguments.retry_failed,
             fail_fast=arguments.fail_fast,
         )
-    if tally.done["evaluate"]:
+    if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
 

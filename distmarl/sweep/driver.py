@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
@@ -33,7 +32,7 @@ from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import Progress
 from distmarl.sweep.ready import ReadyTasks
-from distmarl.sweep.resources import evaluation_bytes, memory_request, shared_policy_bytes, training_bytes
+from distmarl.sweep.resources import memory_request, task_bytes
 from distmarl.sweep.stopping import GRACE_S, Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
@@ -41,6 +40,8 @@ from distmarl.sweep.tasks import TaskKey
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
+# A Nash gap takes about as long as so many values of the population.
+N_VALUES_OF_A_GAP = 20
 
 
 class Driver:
@@ -99,13 +100,7 @@ class Driver:
         for name, job in self._jobs.items():
             if name in self._pending.shared_policies:
                 n_cpus = self._cpus_of_shared_policy(job)
-                task = Task(
-                    TaskKey("shared_policy", name),
-                    (self._handle(job), n_cpus),
-                    n_cpus,
-                    memory_request(shared_policy_bytes(job, n_cpus)),
-                )
-                self._ready.add([task], 1, cost=math.inf)
+                self._push(TaskKey("shared_policy", name), (self._handle(job), n_cpus), cost=math.inf, n_cpus=n_cpus)
             else:
                 self._resume(job)
         self._progress.start(self.tally, self._executor.description)
@@ -161,12 +156,12 @@ class Driver:
         """Go on with a setting whose shared local policy is in the store."""
         name = job.setting_id
         untrained = self._pending.trainings[name]
-        unevaluated = [k for k in self._plan.k_values if self._pending.seeds[name, k] and k not in untrained]
-        if not unevaluated and not untrained:
+        unfinished = [k for k in self._plan.k_values if self._pending.is_unfinished(name, k) and k not in untrained]
+        if not (unfinished or untrained or name in self._pending.baselines):
             return
         self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
         self._push_trainings(job)
-        for k in unevaluated:
+        for k in unfinished:
             self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
 
     def _next_batch(self) -> list[Task]:
@@ -233,7 +228,8 @@ class Driver:
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
         for row, side in trainings:
-            if not row[f"{side}converged"]:
+            converged = row[f"{side}converged"]
+            if converged is not None and not converged:
                 where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
                 self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
@@ -245,22 +241,45 @@ class Driver:
             return asked
         share = self._executor.n_slots // len(self._pending.shared_policies)
         n_cpus = max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
-        while n_cpus > 1 and shared_policy_bytes(job, n_cpus) > self._executor.largest_node_memory:
+        largest = self._executor.largest_node_memory
+        while n_cpus > 1 and task_bytes(self._plan, job, "shared_policy", None, n_cpus) > largest:
             n_cpus -= 1
         return n_cpus
 
     def _push_trainings(self, job: Job) -> None:
+        """Make ready what rests on the shared local policy alone: the global policies and the baselines."""
+        if job.setting_id in self._pending.baselines:
+            experiment, method = self._plan.sweep.experiment, self._plan.sweep.evaluation.method
+            options = (experiment.baselines, method, experiment.n_eval_seeds)
+            arguments: tuple[Any, ...] = (self._handle(job), self._local_policies[job.setting_id], *options)
+            self._push(TaskKey("baselines", job.setting_id), arguments, _population_cost(job))
         n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
             arguments = (self._handle(job), self._local_policies[job.setting_id], k, n_cpus)
-            memory = memory_request(training_bytes(job, k, n_cpus))
-            self._ready.add([Task(TaskKey("g_learn", job.setting_id, k), arguments, n_cpus, memory)], 1, cost)
+            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        seeds = self._pending.seeds[job.setting_id, k]
-        shared = (self._handle(job), self._local_policies[job.setting_id], global_policy, k)
-        self._ready.add(_evaluations(job, shared, seeds), len(seeds), cost=0.0)
+        """Make ready all that tells what the pair at k is worth."""
+        name = job.setting_id
+        shared = (self._handle(job), self._local_policies[name], global_policy, k)
+        if k in self._pending.nash_gaps[name]:
+            method = self._plan.sweep.experiment.nash_gap
+            cost = N_VALUES_OF_A_GAP * _population_cost(job) if method == "exact" else math.inf
+            self._push(TaskKey("nash_gap", name, k), (*shared, method), cost)
+        if k in self._pending.exact_returns[name]:
+            self._push(TaskKey("exact_return", name, k), shared, _population_cost(job))
+        seeds = self._pending.seeds[name, k]
+        self._ready.add(
+            (self._task(TaskKey("evaluate", name, k, seed), (*shared, seed)) for seed in seeds), len(seeds), 0.0
+        )
+
+    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
+        self._ready.add([self._task(key, arguments, n_cpus)], 1, cost)
+
+    def _task(self, key: TaskKey, arguments: tuple[Any, ...], n_cpus: int = 1) -> Task:
+        memory_bytes = task_bytes(self._plan, self._jobs[key.setting_id], key.kind, key.k, n_cpus)
+        return Task(key, arguments, n_cpus, memory_request(memory_bytes))
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
@@ -279,11 +298,10 @@ class Driver:
         return np.array([row["actions"] for row in rows], dtype=np.int16)
 
 
-def _evaluations(job: Job, shared: tuple[Any, ...], seeds: Iterable[int]) -> Iterable[Task]:
-    """Yield the evaluations of a trained k: what they share are a setting, its policies and k."""
-    memory = memory_request(evaluation_bytes(job))
-    for seed in seeds:
-        yield Task(TaskKey("evaluate", job.setting_id, shared[-1], seed), (*shared, seed), memory_bytes=memory)
+def _population_cost(job: Job) -> float:
+    """Return the cost of values on the chain of the whole population, on the scale of the trainings' costs."""
+    n_agents = job.environment.n_agents
+    return float(n_count_vectors_of(job, n_agents)) * n_agents
 
 
 def _batch_name(batch: list[Completed]) -> str:

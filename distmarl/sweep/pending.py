@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from typing import Any
 
-from distmarl.results.schemas import ALTERNATIONS, EVALUATIONS, TRAININGS
+from distmarl.evaluation.baselines import methods
+from distmarl.results.schemas import ALTERNATIONS, BASELINES, EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TRAININGS, Table
 from distmarl.results.store import Store
 from distmarl.sweep.plan import Plan
-from distmarl.sweep.tasks import TaskKey
+from distmarl.sweep.tasks import TaskKey, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,10 @@ class Pending:
         Settings whose shared local policy is missing.
     trainings : dict of str to list of int
         For each setting, every k that is not trained.
+    baselines : set of str
+        Settings whose baselines are missing.
+    nash_gaps, exact_returns : dict of str to list of int
+        For each setting, every k whose Nash gap, or exact return, is asked for and missing.
     seeds : dict of (str, int) to list of int
         For each setting and k, every evaluation seed that is missing.
     done : Counter
@@ -30,54 +37,98 @@ class Pending:
 
     shared_policies: set[str]
     trainings: dict[str, list[int]]
+    baselines: set[str]
+    nash_gaps: dict[str, list[int]]
+    exact_returns: dict[str, list[int]]
     seeds: dict[tuple[str, int], list[int]]
     done: Counter[str]
 
     @property
-    def n_tasks(self) -> int:
-        """How many tasks are missing."""
-        return len(self.shared_policies) + sum(map(len, self.trainings.values())) + sum(map(len, self.seeds.values()))
+    def by_setting(self) -> dict[TaskKind, set[str]]:
+        """The settings of the tasks that a setting has one of."""
+        return {"shared_policy": self.shared_policies, "baselines": self.baselines}
+
+    @property
+    def by_k(self) -> dict[TaskKind, dict[str, list[int]]]:
+        """For each setting, every k of the tasks that a k has one of."""
+        return {"g_learn": self.trainings, "nash_gap": self.nash_gaps, "exact_return": self.exact_returns}
+
+    @property
+    def n_tasks(self) -> dict[str, int]:
+        """Number of missing tasks of each kind."""
+        numbers: dict[str, int] = {kind: len(names) for kind, names in self.by_setting.items()}
+        numbers |= {kind: sum(map(len, missing.values())) for kind, missing in self.by_k.items()}
+        return {**numbers, "evaluate": sum(map(len, self.seeds.values()))}
 
     def has(self, key: TaskKey) -> bool:
         """Return whether a task is missing."""
-        if key.kind == "shared_policy":
-            return key.setting_id in self.shared_policies
-        if key.kind == "g_learn":
-            return key.k in self.trainings.get(key.setting_id, ())
+        if key.kind in self.by_setting:
+            return key.setting_id in self.by_setting[key.kind]
+        if key.kind in self.by_k:
+            return key.k in self.by_k[key.kind].get(key.setting_id, ())
         return key.k is not None and key.seed in self.seeds.get((key.setting_id, key.k), ())
 
     def only(self, keys: Collection[TaskKey]) -> Pending:
         """Return what is left to do of some tasks; what they unlock is left for later."""
+
+        def named(kind: TaskKind) -> set[str]:
+            return {name for name in self.by_setting[kind] if TaskKey(kind, name) in keys}
+
+        def sizes(kind: TaskKind) -> dict[str, list[int]]:
+            missing = self.by_k[kind].items()
+            return {name: [k for k in ks if TaskKey(kind, name, k) in keys] for name, ks in missing}
+
         return replace(
             self,
-            shared_policies={name for name in self.shared_policies if TaskKey("shared_policy", name) in keys},
-            trainings={
-                name: [k for k in ks if TaskKey("g_learn", name, k) in keys] for name, ks in self.trainings.items()
-            },
+            shared_policies=named("shared_policy"),
+            trainings=sizes("g_learn"),
+            baselines=named("baselines"),
+            nash_gaps=sizes("nash_gap"),
+            exact_returns=sizes("exact_return"),
             seeds={
                 (name, k): [seed for seed in seeds if TaskKey("evaluate", name, k, seed) in keys]
                 for (name, k), seeds in self.seeds.items()
             },
         )
 
+    def is_unfinished(self, setting_id: str, k: int) -> bool:
+        """Return whether anything about the pair at k is missing."""
+        values = (self.nash_gaps[setting_id], self.exact_returns[setting_id])
+        return bool(self.seeds[setting_id, k]) or any(k in missing for missing in values)
+
 
 def find_pending(plan: Plan, store: Store | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
-    evaluated = store.keys(EVALUATIONS) if store else set()
-    trained = store.keys(TRAININGS) if store else set()
-    shared = {setting_id for setting_id, _ in store.keys(ALTERNATIONS)} if store else set()
+
+    def keys(table: Table) -> set[tuple[Any, ...]]:
+        return store.keys(table) if store else set()
+
+    def missing(is_asked_for: bool, done: set[tuple[Any, ...]]) -> dict[str, list[int]]:
+        return {name: [k for k in plan.k_values if is_asked_for and (name, k) not in done] for name in names}
+
+    experiment, method = plan.sweep.experiment, plan.sweep.evaluation.method
     names = [job.setting_id for job in plan.jobs]
+    shared = {setting_id for setting_id, *_ in keys(ALTERNATIONS)}
+    gaps = {(name, k) for name, k, kind, _ in keys(NASH_GAPS) if kind == experiment.nash_gap}
+    valued, evaluated = keys(BASELINES), keys(EVALUATIONS)
+    seeds = range(plan.n_eval_seeds if method != "exact" else 0)
     pending = Pending(
         shared_policies={name for name in names if name not in shared},
-        trainings={name: [k for k in plan.k_values if (name, k) not in trained] for name in names},
+        trainings=missing(True, keys(TRAININGS)),
+        baselines={
+            name
+            for name in names
+            for baseline, kind in itertools.product(experiment.baselines, methods(method))
+            if (name, baseline, kind) not in valued
+        },
+        nash_gaps=missing(experiment.nash_gap != "off", gaps),
+        exact_returns=missing(method != "rollouts", keys(EXACT_RETURNS)),
         seeds={
-            (name, k): [seed for seed in range(plan.n_eval_seeds) if (name, k, seed) not in evaluated]
+            (name, k): [seed for seed in seeds if (name, k, seed) not in evaluated]
             for name in names
             for k in plan.k_values
         },
         done=Counter(),
     )
-    pending.done["shared_policy"] = len(names) - len(pending.shared_policies)
-    pending.done["g_learn"] = plan.n_tasks["g_learn"] - sum(map(len, pending.trainings.values()))
-    pending.done["evaluate"] = plan.n_tasks["evaluate"] - sum(map(len, pending.seeds.values()))
+    pending.done.update({kind: number - pending.n_tasks[kind] for kind, number in plan.n_tasks.items()})
     return pending
