@@ -106,7 +106,8 @@ def estimated_transition_bytes(kind: TransitionKind, *, k: int, n_states: int, n
     if kind == "exact":
         n_pairs = n_states * (n_states - 1) // 2
         reorderings = 4 * size * 3 * n_pairs
-        return reorderings + 8 * size * 2 * n_global_states
+        weights = 8 * (k + 1) ** 2 * 2 * n_pairs * n_global_states
+        return reorderings + weights + 8 * size * 2 * n_global_states
     successors = 4 * size * n_global_states * (m if kind == "sampled" else 1)
     count_vectors = 2 * 8 * size * n_states
     return successors + count_vectors

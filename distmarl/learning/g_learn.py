@@ -149,14 +149,20 @@ def g_learn(
     )
 
 
-def estimated_bytes(env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int) -> int:
+def estimated_bytes(
+    env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int, n_threads: int = 1
+) -> int:
     """Return about how much memory :func:`g_learn` takes, in bytes."""
-    n_values = n_count_vectors(k, env.n_local_states) * env.n_global_states
+    n_vectors, n_global_states = n_count_vectors(k, env.n_local_states), env.n_global_states
+    n_values = n_vectors * n_global_states
     value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)
     operator = estimated_transition_bytes(
-        transitions, k=k, n_states=env.n_local_states, n_global_states=env.n_global_states, m=n_mc_samples
+        transitions, k=k, n_states=env.n_local_states, n_global_states=n_global_states, m=n_mc_samples
     )
-    return value_arrays + operator
+    # Each further thread holds Q of a global state, and what T needs on the way.
+    held = 2 * env.n_global_actions + (8 if transitions == "exact" else 1) * n_global_states
+    further_threads = (min(n_threads, n_global_states) - 1) * 8 * n_vectors * held
+    return value_arrays + operator + further_threads
 
 
 def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: int) -> None:

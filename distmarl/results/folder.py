@@ -110,6 +110,14 @@ def start_session(
     return Store(location, lock)
 
 
+def end_session(folder: Place, end: dict[str, Any]) -> None:
+    """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
+    location = open_location(folder)
+    provenance = _read_provenance(location)
+    provenance["sessions"][-1] |= end
+    _write_text(location, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+
+
 def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) -> None:
     if provenance.get("sweep") != sweep_name:
         raise ResultsError(

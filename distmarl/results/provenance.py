@@ -17,21 +17,38 @@ import distmarl
 PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
 # Names the commit where the code is a copy without its history: in a submitted job, in an image.
 COMMIT_VARIABLE = "DISTMARL_COMMIT"
+DIRTY = "-dirty"
 
 
-def describe_session(command: list[str]) -> dict[str, Any]:
-    """Return what is known of a session at its start."""
+def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a session at its start.
+
+    Parameters
+    ----------
+    command : list of str
+        The command line.
+    resources : dict
+        What the tasks run on.
+    """
+    commit = _commit()
     return {
         "command": command,
-        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "started_at": now(),
         "distmarl": distmarl.__version__,
-        "commit": _commit(),
+        "commit": None if commit is None else commit.removesuffix(DIRTY),
+        "dirty": None if commit is None else commit.endswith(DIRTY),
         "python": sys.version.split()[0],
         "packages": {name: importlib.metadata.version(name) for name in PACKAGES},
         "platform": platform.platform(),
         "processor": platform.machine(),
         "hostname": socket.gethostname(),
+        "resources": resources,
     }
+
+
+def now() -> str:
+    """Return the time, in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _commit() -> str | None:
@@ -41,7 +58,7 @@ def _commit() -> str | None:
         return os.environ.get(COMMIT_VARIABLE) or None
     try:
         answer = subprocess.run(
-            ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],
+            ["git", "-C", str(root), "describe", "--always", "--exclude=*", "--abbrev=40", f"--dirty={DIRTY}"],
             capture_output=True,
             text=True,
             timeout=10,

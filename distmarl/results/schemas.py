@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 VERSION_KEY = b"distmarl.schema_version"
 
 
@@ -241,7 +241,9 @@ FAILURES = _table(
     *TASK_KEY,
     _field("error", pa.string(), "type and message of the exception", "text"),
     _field("traceback", pa.string(), "traceback of the exception", "text"),
-    _field("hostname", pa.string(), "host that the task ran on", "name"),
+    _field("arguments", pa.string(), "arguments of the task, in short", "text"),
+    _field("log_tail", pa.string(), "end of the task's standard output and error; null where it is not known", "text"),
+    _field("hostname", pa.string(), "host that the task ran on; null if it never started", "name"),
     _field("failed_at", pa.timestamp("us", tz="UTC"), "when the task failed", "UTC"),
     has_grid=False,
 )

@@ -25,21 +25,25 @@ from distmarl.results.opening import open_location
 from distmarl.results.schemas import SETTINGS
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Executor, SerialExecutor
-from distmarl.sweep.pending import find_pending
+from distmarl.sweep.failed_tasks import failed_keys
+from distmarl.sweep.pending import Pending, find_pending
 from distmarl.sweep.plan import Plan, make_plan
 from distmarl.sweep.plan_text import plan_lines
-from distmarl.sweep.progress import BarProgress, LineProgress, Progress, counted
+from distmarl.sweep.progress import BarProgress, LineProgress, Progress, QuietProgress, counted
+from distmarl.sweep.resources import check_memory, machine_memory
 from distmarl.sweep.session import Interrupted, run_session
+from distmarl.sweep.stopping import EXIT_CODE
 from distmarl.sweep.tally import Tally
 
-DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
 
 DESCRIPTION = """\
 Train a shared local policy, then a global policy for every subsample size k, and evaluate each of
 them; write the results as Parquet tables and figures. The tasks run in parallel on Ray: on this
 machine, or on the cluster that --address or RAY_ADDRESS names.
 
-Running the same command again runs only what is missing.
+Running the same command again runs only what is missing, which includes what has failed. The first
+Ctrl-C (or SIGTERM) keeps what ends within a few seconds; the second leaves at once.
 """
 
 EPILOG = """\
@@ -49,7 +53,7 @@ examples:
   python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
-exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted
+exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)
 """
 
 
@@ -104,8 +108,15 @@ def _parser() -> argparse.ArgumentParser:
         default="ray",
         help="serial runs every task in this process, one at a time, with the same results",
     )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--overwrite", action="store_true", help="delete earlier results in the folder and start afresh")
+    which.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run the tasks that have failed before, and no others (without it, everything that is missing)",
+    )
     parser.add_argument(
-        "--overwrite", action="store_true", help="delete earlier results in the folder and start afresh"
+        "--fail-fast", action="store_true", help="start no more tasks once one has failed, and stop soon after"
     )
     parser.add_argument("--plan", action="store_true", help="print what would run, and stop")
     parser.add_argument("--quiet", action="store_true", help="print errors and warnings only")
@@ -136,20 +147,31 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         _check_cores(plan.sweep.runner)
     store = None if arguments.overwrite or not folder.is_there() else Store(folder)
     pending = find_pending(plan, store)
+    if arguments.retry_failed:
+        pending = pending.only(failed_keys(store, pending) if store else ())
+    if arguments.executor == "serial" or address is None:
+        check_memory(plan, pending, machine_memory(), "this machine")
     if arguments.plan:
         print(*plan_lines(plan, folder, pending), sep="\n")  # noqa: T201
         return DONE
     if store is not None:
         _tell_of_other_settings(plan, store, console)
     _warn_of_job_folder(folder, console)
-    nothing_to_do = pending.done.total() == sum(plan.n_tasks.values())
-    kind = "serial" if nothing_to_do else arguments.executor  # which spares Ray's start
-    start_executor = functools.partial(_start_executor, plan.sweep.runner, kind, address)
+    kind = arguments.executor if any(pending.n_tasks.values()) else "serial"  # which spares Ray's start
+    start_executor = functools.partial(_start_executor, plan, pending, kind, address)
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     with _progress(console, quiet=arguments.quiet) as progress:
-        tell = functools.partial(console.print, markup=False)
-        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite, tell=tell)
+        tally = run_session(
+            plan,
+            folder,
+            start_executor,
+            progress,
+            overwrite=arguments.overwrite,
+            retry_failed=arguments.retry_failed,
+            fail_fast=arguments.fail_fast,
+            tell=functools.partial(console.print, markup=False),
+        )
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
@@ -186,16 +208,24 @@ def _warn_of_job_folder(folder: Location, console: Console) -> None:
 
 def _progress(console: Console, *, quiet: bool) -> Progress:
     if quiet:
-        return Progress()
+        return QuietProgress(console)
     return BarProgress(console) if console.is_terminal else LineProgress(console)
 
 
-def _start_executor(runner: Runner, kind: str, address: str | None) -> Executor:
+def _start_executor(plan: Plan, pending: Pending, kind: str, address: str | None) -> Executor:
+    """Start or join what runs the tasks, and refuse what it could never run."""
+    runner = plan.sweep.runner
     if kind == "serial":
         return SerialExecutor(runner.task_timeout_s)
     from distmarl.sweep.ray_executor import RayExecutor  # half a second that --help need not wait for
 
-    return RayExecutor(runner, address)
+    executor = RayExecutor(runner, address)
+    try:
+        check_memory(plan, pending, executor.largest_node_memory, "the cluster" if address else "the local Ray")
+    except ExecutorError:
+        executor.close()
+        raise
+    return executor
 
 
 def _report(folder: Location, console: Console, *, quiet: bool) -> None:
@@ -213,10 +243,13 @@ def _conclude(tally: Tally, folder: Location, console: Console) -> int:
     for name in tally.unconverged:
         console.print(f"[yellow]warning:[/] {name}, which is above its convergence_threshold")
     if tally.n_failed == 0:
+        if tally.n_not_run:
+            console.print(f"{counted(tally.n_not_run, 'task')} not run; the command without --retry-failed runs them")
         return DONE
-    not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
+    not_run = f", {tally.n_not_run} not run" if tally.n_not_run else ""
     console.print(
         f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; "
-        f"their tracebacks are in {escape(folder.describe('failures'))}. The same command tries them again."
+        f"their tracebacks are in {escape(folder.describe('failures'))}. "
+        "The same command tries them again, with --retry-failed only them."
     )
     return SOME_FAILED

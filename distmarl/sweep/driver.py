@@ -7,10 +7,7 @@ k; as soon as a k is trained, one evaluates each of its seeds. Nothing waits for
 from __future__ import annotations
 
 import hashlib
-import heapq
-import itertools
 import math
-import time
 from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
@@ -29,13 +26,17 @@ from distmarl.results.schemas import (
 )
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.failed_tasks import FailedTasks
+from distmarl.sweep.pace import Pace
 from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import Progress
+from distmarl.sweep.ready import ReadyTasks
+from distmarl.sweep.resources import memory_request, task_bytes
+from distmarl.sweep.stopping import GRACE_S, Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
 
-PUBLISH_EVERY_S = 20.0
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
@@ -56,27 +57,46 @@ class Driver:
         Where tasks run.
     progress : Progress
         Whom to tell.
+    stop : Stop
+        Is asked whether to stop.
+    retry_failed : bool
+        Run the tasks that have failed before, and no others.
+    fail_fast : bool
+        Submit nothing more once a task has failed.
     """
 
-    def __init__(self, plan: Plan, store: Store, executor: Executor, progress: Progress) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        store: Store,
+        executor: Executor,
+        progress: Progress,
+        stop: Stop,
+        *,
+        retry_failed: bool = False,
+        fail_fast: bool = False,
+    ) -> None:
         self._plan = plan
         self._store = store
         self._executor = executor
         self._progress = progress
+        self._stop = stop
+        self._fail_fast = fail_fast
         self._jobs = {job.setting_id: job for job in plan.jobs}
         self._job_handles: dict[str, Any] = {}
         self._local_policies: dict[str, Any] = {}
         self._pending = find_pending(plan, store)
-        self._ready: list[tuple[float, int, Task]] = []
-        self._order = itertools.count()
-        self._running: dict[TaskKey, Any] = {}  # the value of each batch, by the key of its first task
-        self._evaluation_seconds = math.inf
+        self._failed = FailedTasks(store, self._pending)
         done = self._pending.done
+        if retry_failed:
+            self._pending = self._pending.only(self._failed.keys)
+        self._ready = ReadyTasks()
+        self._completed: list[Completed] = []
+        self._evaluation_seconds = math.inf
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
     def run(self) -> Tally:
         """Run all that is missing and return the tally. What completes is committed at once."""
-        self._store.replace(FAILURES, [])
         for name, job in self._jobs.items():
             if name in self._pending.shared_policies:
                 n_cpus = self._cpus_of_shared_policy(job)
@@ -84,18 +104,53 @@ class Driver:
             else:
                 self._resume(job)
         self._progress.start(self.tally, self._executor.description)
-        published_at = time.monotonic()
-        while self._ready or self._running:
-            while self._ready and len(self._running) < self._executor.max_in_flight:
-                batch = self._next_batch()
-                self._running[batch[0].key] = self._executor.submit(*batch)
-                for task in batch:
-                    self._progress.submitted(task.key)
-            self._take(self._executor.next_completed())
-            if time.monotonic() - published_at > PUBLISH_EVERY_S:
-                self._store.publish()
-                published_at = time.monotonic()
+        try:
+            self._work()
+        except KeyboardInterrupt:
+            self._commit()
+            if not self._stop.by_signal:
+                raise
+        finally:
+            self._failed.save()
         return self.tally
+
+    def _work(self) -> None:
+        """Keep the executor busy until everything is done or the session is to stop."""
+        pace, executor = Pace(), self._executor
+        told = False
+        while executor.n_in_flight or (self._ready and not self._stop.requested):
+            if not self._stop.requested:
+                self._submit()
+            elif self._stop.is_due:
+                break
+            elif self._stop.by_signal and not told:
+                self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
+                told = True
+            self._completed += self._next_completed(pace.timeout_s(commit_waits=bool(self._completed)))
+            if self._completed and (pace.may_commit or not (self._ready or executor.n_in_flight)):
+                with pace.committing():
+                    self._commit()
+            elif not self._completed and pace.may_speak and (reason := executor.why_nothing_starts()):
+                self._progress.warn(reason)
+            if pace.may_publish:
+                with pace.publishing():
+                    self._store.publish()
+        self._commit()
+
+    def _submit(self) -> None:
+        """Submit tasks until every slot has enough of them."""
+        while self._ready and self._executor.n_in_flight < self._executor.max_in_flight:
+            batch = self._next_batch()
+            self._executor.submit(*batch)
+            for task in batch:
+                self._progress.submitted(task.key)
+
+    def _next_completed(self, timeout_s: float) -> list[Completed]:
+        """Wait a little for tasks to complete."""
+        if not self._executor.runs_here:
+            return self._executor.next_completed(timeout_s)
+        with self._stop.breaking_off():
+            return self._executor.next_completed(timeout_s)
 
     def _resume(self, job: Job) -> None:
         """Go on with a setting whose shared local policy is in the store."""
@@ -111,31 +166,30 @@ class Driver:
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; short evaluations, which come last, are taken together."""
-        batch = [heapq.heappop(self._ready)[-1]]
+        batch = [self._ready.take()]
         if batch[0].key.kind == "evaluate":
             n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
             n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._evaluation_seconds) - 1)
-            batch += [heapq.heappop(self._ready)[-1] for _ in range(n_more)]
+            batch += [self._ready.take() for _ in range(n_more)]
         return batch
 
-    def _take(self, batch: list[Completed]) -> None:
-        """Commit what a batch yielded and make ready what waited for it."""
-        value = self._running.pop(batch[0].task.key)
+    def _commit(self) -> None:
+        """Commit what tasks have yielded and make ready what waited for them."""
+        batch, self._completed = self._completed, []
+        if not batch:
+            return
         rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
         for completed in batch:
             for table, table_rows in self._rows(completed).items():
                 rows[table] += table_rows
         self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
         for completed in batch:
-            key, outcome = completed.task.key, completed.outcome
-            (self.tally.done if outcome.failure is None else self.tally.failed)[key.kind] += 1
-            if outcome.failure is None:
-                self._note_convergence(key, outcome.rows)
-                self._follow_up(self._jobs[key.setting_id], key, value)
-            self._progress.completed(key, outcome, self.tally)
-        if batch[0].task.key.kind == "evaluate":
-            seconds = [completed.outcome.timing["seconds"] for completed in batch if completed.outcome.timing]
-            self._evaluation_seconds = max([MIN_SECONDS, *seconds])
+            self._follow_up(completed)
+        evaluations = [completed.outcome for completed in batch if completed.task.key.kind == "evaluate"]
+        if evaluations:
+            self._evaluation_seconds = max(
+                [MIN_SECONDS, *(each.timing["seconds"] for each in evaluations if each.timing)]
+            )
 
     def _rows(self, completed: Completed) -> dict[str, list[dict[str, Any]]]:
         """Return what a task adds to the tables; the rows that make it done come last."""
@@ -149,14 +203,25 @@ class Driver:
             return {**rows, FAILURES.name: [{**name, **asdict(outcome.failure)}]}
         return {**rows, **{table: table_rows for table, table_rows in outcome.rows.items() if table != TIMINGS.name}}
 
-    def _follow_up(self, job: Job, key: TaskKey, value: Any) -> None:
-        """Make ready what waited for a task."""
-        if key.kind == "shared_policy":
-            self._local_policies[job.setting_id] = value
-            self._push_trainings(job)
-        elif key.kind == "g_learn":
-            assert key.k is not None
-            self._push_evaluations(job, key.k, value)
+    def _follow_up(self, completed: Completed) -> None:
+        """Count a task that is committed, and make ready what waited for it."""
+        key, outcome = completed.task.key, completed.outcome
+        if outcome.failure is None:
+            self.tally.done[key.kind] += 1
+            self._failed.forget(key)
+            self._note_convergence(key, outcome.rows)
+            job = self._jobs[key.setting_id]
+            if key.kind == "shared_policy":
+                self._local_policies[key.setting_id] = completed.value
+                self._push_trainings(job)
+            elif key.kind == "g_learn":
+                assert key.k is not None
+                self._push_evaluations(job, key.k, completed.value)
+        else:
+            self.tally.failed[key.kind] += 1
+            if self._fail_fast:
+                self._stop.request()
+        self._progress.completed(key, outcome, self.tally)
 
     def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:
         """Keep a line for each training that ended above its threshold."""
@@ -175,7 +240,11 @@ class Driver:
         if asked is not None:
             return asked
         share = self._executor.n_slots // len(self._pending.shared_policies)
-        return max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
+        n_cpus = max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
+        largest = self._executor.largest_node_memory
+        while n_cpus > 1 and task_bytes(self._plan, job, "shared_policy", None, n_cpus) > largest:
+            n_cpus -= 1
+        return n_cpus
 
     def _push_trainings(self, job: Job) -> None:
         """Make ready what rests on the shared local policy alone: the global policies and the baselines."""
@@ -193,18 +262,24 @@ class Driver:
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
         """Make ready all that tells what the pair at k is worth."""
         name = job.setting_id
-        arguments = (self._handle(job), self._local_policies[name], global_policy, k)
+        shared = (self._handle(job), self._local_policies[name], global_policy, k)
         if k in self._pending.nash_gaps[name]:
             method = self._plan.sweep.experiment.nash_gap
             cost = N_VALUES_OF_A_GAP * _population_cost(job) if method == "exact" else math.inf
-            self._push(TaskKey("nash_gap", name, k), (*arguments, method), cost)
+            self._push(TaskKey("nash_gap", name, k), (*shared, method), cost)
         if k in self._pending.exact_returns[name]:
-            self._push(TaskKey("exact_return", name, k), arguments, _population_cost(job))
-        for seed in self._pending.seeds[name, k]:
-            self._push(TaskKey("evaluate", name, k, seed), (*arguments, seed), cost=0.0)
+            self._push(TaskKey("exact_return", name, k), shared, _population_cost(job))
+        seeds = self._pending.seeds[name, k]
+        self._ready.add(
+            (self._task(TaskKey("evaluate", name, k, seed), (*shared, seed)) for seed in seeds), len(seeds), 0.0
+        )
 
     def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
-        heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, n_cpus)))
+        self._ready.add([self._task(key, arguments, n_cpus)], 1, cost)
+
+    def _task(self, key: TaskKey, arguments: tuple[Any, ...], n_cpus: int = 1) -> Task:
+        memory_bytes = task_bytes(self._plan, self._jobs[key.setting_id], key.kind, key.k, n_cpus)
+        return Task(key, arguments, n_cpus, memory_request(memory_bytes))
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""

@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,17 +23,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from distmarl.errors import TaskTimeoutError
+from distmarl.sweep.failure import Failure, describe_failure
+from distmarl.sweep.task_log import LogMark
 from distmarl.sweep.tasks import TASK_FUNCTIONS, Rows, TaskKind
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a task yielded nothing: columns of the table ``failures``."""
-
-    error: str
-    traceback: str
-    hostname: str
-    failed_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +53,7 @@ def execute(
     timeout_s: float | None,
     node_id: str | None = None,
     attempt: int | None = 0,
+    log: LogMark | None = None,
 ) -> tuple[NDArray[Any] | None, Outcome]:
     """Run a task and return the value that later tasks need, and the outcome.
 
@@ -77,6 +69,8 @@ def execute(
         Ray's id of the node, for the timings.
     attempt : int or None
         How often the task was tried before, if that is known.
+    log : LogMark or None
+        Where the task's log starts, if it is kept.
     """
     started_at = datetime.now(timezone.utc)
     _reset_peak_memory()
@@ -89,7 +83,8 @@ def execute(
             result = TASK_FUNCTIONS[kind](*arguments)
         value, rows = result.value, result.rows
     except Exception as error:  # whatever a task raises is a record, and the others go on
-        failure = describe_failure(error)
+        log_tail = None if log is None else log.tail()
+        failure = describe_failure(error, kind, arguments, log_tail, socket.gethostname())
     timing = {
         "seconds": time.perf_counter() - seconds,
         "cpu_seconds": time.process_time() - cpu_seconds,
@@ -101,16 +96,6 @@ def execute(
         "started_at": started_at,
     }
     return value, Outcome(rows, failure, timing)
-
-
-def describe_failure(error: BaseException) -> Failure:
-    """Return an exception as columns of the table ``failures``."""
-    return Failure(
-        error=f"{type(error).__name__}: {error}",
-        traceback="".join(traceback.format_exception(error)),
-        hostname=socket.gethostname(),
-        failed_at=datetime.now(timezone.utc),
-    )
 
 
 @contextmanager

@@ -12,7 +12,10 @@ from types import TracebackType
 from typing import Any
 
 from distmarl.sweep.execution import Outcome, execute
+from distmarl.sweep.resources import machine_memory
 from distmarl.sweep.tasks import TaskKey
+
+MIN_IN_FLIGHT = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -24,22 +27,36 @@ class Task:
     key : TaskKey
         What it is.
     arguments : tuple
-        Arguments of its function: plain values, or handles from ``put`` and ``submit``.
+        Arguments of its function: plain values, or handles from ``put`` and ``Completed``.
     n_cpus : int
         Cores that it asks for.
+    memory_bytes : int
+        Memory that it asks for; 0 where it is too little to matter.
     """
 
     key: TaskKey
     arguments: tuple[Any, ...]
     n_cpus: int = 1
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Completed:
-    """A task that has run, and what became of it."""
+    """A task that has run, and what became of it.
+
+    Attributes
+    ----------
+    task : Task
+        The task.
+    outcome : Outcome
+        Its rows, or why it failed.
+    value : handle
+        Stands for the value that later tasks need, as their argument.
+    """
 
     task: Task
     outcome: Outcome
+    value: Any = None
 
 
 class Executor(abc.ABC):
@@ -49,9 +66,12 @@ class Executor(abc.ABC):
     ----------
     batch_seconds : float
         Short tasks are worth submitting together, as long as they take about this.
+    runs_here : bool
+        Whether waiting is working: tasks run in this process, where a signal can only break them off.
     """
 
     batch_seconds: float = 1.0
+    runs_here: bool = False
 
     @property
     @abc.abstractmethod
@@ -65,25 +85,44 @@ class Executor(abc.ABC):
 
     @property
     @abc.abstractmethod
+    def largest_node_memory(self) -> int:
+        """How many bytes of memory a single task can get."""
+
+    @property
+    @abc.abstractmethod
     def description(self) -> str:
         """Where the tasks run, for people."""
 
     @property
+    def resources(self) -> dict[str, Any]:
+        """What there is to run tasks with, for the provenance."""
+        return {}
+
+    @property
     def max_in_flight(self) -> int:
-        """How many submitted batches keep every slot busy."""
-        return 2 * self.n_slots + 2
+        """How many submitted batches keep every slot busy, short ones too."""
+        return max(MIN_IN_FLIGHT, 2 * self.n_slots + 2)
+
+    @property
+    @abc.abstractmethod
+    def n_in_flight(self) -> int:
+        """How many submitted batches have not been handed back."""
 
     @abc.abstractmethod
     def put(self, value: Any) -> Any:
         """Store a value once and return a handle that tasks take as an argument."""
 
     @abc.abstractmethod
-    def submit(self, *batch: Task) -> Any:
-        """Start tasks that run one after the other; return a handle of the value that the last one will yield."""
+    def submit(self, *batch: Task) -> None:
+        """Start tasks that run one after the other; only a task on its own yields a value."""
 
     @abc.abstractmethod
-    def next_completed(self) -> list[Completed]:
-        """Wait for any submitted batch to complete."""
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        """Wait for submitted tasks, for ``timeout_s`` at most, and return those that are completed."""
+
+    def why_nothing_starts(self) -> str | None:
+        """Return why none of the submitted tasks is running, if none is."""
+        return None
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -108,10 +147,11 @@ class SerialExecutor(Executor):
     """
 
     batch_seconds = 0.0
+    runs_here = True
 
     def __init__(self, task_timeout_s: float | None = None) -> None:
         self._task_timeout_s = task_timeout_s
-        self._waiting: deque[tuple[tuple[Task, ...], _Value]] = deque()
+        self._waiting: deque[tuple[Task, ...]] = deque()
 
     @property
     def n_slots(self) -> int:
@@ -124,9 +164,19 @@ class SerialExecutor(Executor):
         return 1
 
     @property
+    def largest_node_memory(self) -> int:
+        """What the machine has."""
+        return machine_memory()
+
+    @property
     def max_in_flight(self) -> int:
         """One: the next task is chosen when the last is done."""
         return 1
+
+    @property
+    def n_in_flight(self) -> int:
+        """How many batches wait."""
+        return len(self._waiting)
 
     @property
     def description(self) -> str:
@@ -137,31 +187,18 @@ class SerialExecutor(Executor):
         """Return the value itself."""
         return value
 
-    def submit(self, *batch: Task) -> Any:
+    def submit(self, *batch: Task) -> None:
         """Queue tasks."""
-        value = _Value()
-        self._waiting.append((batch, value))
-        return value
+        self._waiting.append(batch)
 
-    def next_completed(self) -> list[Completed]:
+    def next_completed(self, timeout_s: float) -> list[Completed]:  # noqa: ARG002  # it never waits
         """Run the batch that has waited longest."""
-        batch, value = self._waiting.popleft()
         completed = []
-        for task in batch:
-            arguments = tuple(
-                argument.content if isinstance(argument, _Value) else argument for argument in task.arguments
-            )
-            value.content, outcome = execute(task.key.kind, arguments, self._task_timeout_s)
-            completed.append(Completed(task, outcome))
+        for task in self._waiting.popleft():
+            value, outcome = execute(task.key.kind, task.arguments, self._task_timeout_s)
+            completed.append(Completed(task, outcome, value))
         return completed
 
     def close(self) -> None:
         """Forget what has not run."""
         self._waiting.clear()
-
-
-@dataclass(slots=True, eq=False)
-class _Value:
-    """The value of a task, once it has run."""
-
-    content: Any = None

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distmarl.evaluation.baselines import methods
 from distmarl.results.schemas import ALTERNATIONS, BASELINES, EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TRAININGS, Table
 from distmarl.results.store import Store
 from distmarl.sweep.plan import Plan
+from distmarl.sweep.tasks import TaskKey, TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,54 @@ class Pending:
     exact_returns: dict[str, list[int]]
     seeds: dict[tuple[str, int], list[int]]
     done: Counter[str]
+
+    @property
+    def by_setting(self) -> dict[TaskKind, set[str]]:
+        """The settings of the tasks that a setting has one of."""
+        return {"shared_policy": self.shared_policies, "baselines": self.baselines}
+
+    @property
+    def by_k(self) -> dict[TaskKind, dict[str, list[int]]]:
+        """For each setting, every k of the tasks that a k has one of."""
+        return {"g_learn": self.trainings, "nash_gap": self.nash_gaps, "exact_return": self.exact_returns}
+
+    @property
+    def n_tasks(self) -> dict[str, int]:
+        """Number of missing tasks of each kind."""
+        numbers: dict[str, int] = {kind: len(names) for kind, names in self.by_setting.items()}
+        numbers |= {kind: sum(map(len, missing.values())) for kind, missing in self.by_k.items()}
+        return {**numbers, "evaluate": sum(map(len, self.seeds.values()))}
+
+    def has(self, key: TaskKey) -> bool:
+        """Return whether a task is missing."""
+        if key.kind in self.by_setting:
+            return key.setting_id in self.by_setting[key.kind]
+        if key.kind in self.by_k:
+            return key.k in self.by_k[key.kind].get(key.setting_id, ())
+        return key.k is not None and key.seed in self.seeds.get((key.setting_id, key.k), ())
+
+    def only(self, keys: Collection[TaskKey]) -> Pending:
+        """Return what is left to do of some tasks; what they unlock is left for later."""
+
+        def named(kind: TaskKind) -> set[str]:
+            return {name for name in self.by_setting[kind] if TaskKey(kind, name) in keys}
+
+        def sizes(kind: TaskKind) -> dict[str, list[int]]:
+            missing = self.by_k[kind].items()
+            return {name: [k for k in ks if TaskKey(kind, name, k) in keys] for name, ks in missing}
+
+        return replace(
+            self,
+            shared_policies=named("shared_policy"),
+            trainings=sizes("g_learn"),
+            baselines=named("baselines"),
+            nash_gaps=sizes("nash_gap"),
+            exact_returns=sizes("exact_return"),
+            seeds={
+                (name, k): [seed for seed in seeds if TaskKey("evaluate", name, k, seed) in keys]
+                for (name, k), seeds in self.seeds.items()
+            },
+        )
 
     def is_unfinished(self, setting_id: str, k: int) -> bool:
         """Return whether anything about the pair at k is missing."""
@@ -80,13 +130,5 @@ def find_pending(plan: Plan, store: Store | None) -> Pending:
         },
         done=Counter(),
     )
-    n_pending = {
-        "shared_policy": len(pending.shared_policies),
-        "g_learn": sum(map(len, pending.trainings.values())),
-        "baselines": len(pending.baselines),
-        "nash_gap": sum(map(len, pending.nash_gaps.values())),
-        "exact_return": sum(map(len, pending.exact_returns.values())),
-        "evaluate": sum(map(len, pending.seeds.values())),
-    }
-    pending.done.update({kind: number - n_pending[kind] for kind, number in plan.n_tasks.items()})
+    pending.done.update({kind: number - pending.n_tasks[kind] for kind, number in plan.n_tasks.items()})
     return pending

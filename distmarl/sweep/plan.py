@@ -13,8 +13,7 @@ from distmarl.config.settings import Setting, resolved_mapping, setting_content,
 from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
 from distmarl.errors import ConfigError, InvalidArgumentError
-from distmarl.learning.exact_return import check_population_size, population_bytes
-from distmarl.learning.g_learn import estimated_bytes
+from distmarl.learning.exact_return import check_population_size
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
 
@@ -120,15 +119,6 @@ def make_plan(raw: RawSweep) -> Plan:
 def n_count_vectors_of(job: Job, k: int) -> int:
     """Return the number C of count vectors of k agents in a job's game."""
     return n_count_vectors(k, job.environment.n_local_states)
-
-
-def training_bytes(job: Job, k: int) -> int:
-    """Return about how much memory training at k takes, in bytes."""
-    options = job.setting.global_agent
-    n_bytes = estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
-    if k == job.setting.reference_k and job.setting.alternating.joint_value == "exact":
-        return max(n_bytes, population_bytes(job.environment))
-    return n_bytes
 
 
 def _resolved_environment(

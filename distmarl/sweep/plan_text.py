@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from distmarl.results.location import Location
 from distmarl.sweep.pending import Pending
-from distmarl.sweep.plan import Plan, n_count_vectors_of, training_bytes
+from distmarl.sweep.plan import Plan, n_count_vectors_of
 from distmarl.sweep.progress import PHASES
+from distmarl.sweep.resources import mebibytes, shared_policy_bytes, training_bytes
 
 MAX_SETTINGS_SHOWN = 20
 
@@ -16,10 +17,9 @@ def plan_lines(plan: Plan, folder: Location, pending: Pending) -> list[str]:
     """Return the lines that ``--plan`` prints."""
     ks = plan.k_values
     tasks = plan.n_tasks
-    largest, largest_k = max(
-        ((job, k) for job in plan.jobs for k in {ks[-1], job.setting.reference_k}),
-        key=lambda pair: training_bytes(*pair),
-    )
+    needs = [(training_bytes(job, ks[-1]), job, ks[-1]) for job in plan.jobs]
+    needs += [(shared_policy_bytes(job), job, job.setting.reference_k) for job in plan.jobs]
+    n_bytes, largest, largest_k = max(needs, key=lambda need: need[0])
     lines = [
         f"sweep      {plan.sweep.name}, into {folder}",
         f"settings   {len(plan.jobs)}",
@@ -32,9 +32,9 @@ def plan_lines(plan: Plan, folder: Location, pending: Pending) -> list[str]:
         f"k          {_shortened(ks)}; the shared local policies are trained at k={_reference(plan)}",
         f"tasks      {sum(tasks.values()):,}: "
         + ", ".join(f"{tasks[kind]:,} {name}" for kind, name in PHASES.items() if tasks[kind]),
-        f"done       {pending.done.total():,}, so {sum(tasks.values()) - pending.done.total():,} would run",
+        f"done       {pending.done.total():,}, so {sum(pending.n_tasks.values()):,} would run",
         f"largest    k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors, "
-        f"about {training_bytes(largest, largest_k) / 2**20:,.0f} MiB per task",
+        f"about {mebibytes(n_bytes)} per task",
     ]
     return lines
 

@@ -51,9 +51,12 @@ class Progress:
     def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
         """Learn what became of a task."""
 
+    def warn(self, message: str) -> None:
+        """Learn what a user should know now."""
 
-class LineProgress(Progress):
-    """Writes a line when a phase ends, when a task fails, and every few seconds.
+
+class QuietProgress(Progress):
+    """Passes on warnings alone.
 
     Parameters
     ----------
@@ -63,6 +66,23 @@ class LineProgress(Progress):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+
+    def warn(self, message: str) -> None:
+        """Print a warning."""
+        self._console.print(message, markup=False, style="yellow")
+
+
+class LineProgress(QuietProgress):
+    """Writes a line when a phase ends, when a task fails, and every few seconds.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write.
+    """
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._started_at = time.monotonic()
         self._last_line_at = self._started_at
 
@@ -84,7 +104,7 @@ class LineProgress(Progress):
             self._console.print(f"{now - self._started_at:6.1f} s: {counts}")
 
 
-class BarProgress(Progress):
+class BarProgress(QuietProgress):
     """Draws a bar for each phase in a terminal.
 
     Parameters
@@ -94,6 +114,7 @@ class BarProgress(Progress):
     """
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self._bars = RichProgress(
             TextColumn("{task.description}"),
             BarColumn(),

@@ -1,7 +1,11 @@
-"""Running tasks on Ray: the only module that imports it.
+"""Running tasks on Ray.
 
 With no cluster named, a local Ray is started for the session and ended with it; otherwise the
 session joins the cluster at ``address`` and leaves it running.
+
+Ray retries tasks whose worker or node is lost, and computes lost values again. Left to this module is what Ray cannot
+know: that a task killed for its memory needs more of it, that one past its deadline hangs, which task of a lost batch
+is to blame, and why nothing starts.
 """
 
 from __future__ import annotations
@@ -12,24 +16,54 @@ import math
 import os
 import threading
 import time
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import OutOfMemoryError, RayError
 
 from distmarl.config.sections import Runner
-from distmarl.errors import ExecutorError
-from distmarl.sweep.execution import Outcome, describe_failure, execute
+from distmarl.errors import ExecutorError, TaskTimeoutError
+from distmarl.sweep.execution import Outcome
 from distmarl.sweep.executor import Completed, Executor, Task
+from distmarl.sweep.failure import describe_failure
 from distmarl.sweep.progress import counted
-from distmarl.sweep.tasks import TaskKind
+from distmarl.sweep.ray_worker import Notes, Shared, run_batch
+from distmarl.sweep.resources import SMALL_TASK_BYTES, mebibytes
 
 # A lost worker or node costs a task at most this many more tries.
 MAX_RETRIES = 3
+# A kill for want of memory costs one of these, and the next try asks for twice as much.
+MAX_MEMORY_RETRIES = 3
+# A task ends itself at its deadline; one that has not after this much longer cannot, and its process is ended.
+DEADLINE_MARGIN_S = 10.0
 # Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
 LOOKAHEAD_TASKS = 8
-# Clusters grow and shrink; asking costs a round trip.
-COUNT_EVERY_S = 1.0
+# Clusters grow and shrink, and tasks start; asking costs a round trip.
+LOOK_EVERY_S = 1.0
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A kill for want of memory comes back here at once; by default it is repeated for ever, as it was.
+    "RAY_task_oom_retries": "0",
+    # A connection that has gone silent is given up within seconds instead of minutes.
+    "RAY_grpc_client_keepalive_time_ms": "10000",
+    "RAY_grpc_client_keepalive_timeout_ms": "10000",
+}
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    """A batch on its way through Ray."""
+
+    number: int
+    batch: tuple[Task, ...]
+    value: ray.ObjectRef[Any]
+    memory_bytes: int
+    n_memory_kills: int
+    started: tuple[int, float] = (-1, math.inf)  # the last try that was seen, and when
+    is_overdue: bool = False
 
 
 class RayExecutor(Executor):
@@ -48,16 +82,22 @@ class RayExecutor(Executor):
         When the cluster cannot be joined, or no node has the cores that a task asks for.
     """
 
+    _run_batch = staticmethod(run_batch)
+
     def __init__(self, runner: Runner, address: str | None) -> None:
         self._runner = runner
         self._address = address
-        self._running: dict[ray.ObjectRef[Any], tuple[Task, ...]] = {}
+        self._notes = Notes()
+        self._numbers = itertools.count()
+        self._running: dict[ray.ObjectRef[Any], _Submission] = {}
         self._n_cpus, self._counted_at = 0.0, -math.inf
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        self._looked_at = -math.inf
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
         # Says at every start that token authentication is on, which is as it should be.
         logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
         try:
-            self._start()
+            self._start_ray()
         except (ConnectionError, ValueError, RuntimeError, RayError) as error:
             where = f"the Ray cluster at {address}" if address else "a local Ray"
             raise ExecutorError(f"cannot start on {where}: {error}") from error
@@ -66,9 +106,9 @@ class RayExecutor(Executor):
         except ExecutorError:
             self.close()
             raise
-        self._function = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(_execute)
+        self._function = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
 
-    def _start(self) -> None:
+    def _start_ray(self) -> None:
         options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
         if self._address is None:
             options |= {"num_cpus": self._runner.num_cpus, "include_dashboard": False}
@@ -77,7 +117,7 @@ class RayExecutor(Executor):
     def _check_nodes(self) -> None:
         """Refuse a request that no node of the cluster could ever meet."""
         wanted = self._runner.cpus_per_train or 1
-        nodes = _node_cpus()
+        nodes = _node_resources("CPU")
         if wanted > max(nodes, default=0) and sum(nodes) > 0:
             raise ExecutorError(
                 f"runner.cpus_per_train: each training asks for {wanted} cores, but the largest of {len(nodes)} nodes "
@@ -87,7 +127,7 @@ class RayExecutor(Executor):
     @property
     def n_slots(self) -> int:
         """How many tasks the cluster's cores, or ``runner.num_cpus`` of them, can run at once."""
-        if time.monotonic() - self._counted_at > COUNT_EVERY_S:
+        if time.monotonic() - self._counted_at > LOOK_EVERY_S:
             self._counted_at, self._n_cpus = time.monotonic(), ray.cluster_resources().get("CPU", 0)
         n_cpus = self._n_cpus
         if self._runner.num_cpus is not None:
@@ -97,8 +137,13 @@ class RayExecutor(Executor):
     @property
     def largest_node_cpus(self) -> int:
         """Cores of the largest node, or ``runner.num_cpus`` of them."""
-        largest = int(max(_node_cpus(), default=0))
+        largest = int(max(_node_resources("CPU"), default=0))
         return min(largest, self._runner.num_cpus or largest)
+
+    @property
+    def largest_node_memory(self) -> int:
+        """Memory for tasks of the node that has most; any amount while there is no node."""
+        return int(max(_node_resources("memory"), default=2**63))
 
     @property
     def max_in_flight(self) -> int:
@@ -108,35 +153,119 @@ class RayExecutor(Executor):
         return super().max_in_flight + (0 if self._address is None else LOOKAHEAD_TASKS)
 
     @property
+    def n_in_flight(self) -> int:
+        """How many batches Ray has."""
+        return len(self._running)
+
+    @property
     def description(self) -> str:
         """Where the tasks run."""
         n_nodes = sum(node["Alive"] for node in ray.nodes())
         where = f"the Ray cluster at {self._address}" if self._address else "a local Ray"
         return f"{where}: {counted(n_nodes, 'node')}, {counted(self.n_slots, 'task')} at once"
 
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The nodes."""
+        names = ("CPU", "memory", "object_store_memory")
+        nodes = [{name: node["Resources"].get(name, 0) for name in names} for node in ray.nodes() if node["Alive"]]
+        return {"address": self._address or "local", "nodes": nodes}
+
     def put(self, value: Any) -> Any:
         """Put a value into the object store."""
         return ray.put(value)
 
-    def submit(self, *batch: Task) -> Any:
+    def submit(self, *batch: Task) -> None:
         """Submit tasks to Ray, as one of its own."""
-        function = self._function.options(num_cpus=max(task.n_cpus for task in batch))
-        kinds = [(task.key.kind, len(task.arguments)) for task in batch]
-        # Handles are exchanged for what they stand for only where they are arguments themselves.
-        arguments = itertools.chain.from_iterable(task.arguments for task in batch)
-        value, outcomes = function.remote(kinds, self._runner.task_timeout_s, *arguments)
-        self._running[outcomes] = batch
-        return value
+        self._submit(batch, max(task.memory_bytes for task in batch))
 
-    def next_completed(self) -> list[Completed]:
-        """Wait for any batch to complete; where its process was lost for good, its tasks are failures."""
-        (ready,), _ = ray.wait(list(self._running), num_returns=1)
-        batch = self._running.pop(ready)
+    def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
+        number = next(self._numbers)
+        function = self._function.options(num_cpus=max(task.n_cpus for task in batch), memory=memory_bytes or None)
+        handles: dict[ray.ObjectRef[Any], Shared] = {}
+        calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
+        name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
+        value, outcomes = function.remote(name, calls, timeout_s, *handles)
+        self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
+
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        """Wait for batches to complete; where a task's process was lost for good, it is a failure."""
+        running = list(self._running)
+        ready, _ = ray.wait(running, num_returns=len(running), timeout=0)
+        if not ready:
+            ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
+        completed = [each for outcomes in ready for each in self._collect(outcomes)]
+        self._end_overdue()
+        return completed
+
+    def _collect(self, reference: ray.ObjectRef[Any]) -> list[Completed]:
+        """Return what became of a batch; nothing if it is to be tried again."""
+        submission = self._running.pop(reference)
+        batch = submission.batch
         try:
-            outcomes: list[Outcome] = ray.get(ready)
+            outcomes: list[Outcome] = ray.get(reference)
+        except OutOfMemoryError as error:
+            largest = self.largest_node_memory
+            memory_bytes = min(2 * max(submission.memory_bytes, SMALL_TASK_BYTES), largest)
+            if submission.n_memory_kills < MAX_MEMORY_RETRIES and submission.memory_bytes < largest:
+                self._submit(batch, memory_bytes, submission.n_memory_kills + 1)
+                return []
+            return self._give_up(submission, error)
         except RayError as error:
-            outcomes = [Outcome({}, describe_failure(error), {})] * len(batch)
-        return [Completed(task, outcome) for task, outcome in zip(batch, outcomes, strict=True)]
+            return self._give_up(submission, error)
+        value = submission.value if len(batch) == 1 else None
+        return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
+
+    def _give_up(self, submission: _Submission, error: RayError) -> list[Completed]:
+        """Return a lost task as a failure; the tasks of a lost batch get a chance of their own."""
+        if len(submission.batch) > 1:
+            for task in submission.batch:
+                self._submit((task,), submission.memory_bytes)
+            return []
+        cause: Exception = error
+        if submission.is_overdue:
+            cause = TaskTimeoutError(
+                f"ran longer than runner.task_timeout_s ({self._runner.task_timeout_s:g} s) and could not be "
+                "interrupted, so its process was ended"
+            )
+        (task,) = submission.batch
+        hostname, log_tail = self._notes.place(submission.number)
+        failure = describe_failure(cause, task.key.kind, task.arguments, log_tail, hostname)
+        return [Completed(task, Outcome({}, failure, {}))]
+
+    def _end_overdue(self) -> None:
+        """End the processes of tasks that have not heeded their deadline."""
+        timeout_s, now = self._runner.task_timeout_s, time.monotonic()
+        if timeout_s is None or now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        started = self._notes.started()
+        for reference, submission in self._running.items():
+            attempt = started.get(submission.number, -1)
+            if attempt > submission.started[0]:
+                submission.started = (attempt, now)
+            elif now - submission.started[1] > timeout_s + DEADLINE_MARGIN_S and not submission.is_overdue:
+                submission.is_overdue = True
+                ray.cancel(reference, force=True)
+
+    def why_nothing_starts(self) -> str | None:
+        """Return what the waiting tasks ask for, and what the nodes have."""
+        if self._notes.started().keys() & {submission.number for submission in self._running.values()}:
+            return None
+        requests = Counter(
+            (max(task.n_cpus for task in submission.batch), submission.memory_bytes)
+            for submission in self._running.values()
+        )
+        nodes = Counter(
+            zip(*(map(int, _node_resources(name)) for name in ("CPU", "memory")), strict=True),
+        )
+        free = ray.available_resources()
+        wanted = "; ".join(f"{number} for {_amount(*request)}" for request, number in requests.most_common())
+        there = "; ".join(f"{counted(number, 'node')} with {_amount(*node)}" for node, number in nodes.most_common())
+        return (
+            f"nothing is running: tasks wait, {wanted}; there are {there or 'no nodes with cores'}; "
+            f"free in all: {_amount(int(free.get('CPU', 0)), int(free.get('memory', 0)))}"
+        )
 
     def close(self) -> None:
         """Leave the cluster; a local Ray ends, with whatever still runs on it.
@@ -146,31 +275,27 @@ class RayExecutor(Executor):
         for outcomes in self._running:
             ray.cancel(outcomes, force=True)
         self._running.clear()
+        if self._address is not None:
+            with suppress(RayError):
+                self._notes.clear()
         threading.Thread(target=ray.shutdown, name="end of Ray").start()
 
 
-def _node_cpus() -> list[float]:
-    """Return the cores of each node that is alive."""
-    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+def _numbered(argument: Any, handles: dict[ray.ObjectRef[Any], Shared]) -> Any:
+    """Return an argument; a handle as its number, since Ray exchanges only arguments of its own for their values."""
+    if not isinstance(argument, ray.ObjectRef):
+        return argument
+    if argument not in handles:
+        handles[argument] = Shared(len(handles))
+    return handles[argument]
 
 
-def _execute(kinds: list[tuple[TaskKind, int]], timeout_s: float | None, *arguments: Any) -> tuple[Any, list[Outcome]]:
-    """Run a batch in a Ray worker: the kind of each task, and how many of the arguments are its own."""
-    node_id, attempt = ray.get_runtime_context().get_node_id(), _attempt()
-    remaining = iter(arguments)
-    value, outcomes = None, []
-    for kind, n_arguments in kinds:
-        own = tuple(itertools.islice(remaining, n_arguments))
-        value, outcome = execute(kind, own, timeout_s, node_id=node_id, attempt=attempt)
-        outcomes.append(outcome)
-    return value, outcomes
+def _node_resources(name: str) -> list[float]:
+    """Return how much of a resource each node has that is alive and runs tasks."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [resources.get(name, 0) for resources in nodes if resources.get("CPU", 0)]
 
 
-def _attempt() -> int | None:
-    """Return how often Ray has tried the running task before; None if this Ray does not tell.
-
-    The number has no public name (Ray 2.52 to 2.60), hence the look behind the scenes.
-    """
-    worker = getattr(ray._private.worker.global_worker, "core_worker", None)
-    attempt = getattr(worker, "get_current_task_attempt_number", None)
-    return None if attempt is None else int(attempt())
+def _amount(n_cpus: int, memory_bytes: int) -> str:
+    """Return cores and memory as text."""
+    return counted(n_cpus, "core") + (f" and {mebibytes(memory_bytes)}" if memory_bytes else "")

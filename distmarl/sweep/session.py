@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
-from distmarl.results.folder import start_session
+from distmarl.results.folder import end_session, start_session
 from distmarl.results.lock import locked
 from distmarl.results.opening import Place, open_location
-from distmarl.results.provenance import describe_session
+from distmarl.results.provenance import describe_session, now
 from distmarl.results.store import Store
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.executor import Executor
 from distmarl.sweep.plan import Plan
 from distmarl.sweep.progress import Progress
+from distmarl.sweep.stopping import Stop
 from distmarl.sweep.tally import Tally
 
 
@@ -31,7 +30,9 @@ def run_session(
     start_executor: Callable[[], Executor],
     progress: Progress,
     *,
-    overwrite: bool,
+    overwrite: bool = False,
+    retry_failed: bool = False,
+    fail_fast: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Tally:
     """Run what is missing of a plan and publish the tables.
@@ -48,6 +49,10 @@ def run_session(
         Whom to tell.
     overwrite : bool
         Start afresh.
+    retry_failed : bool
+        Run the tasks that have failed before, and no others.
+    fail_fast : bool
+        Submit nothing more once a task has failed.
     tell : callable
         Is told in a line of text of a lock that an earlier session left behind.
 
@@ -63,29 +68,34 @@ def run_session(
     location = open_location(folder)
     location.make()
     with locked(location, wait=True, tell=tell) as lock, start_executor() as executor:
-        session = describe_session(sys.orig_argv)
+        session = describe_session(sys.orig_argv, executor.resources)
         store = start_session(location, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
         store.add_settings(_setting_rows(plan), plan.sweep.grid)
-        return _drive(plan, store, executor, progress)
+        stop = Stop()
+        driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
+        # After the executor has started, since Ray installs a handler of its own.
+        with stop.on_signals():
+            return _drive(driver, store, stop)
 
 
-def _drive(plan: Plan, store: Store, executor: Executor, progress: Progress) -> Tally:
+def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
     """Run the driver; publish whatever happens."""
-    # After the executor has started, since Ray installs a handler of its own.
-    previous = signal.signal(signal.SIGTERM, _interrupt)
+    outcome = "broken off"
     try:
-        return Driver(plan, store, executor, progress).run()
+        tally = driver.run()
+        outcome = "interrupted" if stop.by_signal else "ended"
     except KeyboardInterrupt:
+        outcome = "interrupted"
         raise Interrupted from None
     finally:
-        signal.signal(signal.SIGTERM, previous)
         store.publish(force=True)
         store.tidy()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Stop like Ctrl-C."""
-    raise KeyboardInterrupt
+        tally = driver.tally
+        n_done = tally.done.total() - tally.n_done_before
+        end_session(store.folder, {"ended_at": now(), "outcome": outcome, "done": n_done, "failed": tally.n_failed})
+    if stop.by_signal:
+        raise Interrupted
+    return tally
 
 
 def _setting_rows(plan: Plan) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.folder import check_folder, open_results, start_session
+from distmarl.results.folder import check_folder, end_session, open_results, start_session
 from distmarl.results.provenance import describe_session
 
 
@@ -62,9 +62,19 @@ def test_every_session_is_kept_in_the_provenance(tmp_path: Path) -> None:
 
 
 def test_a_session_names_versions_and_platform() -> None:
-    session = describe_session(["python"])
+    session = describe_session(["python"], {"nodes": 3})
     assert session["packages"]["ray"]
-    assert {"distmarl", "commit", "python", "platform", "hostname", "started_at"} <= set(session)
+    assert session["resources"] == {"nodes": 3}
+    assert {"distmarl", "commit", "dirty", "python", "platform", "hostname", "started_at"} <= set(session)
+
+
+def test_a_session_that_was_killed_has_no_end(tmp_path: Path) -> None:
+    start(tmp_path)
+    start(tmp_path)
+    end_session(tmp_path, {"ended_at": "later"})
+    killed, ended = json.loads((tmp_path / "provenance.json").read_text())["sessions"]
+    assert "ended_at" not in killed
+    assert ended["ended_at"] == "later"
 
 
 def test_only_a_results_folder_can_be_opened(tmp_path: Path) -> None:

@@ -29,11 +29,12 @@ def git(folder: Path, *arguments: str) -> str:
 
 @pytest.mark.usefixtures("copy_of_code")
 def test_a_copy_of_the_code_has_the_commit_that_its_maker_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert describe_session([])["commit"] is None
+    assert describe_session([], {})["commit"] is None
     monkeypatch.setenv("DISTMARL_COMMIT", "0123abc-dirty")
-    assert describe_session([])["commit"] == "0123abc-dirty"
+    session = describe_session([], {})
+    assert (session["commit"], session["dirty"]) == ("0123abc", True)
     monkeypatch.setenv("DISTMARL_COMMIT", "")
-    assert describe_session([])["commit"] is None
+    assert describe_session([], {})["commit"] is None
 
 
 def test_a_checkout_knows_better_than_the_environment(copy_of_code: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,7 +42,9 @@ def test_a_checkout_knows_better_than_the_environment(copy_of_code: Path, monkey
     git(copy_of_code, "add", ".")
     git(copy_of_code, "commit", "--quiet", "--message", "All of it")
     monkeypatch.setenv("DISTMARL_COMMIT", "0123abc")
-    commit = git(copy_of_code, "rev-parse", "--short=12", "HEAD")
-    assert describe_session([])["commit"] == commit
+    commit = git(copy_of_code, "rev-parse", "HEAD")
+    session = describe_session([], {})
+    assert (session["commit"], session["dirty"]) == (commit, False)
     (copy_of_code / "distmarl" / "__init__.py").write_text("")
-    assert describe_session([])["commit"] == f"{commit}-dirty"
+    session = describe_session([], {})
+    assert (session["commit"], session["dirty"]) == (commit, True)

@@ -44,9 +44,7 @@ def plan_of(mapping: dict[str, Any]) -> Plan:
     return make_plan(RawSweep(mapping, "tiny.yaml"))
 
 
-def run(
-    folder: Path, mapping: dict[str, Any] = TINY, executor: Executor | None = None, overwrite: bool = False
-) -> Tally:
+def run(folder: Path, mapping: dict[str, Any] = TINY, executor: Executor | None = None, **options: bool) -> Tally:
     """Run a session in this process."""
     plan = plan_of(mapping)
     return run_session(
@@ -54,7 +52,7 @@ def run(
         folder,
         lambda: executor or SerialExecutor(plan.sweep.runner.task_timeout_s),
         Progress(),
-        overwrite=overwrite,
+        **options,
     )
 
 
@@ -82,10 +80,9 @@ class ShuffledExecutor(SerialExecutor):
     def max_in_flight(self) -> int:
         return 100
 
-    def next_completed(self) -> list[Completed]:
+    def next_completed(self, timeout_s: float) -> list[Completed]:
         self._random.shuffle(self._waiting)
-        repeated: tuple[Task, ...]
-        repeated, value = self._waiting[0]
-        self._waiting.appendleft((repeated, value))
-        super().next_completed()
-        return super().next_completed()
+        repeated: tuple[Task, ...] = self._waiting[0]
+        self._waiting.appendleft(repeated)
+        super().next_completed(timeout_s)
+        return super().next_completed(timeout_s)

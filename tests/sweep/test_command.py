@@ -94,7 +94,13 @@ def test_the_session_is_in_the_provenance(tmp_path: Path, run_sweep: RunCommand)
     run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
     provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
     assert provenance["sessions"][0]["command"][-4:] == ["--executor", "serial", "--out", "out"]
-    assert provenance["sessions"][0]["distmarl"] == distmarl.__version__
+    (session,) = provenance["sessions"]
+    assert session["distmarl"] == distmarl.__version__
+    assert (session["outcome"], session["done"], session["failed"]) == ("ended", 7, 0)
+    assert session["started_at"] <= session["ended_at"]
+    if session["commit"] is not None:
+        assert re.fullmatch("[0-9a-f]{40}", session["commit"])
+        assert session["dirty"] in (True, False)
 
 
 def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, run_sweep: RunCommand) -> None:
@@ -135,7 +141,7 @@ def test_a_failure_whose_text_looks_like_markup_is_told_as_it_is(tmp_path: Path,
 def test_help_and_version(run_sweep: RunCommand) -> None:
     assert run_sweep("--version").stdout == f"distmarl {distmarl.__version__}\n"
     usage = run_sweep("--help").stdout
-    assert "exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted" in usage
+    assert "exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)" in usage
 
 
 @pytest.mark.parametrize("name", ["robots", "paper", "smoke", "transitions"])

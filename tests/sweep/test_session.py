@@ -23,12 +23,16 @@ class CountingExecutor(SerialExecutor):
 
     def __init__(self) -> None:
         super().__init__()
-        self.submitted: list[TaskKey] = []
+        self.tasks: list[Task] = []
         self.put_values: list[Any] = []
 
-    def submit(self, *batch: Task) -> Any:
-        self.submitted += [task.key for task in batch]
-        return super().submit(*batch)
+    @property
+    def submitted(self) -> list[TaskKey]:
+        return [task.key for task in self.tasks]
+
+    def submit(self, *batch: Task) -> None:
+        self.tasks += batch
+        super().submit(*batch)
 
     def put(self, value: Any) -> Any:
         self.put_values.append(value)
@@ -44,9 +48,9 @@ class BatchingExecutor(CountingExecutor):
         super().__init__()
         self.batches: list[list[TaskKey]] = []
 
-    def submit(self, *batch: Task) -> Any:
+    def submit(self, *batch: Task) -> None:
         self.batches.append([task.key for task in batch])
-        return super().submit(*batch)
+        super().submit(*batch)
 
 
 class StoppingExecutor(CountingExecutor):
@@ -56,11 +60,11 @@ class StoppingExecutor(CountingExecutor):
         super().__init__()
         self._left = n_tasks
 
-    def next_completed(self) -> Any:
+    def next_completed(self, timeout_s: float) -> Any:
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
-        return super().next_completed()
+        return super().next_completed(timeout_s)
 
 
 class InterruptedBatches(BatchingExecutor):
@@ -70,10 +74,10 @@ class InterruptedBatches(BatchingExecutor):
         super().__init__()
         self._n_tasks = n_tasks
 
-    def next_completed(self) -> Any:
+    def next_completed(self, timeout_s: float) -> Any:
         if len(self.submitted) > self._n_tasks:
             raise KeyboardInterrupt
-        return super().next_completed()
+        return super().next_completed(timeout_s)
 
 
 def test_a_sweep_fills_every_table(tmp_path: Path) -> None:

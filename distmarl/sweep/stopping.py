@@ -1,0 +1,81 @@
+"""Stopping a session: Ctrl-C and SIGTERM, once to wind up and twice to leave."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+# What completes within so many seconds of the first signal is still committed.
+GRACE_S = 5.0
+EXIT_CODE = 130
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class Stop:
+    """Whether a session has been asked to stop.
+
+    The first signal is only noted, so that nothing is broken off half-way; the second ends the process
+    at once, which costs no more than ``kill -9`` would: what is committed stays, what is not is run again.
+    """
+
+    def __init__(self) -> None:
+        self._requested_at: float | None = None
+        self._breaks_off = False
+        self.by_signal = False
+
+    @property
+    def requested(self) -> bool:
+        """Whether to submit nothing more."""
+        return self._requested_at is not None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the time for what still runs is up."""
+        return self._requested_at is not None and time.monotonic() - self._requested_at > GRACE_S
+
+    def request(self) -> None:
+        """Ask the session to stop."""
+        if self._requested_at is None:
+            self._requested_at = time.monotonic()
+
+    @contextmanager
+    def on_signals(self) -> Iterator[None]:
+        """Take Ctrl-C and SIGTERM as requests in the block."""
+
+        def handle(_signal: int, _frame: FrameType | None) -> None:
+            if self.by_signal:
+                _leave()
+            self.by_signal = True
+            self.request()
+            if self._breaks_off:
+                raise KeyboardInterrupt
+
+        previous = {number: signal.signal(number, handle) for number in SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    @contextmanager
+    def breaking_off(self) -> Iterator[None]:
+        """Let a signal raise KeyboardInterrupt in the block: for work that nobody else does meanwhile."""
+        self._breaks_off = True
+        try:
+            if self.by_signal:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._breaks_off = False
+
+
+def _leave() -> None:
+    """End the process now; nothing may wait any more, not even for a terminal."""
+    if os.isatty(2):
+        os.write(2, SHOW_CURSOR)
+    os._exit(EXIT_CODE)
