@@ -126,11 +126,14 @@ class Driver:
             elif self._stop.by_signal and not told:
                 self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
                 told = True
-            self._completed += self._next_completed(pace.timeout_s(commit_waits=bool(self._completed)))
+            arrived = self._next_completed(pace.timeout_s(commit_waits=bool(self._completed)))
+            if self._fail_fast and any(completed.outcome.failure for completed in arrived):
+                self._stop.request()
+            self._completed += arrived
             if self._completed and (pace.may_commit or not (self._ready or executor.n_in_flight)):
                 with pace.committing():
                     self._commit()
-            elif not self._completed and pace.may_speak and (reason := executor.why_nothing_starts()):
+            elif not self._completed and pace.time_to_speak() and (reason := executor.why_nothing_starts()):
                 self._progress.warn(reason)
             if pace.may_publish:
                 with pace.publishing():
@@ -219,8 +222,6 @@ class Driver:
                 self._push_evaluations(job, key.k, completed.value)
         else:
             self.tally.failed[key.kind] += 1
-            if self._fail_fast:
-                self._stop.request()
         self._progress.completed(key, outcome, self.tally)
 
     def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:

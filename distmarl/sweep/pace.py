@@ -38,9 +38,8 @@ class Pace:
         """Whether the tables should be brought up to date."""
         return time.monotonic() >= self._publish_at
 
-    @property
-    def may_speak(self) -> bool:
-        """Whether nothing has completed for long; true once for each time that it is."""
+    def time_to_speak(self) -> bool:
+        """Return whether nothing has completed for long; then not again for twice as long."""
         if time.monotonic() < self._speak_at:
             return False
         self._silence_s *= 2

@@ -1,0 +1,152 @@
+"""Ctrl-C and SIGTERM: the first winds up, the second leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from distmarl.sweep import stopping
+from distmarl.sweep.executor import Completed, SerialExecutor
+from distmarl.sweep.session import Interrupted
+from tests.conftest import REPOSITORY
+from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
+from tests.sweep.test_session import CountingExecutor
+
+LONG = changed(TINY, evaluation={"horizon": 100_000_000})
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+# A session whose driver gets two signals while nothing arrives.
+LEAVE = """
+import os, signal, sys, time
+from pathlib import Path
+from tests.sweep.test_stopping import Signalled
+from tests.sweep.sweeps import run
+
+class SignalledTwice(Signalled):
+    def next_completed(self, timeout_s):
+        completed = super().next_completed(timeout_s)
+        if self.sent:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(60)
+        return completed
+
+run(Path(sys.argv[1]), executor=SignalledTwice(int(sys.argv[2]), after=3))
+"""
+
+
+class Signalled(CountingExecutor):
+    """Runs tasks elsewhere, as far as the driver knows, and sends it a signal after some of them.
+
+    Parameters
+    ----------
+    number : int
+        The signal.
+    after : int
+        Number of tasks that complete before it.
+    hangs : bool
+        Whether nothing completes after it.
+    """
+
+    runs_here = False
+    max_in_flight = 3
+
+    def __init__(self, number: int, after: int, *, hangs: bool = False) -> None:
+        super().__init__()
+        self._number, self._left, self._hangs = number, after, hangs
+        self.sent = False
+        self.n_submitted_before = 0
+
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        if self._left == 0 and not self.sent:
+            self.sent = True
+            self.n_submitted_before = len(self.tasks)
+            os.kill(os.getpid(), self._number)
+        if self.sent and self._hangs:
+            time.sleep(0.05)
+            return []
+        self._left -= 1
+        return super().next_completed(timeout_s)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_first_signal_starts_nothing_more_and_keeps_what_arrives(tmp_path: Path, number: int) -> None:
+    run(tmp_path / "whole")
+    signalled = Signalled(number, after=2)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", executor=signalled)
+    assert len(signalled.tasks) == signalled.n_submitted_before
+    assert 2 < len(signalled.tasks) < 7, "something was in flight"
+    rest = CountingExecutor()
+    run(tmp_path / "parts", executor=rest)
+    assert len(rest.tasks) == 7 - len(signalled.tasks)
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_what_does_not_arrive_in_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopping, "GRACE_S", 0.2)
+    with pytest.raises(Interrupted):
+        run(tmp_path, executor=Signalled(signal.SIGINT, after=2, hangs=True))
+    rest = CountingExecutor()
+    run(tmp_path, executor=rest)
+    assert len(rest.tasks) == 5
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_task_in_this_process_is_broken_off(tmp_path: Path, number: int) -> None:
+    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
+    timer.start()
+    with pytest.raises(Interrupted):
+        run(tmp_path, LONG, SerialExecutor())
+    timer.join()
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVE, str(tmp_path / "parts"), str(int(number))],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "")
+    assert (tmp_path / "parts" / "_parts").exists(), "nothing was tidied up"
+    (session,) = json.loads((tmp_path / "parts" / "provenance.json").read_text())["sessions"]
+    assert "ended_at" not in session
+    rest = CountingExecutor()
+    run(tmp_path / "parts", executor=rest)
+    run(tmp_path / "whole")
+    assert len(rest.tasks) == 4
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
+    sweep = write_sweep(tmp_path, LONG)
+    driver = subprocess.Popen(
+        [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial", "--out", "a b"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with driver:
+        assert driver.stderr is not None
+        assert driver.stderr.readline().startswith("7 tasks, on ")
+        driver.send_signal(number)
+        message = driver.stderr.read()
+        assert driver.wait(timeout=30) == 130
+    assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
+    (session,) = json.loads((tmp_path / "a b" / "provenance.json").read_text())["sessions"]
+    assert session["outcome"] == "interrupted"
