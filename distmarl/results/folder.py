@@ -21,7 +21,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from distmarl.config.reading import dump_yaml
+from distmarl.config.reading import dump_yaml, read_sweep_file
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import validated_sweep
 from distmarl.errors import ResultsError
 from distmarl.results.schemas import SCHEMA_VERSION, TABLES
 from distmarl.results.store import PARTS, SCRATCH, Store, check_schema_version
@@ -47,7 +49,7 @@ def check_folder(folder: Path, sweep_name: str, *, overwrite: bool) -> None:
         raise ResultsError(f"{folder}: cannot be written ({ancestor} forbids it); choose another folder with --out")
     if not folder.exists() or all(entry.name in (LOCK_FILE, SCRATCH) for entry in folder.iterdir()):
         return
-    provenance = _read_provenance(folder)
+    provenance = read_provenance(folder)
     if (folder / LOCK_FILE).exists():
         with _open_lock(folder, "r") as stream:
             _take_lock(folder, stream)
@@ -72,7 +74,7 @@ def open_results(folder: str | Path) -> Store:
     path = Path(folder)
     if not path.is_dir():
         raise ResultsError(f"{path}: there is no such results folder")
-    _read_provenance(path)
+    read_provenance(path)
     check_schema_version(path)
     return Store(path)
 
@@ -159,8 +161,37 @@ def start_session(
     return Store(folder)
 
 
-def _read_provenance(folder: Path) -> dict[str, Any]:
-    """Return a folder's provenance; whatever has none is not ours."""
+def find_writer(folder: Path) -> str | None:
+    """Return which process writes to a folder now, if one does."""
+    if not (folder / LOCK_FILE).exists():
+        return None
+    with _open_lock(folder, "r") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return stream.read().strip()
+    return None
+
+
+def read_sweep(folder: Path) -> SweepFile:
+    """Return the sweep that ran last in a folder, resolved.
+
+    Raises
+    ------
+    ConfigError
+        When its file is missing or cannot be used.
+    """
+    return validated_sweep(read_sweep_file(folder / SWEEP_FILE))
+
+
+def read_provenance(folder: Path) -> dict[str, Any]:
+    """Return a folder's provenance.
+
+    Raises
+    ------
+    ResultsError
+        When it has none, and so is not ours.
+    """
     try:
         provenance = json.loads((folder / PROVENANCE_FILE).read_text())
     except (OSError, ValueError):

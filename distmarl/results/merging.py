@@ -94,4 +94,5 @@ def _read(path: Path, columns: list[str], where: pc.Expression | None) -> pa.Tab
     try:
         return pq.read_table(path, columns=columns, filters=where, partitioning=None).select(columns)
     except pa.ArrowInvalid as error:
-        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise ResultsError(f"{path}: is not a readable Parquet file of distmarl: {reason}") from error
