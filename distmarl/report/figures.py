@@ -23,6 +23,7 @@ from distmarl.report.style import (
     PALETTE,
     WARNING_COLOUR,
     WIDTH_IN,
+    PaperFigure,
     SeriesStyle,
     paper_style,
     series_styles,
@@ -126,7 +127,7 @@ def _new_figure(
     summary: pd.DataFrame, column: str, notes: list[str], unfinished: str | None, has_bars: bool = False
 ) -> tuple[Figure, Axes]:
     """Return a figure with a line per setting, notes above the axes and a legend below them."""
-    figure = Figure()
+    figure = PaperFigure()
     axes = figure.add_subplot()
     _set_k_axis(axes, np.unique(summary["k"]))
     series = _series(summary, column)

@@ -54,6 +54,25 @@ class SkippedFigure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What a results folder holds.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns.
+    n_failures : int
+        Tasks of the last session that failed.
+    unfinished : str, optional
+        How far an unfinished sweep is; None for a finished one.
+    """
+
+    summary: pd.DataFrame
+    n_failures: int
+    unfinished: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """What a results folder holds, and the figures that were made of it.
 
@@ -99,6 +118,21 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
+    numbers = read_numbers(store)
+    written, skipped = _write_figures(store.folder, numbers.summary, numbers.unfinished)
+    return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
+
+
+def read_numbers(store: Store) -> Numbers:
+    """Return what a report says of a results folder, without writing anything.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds no evaluation of its sweep yet.
+    ConfigError
+        When its sweep file cannot be read.
+    """
     tables = _read_tables(store)
     experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
     evaluations = tables[EVALUATIONS.name]
@@ -118,8 +152,7 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
         k_values=k_values(experiment),
         n_eval_seeds=experiment.n_eval_seeds,
     )
-    written, skipped = _write_figures(store.folder, summary, unfinished)
-    return Report(summary, written, skipped, n_failures, unfinished)
+    return Numbers(summary, n_failures, unfinished)
 
 
 def _publish_if_free(store: Store) -> None:

@@ -17,9 +17,9 @@ import pandas as pd
 
 from distmarl.config.sections import SweepFile
 from distmarl.config.validation import k_values
-from distmarl.errors import ResultsError
 from distmarl.results.folder import find_writer, open_results, read_provenance, read_sweep
-from distmarl.results.schemas import FAILURES, SETTINGS, TIMINGS
+from distmarl.results.schemas import FAILURES, TIMINGS
+from distmarl.results.settings import read_settings
 from distmarl.results.store import Store
 from distmarl.sweep.pending import Pending, find_missing
 from distmarl.sweep.tasks import TaskKind
@@ -138,12 +138,7 @@ def read_status(folder: Path) -> FolderStatus:
     sweep = read_sweep(folder)
     # The writer first: what it commits meanwhile is then seen as done.
     writer = find_writer(folder)
-    settings = store.read(SETTINGS)
-    settings = settings[settings["in_sweep"]]
-    if settings.empty:
-        raise ResultsError(f"{folder}: has no settings of its sweep yet; run the sweep's command again")
-    grid = [name for name in settings.columns if "." in name]
-    settings = settings.sort_values([*grid, "setting_id"]).set_index("setting_id")
+    settings = read_settings(store).set_index("setting_id")
     failures = store.read(FAILURES, without=("traceback",))
     failures = failures[failures["setting_id"].isin(settings.index)]
     return FolderStatus(

@@ -15,14 +15,10 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from distmarl.results.policies import read_global_policy, read_local_policy
 from distmarl.results.schemas import (
     ALTERNATIONS,
     FAILURES,
-    GLOBAL_POLICIES,
-    LOCAL_POLICIES,
     TABLES,
     TIMINGS,
     TRAININGS,
@@ -102,10 +98,10 @@ class Driver:
         unevaluated = [k for k in self._plan.k_values if self._pending.seeds[name, k] and k not in untrained]
         if not unevaluated and not untrained:
             return
-        self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
+        self._local_policies[name] = self._executor.put(read_local_policy(self._store, name))
         self._push_trainings(job)
         for k in unevaluated:
-            self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
+            self._push_evaluations(job, k, self._executor.put(read_global_policy(self._store, name, k)))
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; short evaluations, which come last, are taken together."""
@@ -194,16 +190,6 @@ class Driver:
         if job.setting_id not in self._job_handles:
             self._job_handles[job.setting_id] = self._executor.put(job)
         return self._job_handles[job.setting_id]
-
-    def _stored_local_policy(self, job: Job) -> NDArray[np.float64]:
-        env = job.environment
-        rows = self._store.rows(LOCAL_POLICIES, setting_id=job.setting_id)
-        shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
-        return np.array([row["probability"] for row in rows]).reshape(shape)
-
-    def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
-        rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
-        return np.array([row["actions"] for row in rows], dtype=np.int16)
 
 
 def _batch_name(batch: list[Completed]) -> str:

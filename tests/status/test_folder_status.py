@@ -38,7 +38,7 @@ def commit_shared_policy(store: Any, name: str) -> None:
     store.commit(f"shared-{name}", [(TIMINGS, [timing_row("shared_policy", name, None, 1.0)]), (ALTERNATIONS, [row])])
 
 
-@pytest.mark.parametrize("n_tasks", [0, 1, 3, 5])
+@pytest.mark.parametrize("n_tasks", [1, 4])
 def test_an_interrupted_sweep_is_as_far_as_it_came(tmp_path: Path, n_tasks: int) -> None:
     with pytest.raises(Interrupted):
         run(tmp_path, executor=StoppingExecutor(n_tasks))
