@@ -92,6 +92,20 @@ def test_errors_are_coloured_where_that_is_wanted(
     assert "error:" in messages.getvalue()
 
 
+def test_an_error_is_folded_between_words_in_a_terminal_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    command = entry_point("distmarl.status")
+    assert command(["absent"]) == 2
+    assert capsys.readouterr().err == "error: absent: there is no such results folder\n"
+    _, messages = in_terminal(monkeypatch, "xterm", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    assert command(["absent"]) == 2
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", messages.getvalue()).splitlines()
+    assert [line.strip() for line in lines] == ["error: absent: there is no", "such results folder"]
+
+
 @pytest.mark.parametrize(
     ("term", "no_color", "is_coloured"),
     [("xterm-256color", "", True), ("xterm-256color", "1", False), ("dumb", "", False)],

@@ -11,6 +11,7 @@ from rich.console import Console
 
 import distmarl
 from distmarl.errors import DistmarlError
+from distmarl.terminal import message_console, print_error
 
 NOTHING_FAILED, SOME_FAILED, BAD_INPUT = 0, 1, 2
 PLAIN_WIDTH = 1000
@@ -32,7 +33,6 @@ exit codes: 0 nothing failed, 1 some tasks failed, 2 no usable results
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    messages = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
     # pandas, which --help need not wait for
     from distmarl.status.folder_status import read_status
     from distmarl.status.text import print_status
@@ -40,8 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         status = read_status(arguments.folder)
     except DistmarlError as error:
-        messages.print("[bold red]error:[/]", end=" ")
-        messages.print(str(error), markup=False)
+        print_error(error, message_console())
         return BAD_INPUT
     print_status(status, _output(), datetime.now(timezone.utc))
     return SOME_FAILED if status.failures else NOTHING_FAILED

@@ -65,7 +65,7 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     for key in _short_names(list(settings[0].grid)):
         table.add_column(key, overflow="fold")
     for name in COLUMNS.values():
-        table.add_column(name)
+        table.add_column(name, overflow="fold")
     shown = sorted(settings, key=_is_done)[:MAX_SETTINGS_SHOWN] if len(settings) > MAX_SETTINGS_SHOWN else settings
     for setting in shown:
         values = [Text(str(value)) for value in setting.grid.values()]
