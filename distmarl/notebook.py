@@ -27,10 +27,11 @@ from distmarl.errors import InvalidArgumentError, ResultsError
 from distmarl.model.environment import Environment
 from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.policies import read_global_policy, read_local_policy
-from distmarl.results.schemas import SETTINGS, TABLES
+from distmarl.results.schemas import SETTINGS, SUMMARY, TABLES
 from distmarl.results.settings import read_settings
 from distmarl.results.store import Store
 from distmarl.sweep.pending import find_missing
+from distmarl.sweep.plan import count_tasks
 
 if TYPE_CHECKING:
     from distmarl.report.gallery import Gallery
@@ -42,7 +43,8 @@ class Results:
     """What a sweep left behind, or has so far: read when it is asked for, and never written.
 
     Every table is an attribute: ``evaluations``, ``trainings``, ``settings`` and so on (see
-    :mod:`distmarl.results.schemas`). A table is read each time, so keep it in a name of its own.
+    :mod:`distmarl.results.schemas`), but for ``summary``, which is a method and more than the table of that
+    name. A table is read each time, so keep it in a name of its own.
 
     Parameters
     ----------
@@ -75,7 +77,7 @@ class Results:
         """
         if name not in TABLES:
             raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
-        return self._store.read(TABLES[name])
+        return self._store.summary() if name == SUMMARY.name else self._store.read(TABLES[name])
 
     def summary(self) -> pd.DataFrame:
         """Return what the report shows: a row for each setting and k, with the mean return over evaluation seeds.
@@ -185,16 +187,17 @@ class Results:
     def _description(self) -> Iterator[tuple[str, str]]:
         """Yield what there is, in a few lines."""
         sweep = read_sweep(self.folder)
-        ks, n_eval_seeds = k_values(sweep.experiment), sweep.experiment.n_eval_seeds
+        ks = k_values(sweep.experiment)
         names = read_settings(self._store)["setting_id"].to_list()
-        n_evaluations = len(names) * len(ks) * n_eval_seeds
-        n_done = find_missing(names, ks, n_eval_seeds, self._store).done["evaluate"]
+        n_tasks = sum(count_tasks(sweep, len(names)).values())
+        n_done = find_missing(names, sweep, self._store).done.total()
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(names)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
-        yield "rows", ", ".join(f"{name} {len(self._store.keys(table)):,}" for name, table in TABLES.items())
-        if n_done < n_evaluations:
-            yield "unfinished", f"{n_done:,} of {n_evaluations:,} evaluations"
+        n_rows = {name: len(self._store.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
+        yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
+        if n_done < n_tasks:
+            yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks"
 
     def _find_setting(self, setting: str | Mapping[str, Any] | None) -> dict[Any, Any]:
         """Return the row of the one setting that is meant; an id may be one of an earlier sweep file."""

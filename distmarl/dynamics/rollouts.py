@@ -7,23 +7,29 @@ each local state, so no agent is simulated:
 - actions: M[j, .] ~ Multinomial(N_j, pi_l(. | s_g, j));
 - moves: sum over j, a of Multinomial(M[j, a], P_l(. | j, s_g, a)).
 
-A step costs O(L² A_l) whatever n is, and all rollouts advance together as arrays.
+A step costs O(L² A_l) whatever n is, and all rollouts advance together as arrays. The same seed gives rollouts
+that stay alike for every k and every pair of policies (:mod:`distmarl.dynamics.draws`).
 """
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.config.sections import RewardKind
+from distmarl.dynamics.draws import conditional_probabilities, draw_categorical, draw_multinomial, draw_subsample
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
+from distmarl.model.policies import local_reward
 from distmarl.model.random_streams import Role, Seed, random_stream
 
 # Keys of the streams that one set of rollouts draws from. Each purpose has its own, so that
-# rollouts of different policies stay as alike as they can be.
-START, OBSERVATION, POPULATION, GLOBAL_STATE = range(4)
+# rollouts of different policies stay as alike as they can be. The last is keyed by k, too: rollout i of one k
+# and rollout j of another share no number then, and their differences are independent.
+START, OBSERVATION, POPULATION, GLOBAL_STATE, LARGE_COUNTS = range(5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +60,7 @@ def initial_states(
 
 def run_rollouts(
     env: Environment,
-    global_policy: NDArray[np.integer],
+    global_policy: NDArray[np.integer] | NDArray[np.float64],
     local_policy: NDArray[np.float64],
     *,
     k: int,
@@ -62,6 +68,7 @@ def run_rollouts(
     horizon: int,
     seed: Seed,
     role: Role,
+    reward: RewardKind = "sampled",
 ) -> Rollouts:
     """Simulate the n-agent game under a pair of policies.
 
@@ -69,12 +76,12 @@ def run_rollouts(
     ----------
     env : Environment
         The game.
-    global_policy : ndarray of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
+    global_policy : ndarray
+        pi_g over the count vectors of ``k`` agents, (G, C) ints; for k = 0 the law of the global action, (G, A_g).
     local_policy : ndarray, shape (G, L, A_l)
         pi_l.
     k : int
-        Number of agents that the global agent sees.
+        Number of agents that the global agent sees, 0 for none.
     n_rollouts, horizon : int
         Number of rollouts R, and of steps T in each.
     seed : int or sequence of int
@@ -82,47 +89,40 @@ def run_rollouts(
         but the start distribution and R, so they are shared by every k and every pair.
     role : Role
         What the rollouts are for; other roles draw other numbers.
+    reward : {"sampled", "expected"}
+        What a step earns: the reward of the actions that were drawn, or its expectation given the
+        states and the global action. The states are the same in both.
 
     Notes
     -----
-    Takes O(R L² A_l) memory, whatever n and T are.
+    Takes O(R L² A_l) memory, whatever n and T are, and O(R sqrt(k)) for large k.
     """
     streams = [random_stream(seed, role, purpose) for purpose in (START, OBSERVATION, POPULATION, GLOBAL_STATE)]
+    divide = functools.partial(
+        draw_multinomial, rng=streams[POPULATION], rng_of_large=random_stream(seed, role, LARGE_COUNTS, k)
+    )
+    choices, moves = conditional_probabilities(local_policy), conditional_probabilities(env.transition_local)
+    expected = local_reward(env, local_policy)
     s_g, population = initial_states(env, n_rollouts, streams[START])
     tracks_mode = env.n_global_actions == env.n_local_states
     returns = np.zeros(n_rollouts)
     n_hits = 0
     discount = 1.0
     for _ in range(horizon):
-        seen = draw_subsample(population, k, streams[OBSERVATION])
-        a_g = global_policy[s_g, rank_valid(seen, k)]
-        actions = streams[POPULATION].multinomial(population, local_policy[s_g])
-        reward = env.reward_global[s_g, a_g]
-        reward = reward + np.einsum("rla,rla->r", actions, env.reward_local[s_g]) / env.n_agents
-        returns += discount * reward
+        if k == 0:
+            a_g = draw_categorical(np.asarray(global_policy[s_g], dtype=np.float64), streams[OBSERVATION])
+        else:
+            seen = draw_subsample(population, k, streams[OBSERVATION])
+            a_g = np.asarray(global_policy[s_g, rank_valid(seen, k)], dtype=np.int64)
+        actions = np.moveaxis(divide(population, choices[:, s_g]), 0, -1)
+        if reward == "expected":
+            earned = np.einsum("rl,rl->r", population, expected[s_g])
+        else:
+            earned = np.einsum("rla,rla->r", actions, env.reward_local[s_g])
+        returns += discount * (env.reward_global[s_g, a_g] + earned / env.n_agents)
         discount *= env.gamma
         if tracks_mode:
             n_hits += int((population[np.arange(n_rollouts), a_g] == population.max(axis=1)).sum())
-        moves = streams[POPULATION].multinomial(actions, env.transition_local[s_g])
-        population = moves.sum(axis=(1, 2))
+        population = divide(actions, moves[:, s_g]).sum(axis=(2, 3)).T
         s_g = draw_categorical(env.transition_global[s_g, a_g], streams[GLOBAL_STATE])
     return Rollouts(returns, n_hits / (n_rollouts * horizon) if tracks_mode else float("nan"))
-
-
-def draw_subsample(population: NDArray[np.int64], k: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw k agents without replacement from each population, (R, L) to count vectors (R, L)."""
-    seen = np.empty_like(population)
-    wanted = np.full(len(population), k)
-    others = population.sum(axis=1)
-    for state in range(population.shape[1] - 1):
-        others = others - population[:, state]
-        seen[:, state] = rng.hypergeometric(population[:, state], others, wanted)
-        wanted = wanted - seen[:, state]
-    seen[:, -1] = wanted
-    return seen
-
-
-def draw_categorical(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw one outcome from each row, (R, S) to (R,), with one uniform number per row."""
-    upper_edges = np.cumsum(probabilities, axis=1)[:, :-1]
-    return (rng.random(len(probabilities))[:, None] >= upper_edges).sum(axis=1)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import Evaluation
+from distmarl.config.sections import Evaluation, RewardKind
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
+from distmarl.evaluation.intervals import MeanEstimate, estimate_mean
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, read_only
 from distmarl.model.random_streams import Role, Seed
@@ -44,6 +46,11 @@ class EvaluationResult:
         """Sample standard deviation of the returns (ddof = 1); NaN for a single rollout."""
         return float(self.returns.std(ddof=1)) if len(self.returns) > 1 else float("nan")
 
+    @property
+    def estimate(self) -> MeanEstimate:
+        """Mean return with its standard error and 95 % interval."""
+        return estimate_mean(self.returns)
+
 
 def evaluate(
     env: Environment,
@@ -53,6 +60,7 @@ def evaluate(
     k: int,
     n_rollouts: int = Evaluation.n_rollouts,
     horizon: int = Evaluation.horizon,
+    reward: RewardKind = Evaluation.reward,
     seed: Seed = 0,
 ) -> EvaluationResult:
     """Estimate E sum_{t < horizon} gamma^t r(t) of a pair of policies in the n-agent game.
@@ -69,8 +77,13 @@ def evaluate(
         Number of agents that the global agent sees, from 1 to ``env.n_agents``.
     n_rollouts, horizon : int
         Number of rollouts, and of steps in each.
+    reward : {"sampled", "expected"}
+        What a step earns: the reward of the local actions that were drawn, or its expectation given
+        s_g, a_g and the population. The mean is the same. The variance is less, as a rule: it is more
+        where later rewards make up for what the draw of an action earned.
     seed : int or sequence of int
-        Root of the random streams. Initial states are the same for every k and every pair.
+        Root of the random streams. The same seed gives rollouts that start alike and stay alike for
+        every k and every pair: compare returns of one seed entry by entry.
 
     Raises
     ------
@@ -81,6 +94,8 @@ def evaluate(
     for name, number in (("n_rollouts", n_rollouts), ("horizon", horizon)):
         if number < 1:
             raise InvalidArgumentError(f"{name}: must be at least 1, got {number}")
+    if reward not in get_args(RewardKind):
+        raise InvalidArgumentError(f"reward: must be one of {', '.join(get_args(RewardKind))}, got {reward!r}")
     rollouts = run_rollouts(
         env,
         checked_global_policy(env, global_policy, k),
@@ -90,5 +105,6 @@ def evaluate(
         horizon=horizon,
         seed=seed,
         role=Role.EVALUATION,
+        reward=reward,
     )
     return EvaluationResult(read_only(rollouts.returns), horizon, rollouts.mode_accuracy)

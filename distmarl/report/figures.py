@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Transform, offset_copy
 from numpy.typing import NDArray
 
+from distmarl.report.axes import (
+    LOG_SCALE_FROM,
+    NOTE_LINE_PT,
+    RETURN_LABEL,
+    add_notes,
+    is_geometric,
+    set_k_axis,
+    use_plain_numbers,
+)
 from distmarl.report.style import (
     HEIGHT_IN,
     NOTE_COLOUR,
-    NOTE_SIZE_PT,
     PALETTE,
-    WARNING_COLOUR,
     WIDTH_IN,
     PaperFigure,
     SeriesStyle,
@@ -30,23 +35,29 @@ from distmarl.report.style import (
 )
 from distmarl.report.summary import is_unconverged
 
-K_LABEL = "subsample size k (agents)"
-RETURN_LABEL = "discounted return (reward)"
+DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
 UNCONVERGED_NOTE = "open markers: training has not converged"
+BAND_NOTE = "band: 95 % interval of the mean"
+LINE_NOTE = "line: exact return"
+DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
-LOG_SCALE_FROM = 10.0  # ratio of the largest to the smallest value
 FEW_DECADES = 2
 MAX_NAMED = len(PALETTE)
 BARS_SPREAD = 0.6  # share of the distance between two k that the bars of all settings take
 MAX_SHIFT_PT = 2.2
 AXES_WIDTH_PT = 190.0  # about
 BAR_ALPHA = 0.7
-K_MARGIN = 0.03
-NOTE_LINE_PT = 8.5
+BAND_ALPHA = 0.2
+LONE_MARKER_PT = 2.0
 LEGEND_LINE_IN = 0.15
+LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 LEGEND_CHARACTERS = 54  # about what fits below a figure in one line
+
+
+# The columns of the lower and of the upper end.
+Columns: TypeAlias = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -58,10 +69,49 @@ class _Series:
     points: pd.DataFrame
 
 
-def reward_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figure:
-    """Draw the mean discounted return over evaluation seeds against k, with bars from minimum to maximum.
+def reward_vs_k(
+    summary: pd.DataFrame, *, baselines: pd.DataFrame | None = None, unfinished: str | None = None
+) -> Figure:
+    """Draw the mean discounted return against k, with bars from the seeds' minimum to their maximum and its interval.
 
-    The bars of several settings stand side by side; they are left out where more than eight would hide one another.
+    The bars of several settings stand side by side; bars and bands are left out where more than eight would hide
+    one another. The band is the 95 % interval over all rollouts. Exact returns are a line through the markers.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
+    baselines : DataFrame, optional
+        The table ``baselines``, drawn as levels where there is one setting.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+    """
+    is_clear = summary["setting_id"].nunique() <= MAX_NAMED
+    has_bars = is_clear and summary["n_seeds"].max() > 1
+    has_band = is_clear and summary["ci95_low"].notna().any()
+    has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
+    notes = [_seeds_note(summary, has_bars), *([BAND_NOTE] if has_band else []), *([LINE_NOTE] if has_line else [])]
+    with paper_style():
+        figure, axes = _new_figure(
+            summary,
+            "mean_return",
+            notes,
+            unfinished,
+            bars=("min_return", "max_return") if has_bars else None,
+            band=("ci95_low", "ci95_high") if has_band else None,
+            is_joined=not has_line,
+        )
+        axes.set_ylabel(RETURN_LABEL)
+        if has_line:
+            for one in _series(summary, "exact_return"):
+                axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
+        if baselines is not None and summary["setting_id"].nunique() == 1:
+            _draw_levels(figure, axes, baselines[baselines["setting_id"] == summary["setting_id"].iloc[0]])
+    return figure
+
+
+def difference_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw what each k gains over the next smaller one, with 95 % intervals; None where nothing can be compared.
 
     Parameters
     ----------
@@ -70,10 +120,15 @@ def reward_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figu
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     """
-    has_bars = summary["n_seeds"].max() > 1 and summary["setting_id"].nunique() <= MAX_NAMED
+    if summary["difference"].isna().all():
+        return None
+    has_bars = summary["setting_id"].nunique() <= MAX_NAMED and summary["difference_ci95_low"].notna().any()
+    bars = ("difference_ci95_low", "difference_ci95_high") if has_bars else None
     with paper_style():
-        figure, axes = _new_figure(summary, "mean_return", [_seeds_note(summary, has_bars)], unfinished, has_bars)
-        axes.set_ylabel(RETURN_LABEL)
+        notes = [DIFFERENCE_NOTE] if has_bars else []
+        figure, axes = _new_figure(summary, "difference", notes, unfinished, bars=bars, is_joined=False)
+        axes.set_ylabel(DIFFERENCE_LABEL)
+        axes.axhline(0, color=NOTE_COLOUR, linewidth=0.6, zorder=1)
     return figure
 
 
@@ -96,7 +151,7 @@ def runtime_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Fig
         if seconds.min() > 0 and seconds.max() / seconds.min() > LOG_SCALE_FROM:
             axes.set_yscale("log")
             has_few_decades = seconds.max() / seconds.min() < 10**FEW_DECADES
-            _use_plain_numbers(axes.yaxis, subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,))
+            use_plain_numbers(axes.yaxis, subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,))
         else:
             axes.set_ylim(bottom=0)
     return figure
@@ -124,32 +179,57 @@ def mode_accuracy_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) 
 
 
 def _new_figure(
-    summary: pd.DataFrame, column: str, notes: list[str], unfinished: str | None, has_bars: bool = False
+    summary: pd.DataFrame,
+    column: str,
+    notes: list[str],
+    unfinished: str | None,
+    *,
+    bars: Columns | None = None,
+    band: Columns | None = None,
+    is_joined: bool = True,
 ) -> tuple[Figure, Axes]:
     """Return a figure with a line per setting, notes above the axes and a legend below them."""
     figure = PaperFigure()
     axes = figure.add_subplot()
-    _set_k_axis(axes, np.unique(summary["k"]))
+    set_k_axis(axes, np.unique(summary["k"]))
     series = _series(summary, column)
-    shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if has_bars else [0.0] * len(series)
+    shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
     for one, shift in zip(series, shifts, strict=True):
         transform = offset_copy(axes.transData, figure, x=shift, y=0, units="points")
-        _draw_line(axes, one, column, transform)
-        if has_bars:
-            _draw_bars(axes, one, transform)
-        _make_room(axes, one.points[[column, "min_return", "max_return"] if has_bars else [column]])
+        _draw_line(axes, one, column, transform, is_joined)
+        if bars:
+            _draw_bars(axes, one, bars, transform)
+        if band:
+            _draw_band(axes, one, band, transform)
+        _make_room(axes, one.points[[column, *(bars or ()), *(band or ())]])
     if any(is_unconverged(one.points).any() for one in series):
         notes = [*notes, UNCONVERGED_NOTE]
     if len(series) > MAX_NAMED:
         notes = [*notes, f"{MAX_NAMED} of {len(series)} settings named; colours in the grid's order"]
     n_legend_lines = _add_legend(figure, series) if summary["setting_id"].nunique() > 1 else 0
-    n_notes = _add_notes(axes, notes, unfinished)
+    n_notes = add_notes(axes, notes, unfinished)
     figure.set_size_inches(WIDTH_IN, HEIGHT_IN + LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes)
     return figure, axes
 
 
+def _draw_levels(figure: Figure, axes: Axes, baselines: pd.DataFrame) -> None:
+    """Draw what each baseline is worth as a level, exactly where that is known, and name it below the axes."""
+    if baselines.empty:
+        return
+    levels = baselines.sort_values("method").groupby("baseline", sort=False)["value"].first()
+    shown = list(zip(levels.sort_values(ascending=False).items(), LEVEL_DASHES, strict=False))
+    look: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.9, "zorder": 1}
+    handles = [axes.axhline(value, linestyle=dashes, **look) for (_, value), dashes in shown]
+    names = [str(name).replace("_", " ") for (name, _), _ in shown]
+    figure.legend(handles, names, loc="outside lower center", ncols=2, handlelength=2.6)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LEGEND_LINE_IN * -(-len(shown) // 2))
+
+
 def _seeds_note(summary: pd.DataFrame, has_bars: bool) -> str:
     n_seeds = int(summary["n_seeds"].max())
+    if n_seeds == 0:
+        return "exact returns"
     if n_seeds == 1:
         return "one evaluation seed"
     up_to = "" if summary["n_seeds"].min() == n_seeds else "up to "
@@ -169,26 +249,35 @@ def _series(summary: pd.DataFrame, column: str) -> list[_Series]:
 
 def _bar_shifts_pt(k_values: NDArray[np.int64], n_series: int) -> list[float]:
     """Return how far each setting is moved sideways, so that no setting's bars hide another's."""
-    places = np.log(k_values) if _is_geometric(k_values) else k_values
+    places = np.log(k_values) if is_geometric(k_values) else k_values
     share = np.diff(places).min() / np.ptp(places) if len(places) > 1 else 1.0
     shift = min(MAX_SHIFT_PT, BARS_SPREAD * share * AXES_WIDTH_PT / n_series)
     return [float(shift * (number - (n_series - 1) / 2)) for number in range(n_series)]
 
 
-def _draw_line(axes: Axes, series: _Series, column: str, transform: Transform) -> None:
+def _draw_line(axes: Axes, series: _Series, column: str, transform: Transform, is_joined: bool) -> None:
     """Draw one setting's points; those of trainings that have not converged get open markers."""
     k, values = series.points["k"].to_numpy(), series.points[column].to_numpy()
     look: dict[str, Any] = {"color": series.style.colour, "marker": series.style.marker, "transform": transform}
+    if not is_joined:
+        look |= {"linestyle": "none", "markersize": LONE_MARKER_PT}
     axes.plot(k, values, label=series.label, zorder=3, **look)
     is_open = is_unconverged(series.points)
     if is_open.any():
-        axes.plot(k[is_open], values[is_open], linestyle="none", markerfacecolor="white", zorder=4, **look)
+        axes.plot(k[is_open], values[is_open], **look | {"linestyle": "none"}, markerfacecolor="white", zorder=4)
 
 
-def _draw_bars(axes: Axes, series: _Series, transform: Transform) -> None:
-    """Draw bars from the smallest to the largest seed's mean return."""
-    k, lowest, highest = (series.points[name] for name in ("k", "min_return", "max_return"))
+def _draw_bars(axes: Axes, series: _Series, ends: Columns, transform: Transform) -> None:
+    """Draw a bar between two columns at each k."""
+    k, lowest, highest = (series.points[name] for name in ("k", *ends))
     axes.vlines(k, lowest, highest, colors=series.style.colour, linewidth=0.8, alpha=BAR_ALPHA, transform=transform)
+
+
+def _draw_band(axes: Axes, series: _Series, ends: Columns, transform: Transform) -> None:
+    """Fill the space between two columns."""
+    k, lowest, highest = (series.points[name].to_numpy() for name in ("k", *ends))
+    look: dict[str, Any] = {"color": series.style.colour, "alpha": BAND_ALPHA, "linewidth": 0, "transform": transform}
+    axes.fill_between(k, lowest, highest, zorder=1, **look)
 
 
 def _make_room(axes: Axes, values: pd.DataFrame) -> None:
@@ -196,37 +285,6 @@ def _make_room(axes: Axes, values: pd.DataFrame) -> None:
     y = values.to_numpy().ravel()
     axes.update_datalim(np.column_stack([y, y]), updatex=False)
     axes.autoscale_view(scalex=False)
-
-
-def _is_geometric(k_values: NDArray[np.int64]) -> bool:
-    """Return whether the subsample sizes crowd at the small end, as 1, 2, 5, 10, 20, 50, 100 do."""
-    first, last = k_values[0], k_values[-1]
-    return bool(last > LOG_SCALE_FROM * first and np.median(k_values) < (first + last) / 4)
-
-
-def _set_k_axis(axes: Axes, k_values: NDArray[np.int64]) -> None:
-    """Label the k axis, with ticks at the first k and at round ones."""
-    axes.set_xlabel(K_LABEL)
-    first, last = int(k_values[0]), int(k_values[-1])
-    if _is_geometric(k_values):
-        axes.set_xscale("log")
-        margin = (last / first) ** K_MARGIN
-        axes.set_xlim(first / margin, last * margin)
-        _use_plain_numbers(axes.xaxis, subs=(1.0, 2.0, 5.0))
-        return
-    margin = max(0.5, K_MARGIN * (last - first))
-    axes.set_xlim(first - margin, last + margin)
-    locator = MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10])
-    ticks = [int(tick) for tick in locator.tick_values(first, max(last, first + 1))]
-    step = ticks[1] - ticks[0]
-    axes.set_xticks([first, *(tick for tick in ticks if first + step / 2 <= tick <= last)])
-
-
-def _use_plain_numbers(axis: Axis, subs: tuple[float, ...]) -> None:
-    """Label a logarithmic axis with plain numbers, at the given multiples of powers of ten."""
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
 
 
 def _add_legend(figure: Figure, series: list[_Series]) -> int:
@@ -240,21 +298,3 @@ def _add_legend(figure: Figure, series: list[_Series]) -> int:
     figure.legend(handles, labels, loc="outside lower center", ncols=n_columns)
     n_lines = max(label.count("\n") + 1 for label in labels)
     return n_lines * -(-len(series) // n_columns)
-
-
-def _add_notes(axes: Axes, notes: list[str], unfinished: str | None) -> int:
-    """Write small lines above the axes, the one of an unfinished sweep on top, and return their number."""
-    lines = [(note, NOTE_COLOUR) for note in reversed(notes)]
-    if unfinished:
-        lines.append((unfinished, WARNING_COLOUR))
-    for number, (text, colour) in enumerate(lines):
-        axes.annotate(
-            text,
-            xy=(0, 1),
-            xytext=(0, 3 + NOTE_LINE_PT * number),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=NOTE_SIZE_PT,
-            color=colour,
-        )
-    return len(lines)

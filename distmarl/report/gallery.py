@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
 from matplotlib.figure import Figure
 
 from distmarl.config.validation import nearest_name
 from distmarl.errors import ResultsError
-from distmarl.report.write import FIGURES, read_numbers
+from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers
 from distmarl.results.store import Store
 
 
@@ -25,23 +26,15 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
         self._store = store
 
     def __getitem__(self, name: str) -> Callable[[], Figure]:
-        draw, reason = FIGURES[f"{name}.png"]
-
-        def draw_stored() -> Figure:
-            numbers = read_numbers(self._store)
-            figure = draw(numbers.summary, unfinished=numbers.unfinished)
-            if figure is None:
-                raise ResultsError(f"{self._store.folder}: {name} cannot be drawn: {reason}")
-            return figure
-
-        draw_stored.__doc__ = draw.__doc__
-        return draw_stored
+        if f"{name}.png" not in FIGURE_NAMES:
+            raise KeyError(name)
+        return partial(self._draw, name)
 
     def __iter__(self) -> Iterator[str]:
-        return (name.removesuffix(".png") for name in FIGURES)
+        return (name.removesuffix(".png") for name in FIGURE_NAMES)
 
     def __len__(self) -> int:
-        return len(FIGURES)
+        return len(FIGURE_NAMES)
 
     def __getattr__(self, name: str) -> Callable[[], Figure]:
         if name not in self:
@@ -53,3 +46,13 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
 
     def __repr__(self) -> str:
         return f"figures, each drawn when it is called: {', '.join(f'{name}()' for name in self)}"
+
+    def _draw(self, name: str) -> Figure:
+        """Draw a figure, or say why there is nothing to draw."""
+        draw, reason = figure_makers(read_numbers(self._store))[f"{name}.png"]
+        figure = draw()
+        if figure is None:
+            raise ResultsError(
+                f"{self._store.folder}: {name} cannot be drawn: {reason or 'the sweep has no such numbers'}"
+            )
+        return figure

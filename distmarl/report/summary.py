@@ -1,4 +1,4 @@
-"""From tables to numbers: what was measured at each subsample size, over the evaluation seeds."""
+"""From tables to numbers: what was measured at each subsample size."""
 
 from __future__ import annotations
 
@@ -8,55 +8,59 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from distmarl.config.sections import EvaluationMethod
 from distmarl.results.settings import sweep_settings
 
 POINT = ["setting_id", "k"]
 
 
 def summarise(
-    evaluations: pd.DataFrame, trainings: pd.DataFrame, timings: pd.DataFrame, settings: pd.DataFrame
+    points: pd.DataFrame, trainings: pd.DataFrame, timings: pd.DataFrame, settings: pd.DataFrame
 ) -> pd.DataFrame:
     """Return one row for each setting of the sweep and each k that has been evaluated.
 
     Parameters
     ----------
-    evaluations, trainings, timings, settings : DataFrame
+    points : DataFrame
+        The table ``summary`` of the evaluations that the report is about.
+    trainings, timings, settings : DataFrame
         The tables of a results folder. Rows of settings that are not ``in_sweep`` are left out.
 
     Returns
     -------
     DataFrame
-        Settings in the order of their grid values, k increasing. Columns:
+        Settings in the order of their grid values, k increasing. Columns are those of the table ``summary``, with the
+        exact return as ``mean_return`` of what has no rollouts, and
 
-        - ``setting_id``, ``label``, ``k`` (agents), ``n_seeds`` (evaluation seeds);
-        - ``mean_return``, ``std_return``, ``min_return``, ``max_return`` (reward): mean, sample standard
-          deviation (NaN for one seed), minimum and maximum of the seeds' mean discounted returns;
-        - ``mode_accuracy`` (share of steps, 0 to 1): mean over seeds; NaN where it is not defined;
+        - ``label``: the setting's grid values in short;
         - ``train_seconds`` (s): wall-clock time of G-LEARN; NaN where none was stored;
         - ``bound`` (reward), ``converged``: the training's certificate; missing where none was stored.
     """
-    returns = evaluations.groupby(POINT)["mean_return"]
-    accuracy = evaluations.groupby(POINT)["mode_accuracy"].mean()
-    seeds = pd.DataFrame(
-        {
-            "n_seeds": returns.size(),
-            "mean_return": returns.mean(),
-            "std_return": returns.std(ddof=1),
-            "min_return": returns.min(),
-            "max_return": returns.max(),
-            "mode_accuracy": accuracy,
-        }
-    ).reset_index()
+    measured = points.drop(columns=["sweep", *(name for name in points.columns if "." in name)])
+    measured["mean_return"] = measured["mean_return"].fillna(measured["exact_return"])
     seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "seconds"]].astype({"k": "int64"})
     certificates = trainings[[*POINT, "bound", "converged"]].astype({"converged": "boolean"})
     return (
         _ordered_settings(settings)
-        .merge(seeds, on="setting_id")
+        .merge(measured, on="setting_id")
         .merge(seconds.rename(columns={"seconds": "train_seconds"}), on=POINT, how="left")
         .merge(certificates, on=POINT, how="left")
         .sort_values(["order", "k"], ignore_index=True)
         .drop(columns="order")
     )
+
+
+def with_labels(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a table for the points of a summary, in its order, with the settings' labels.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Rows of a table with the columns ``setting_id`` and ``k``.
+    summary : DataFrame
+        What :func:`summarise` returns.
+    """
+    return summary[[*POINT, "label"]].merge(rows, on=POINT)
 
 
 def improvement(summary: pd.DataFrame) -> pd.DataFrame:
@@ -102,25 +106,34 @@ def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def unfinished_note(
-    evaluations: pd.DataFrame, settings: pd.DataFrame, *, k_values: Sequence[int], n_eval_seeds: int
+    points: pd.DataFrame,
+    settings: pd.DataFrame,
+    *,
+    k_values: Sequence[int],
+    n_eval_seeds: int,
+    method: EvaluationMethod = "rollouts",
 ) -> str | None:
     """Return how far an unfinished sweep is, or None when nothing is missing.
 
     Parameters
     ----------
-    evaluations, settings : DataFrame
-        The tables of a results folder.
+    points : DataFrame
+        The table ``summary`` of the evaluations that the sweep file asks for.
+    settings : DataFrame
+        The table of a results folder.
     k_values : sequence of int
         Subsample sizes that the sweep file asks for.
     n_eval_seeds : int
         Evaluation seeds that it asks for, per k.
+    method : {"rollouts", "exact", "both"}
+        How it asks for returns. An exact one counts like an evaluation seed.
     """
     ids = settings.loc[settings["in_sweep"], "setting_id"]
-    planned = len(ids) * len(k_values) * n_eval_seeds
-    is_planned = (
-        evaluations["setting_id"].isin(ids) & evaluations["k"].isin(k_values) & (evaluations["seed"] < n_eval_seeds)
-    )
-    done = int(is_planned.sum())
+    n_per_point = (n_eval_seeds if method != "exact" else 0) + (method != "rollouts")
+    planned = len(ids) * len(k_values) * n_per_point
+    asked = points[points["setting_id"].isin(ids)]
+    done = int(asked["n_seeds"].sum()) if method != "exact" else 0
+    done += int(asked["exact_return"].notna().sum()) if method != "rollouts" else 0
     return None if done >= planned else f"unfinished: {done} of {planned} evaluations"
 
 

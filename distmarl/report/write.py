@@ -5,36 +5,42 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.reading import read_sweep_file
-from distmarl.config.validation import k_values, validated_sweep
+from distmarl.config.validation import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.figures import mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
-from distmarl.report.summary import summarise, unfinished_note
-from distmarl.results.folder import SWEEP_FILE, locked, open_results
-from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TIMINGS, TRAININGS
+from distmarl.report.summary import summarise, unfinished_note, with_labels
+from distmarl.results.folder import locked, open_results, read_sweep
+from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 
-# Evaluations come first: whatever they rest on has been committed when the other tables are read.
-TABLES_READ = (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS, FAILURES)
+TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
 # Large, and of no use here.
-UNREAD = ("returns", "traceback")
+UNREAD = ("traceback",)
 READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
+REWARD_FIGURE = "reward_vs_k.png"
 FIGURES: dict[str, tuple[Draw, str]] = {
-    "reward_vs_k.png": (reward_vs_k, ""),
+    "difference_vs_k.png": (difference_vs_k, "a difference needs two subsample sizes, evaluated on the same seeds"),
     "runtime_vs_k.png": (runtime_vs_k, "no training time is stored"),
     "mode_accuracy_vs_k.png": (
         mode_accuracy_vs_k,
         "the mode accuracy needs as many global actions as local states",
     ),
 }
+GAP_FIGURES: dict[str, tuple[Draw, str]] = {
+    "nash_gap_vs_k.png": (nash_gap_vs_k, "no gap is known"),
+    "price_of_subsampling.png": (price_of_subsampling, "it needs exact Nash gaps"),
+}
+FIGURE_NAMES = (REWARD_FIGURE, *FIGURES, *GAP_FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +61,14 @@ class SkippedFigure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Numbers:
-    """What a results folder holds.
+    """What a results folder holds, as far as its report is about it.
 
     Attributes
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns.
+    nash_gaps, baselines : DataFrame
+        The tables of these names.
     n_failures : int
         Tasks of the last session that failed.
     unfinished : str, optional
@@ -68,6 +76,8 @@ class Numbers:
     """
 
     summary: pd.DataFrame
+    nash_gaps: pd.DataFrame
+    baselines: pd.DataFrame
     n_failures: int
     unfinished: str | None
 
@@ -119,7 +129,7 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     if publish:
         _publish_if_free(store)
     numbers = read_numbers(store)
-    written, skipped = _write_figures(store.folder, numbers.summary, numbers.unfinished)
+    written, skipped = _write_figures(store.folder, figure_makers(numbers))
     return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
 
 
@@ -133,13 +143,12 @@ def read_numbers(store: Store) -> Numbers:
     ConfigError
         When its sweep file cannot be read.
     """
-    tables = _read_tables(store)
-    experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
-    evaluations = tables[EVALUATIONS.name]
+    sweep = read_sweep(store.folder)
+    experiment = sweep.experiment
+    asked_for = k_values(experiment)
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    is_asked_for = evaluations["k"].isin(k_values(experiment)) & (evaluations["seed"] < experiment.n_eval_seeds)
-    tables[EVALUATIONS.name] = evaluations[is_asked_for]
-    summary = summarise(*(tables[table.name] for table in (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS)))
+    points, tables = _read(store, lambda k, seed: k in asked_for and seed < experiment.n_eval_seeds)
+    summary = summarise(points, *(tables[table.name] for table in (TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
@@ -147,12 +156,13 @@ def read_numbers(store: Store) -> Numbers:
             f"{store.folder}: has no evaluation of its sweep yet{failed}; run the sweep's command again to go on"
         )
     unfinished = unfinished_note(
-        tables[EVALUATIONS.name],
+        points,
         tables[SETTINGS.name],
-        k_values=k_values(experiment),
+        k_values=asked_for,
         n_eval_seeds=experiment.n_eval_seeds,
+        method=sweep.evaluation.method,
     )
-    return Numbers(summary, n_failures, unfinished)
+    return Numbers(summary, tables[NASH_GAPS.name], tables[BASELINES.name], n_failures, unfinished)
 
 
 def _publish_if_free(store: Store) -> None:
@@ -165,25 +175,53 @@ def _publish_if_free(store: Store) -> None:
         store.publish()
 
 
-def _read_tables(store: Store) -> dict[str, pd.DataFrame]:
-    """Read the tables, again when a running sweep published meanwhile and deleted what was to be read."""
+def _read(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    """Read what there is, again when a running sweep published meanwhile and deleted what was to be read."""
     for _ in range(READ_ATTEMPTS - 1):
         with suppress(FileNotFoundError):
-            return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
-    return {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+            return _read_once(store, is_wanted)
+    return _read_once(store, is_wanted)
+
+
+def _read_once(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+    # Evaluations come first: whatever they rest on has been committed when the other tables are read.
+    points = store.summary(is_wanted)
+    return points, {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+
+
+def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | None], str | None]]:
+    """Return what draws each figure, and why it may draw none; no reason where nobody asked for it.
+
+    Parameters
+    ----------
+    numbers : Numbers
+        What :func:`read_numbers` returns.
+    """
+    summary, unfinished = numbers.summary, numbers.unfinished
+    gaps = with_labels(numbers.nash_gaps, summary)
+    draw_reward = partial(reward_vs_k, summary, baselines=numbers.baselines, unfinished=unfinished)
+    return {
+        REWARD_FIGURE: (draw_reward, None),
+        **{name: (partial(draw, summary, unfinished=unfinished), reason) for name, (draw, reason) in FIGURES.items()},
+        **{
+            name: (partial(draw, gaps, unfinished=unfinished), reason if len(gaps) else None)
+            for name, (draw, reason) in GAP_FIGURES.items()
+        },
+    }
 
 
 def _write_figures(
-    folder: Path, summary: pd.DataFrame, unfinished: str | None
+    folder: Path, makers: dict[str, tuple[Callable[[], Figure | None], str | None]]
 ) -> tuple[tuple[Path, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
-    for name, (draw, reason) in FIGURES.items():
-        figure = draw(summary, unfinished=unfinished)
+    for name, (draw, reason) in makers.items():
+        figure = draw()
         try:
             if figure is None:
                 (folder / name).unlink(missing_ok=True)
-                skipped.append(SkippedFigure(name, reason))
+                if reason is not None:
+                    skipped.append(SkippedFigure(name, reason))
             else:
                 _save(figure, folder / name)
                 written.append(folder / name)

@@ -57,6 +57,16 @@ def merged_chunks(files: Sequence[Path], table: Table) -> Iterator[pa.Table]:
         yield _rows_at(files, chosen[start : start + table.rows_per_chunk], table)
 
 
+def published_chunks(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Yield some columns of a published file, which is sorted by key, one row group at a time."""
+    try:
+        with pq.ParquetFile(path) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group, columns=list(columns))
+    except pa.ArrowInvalid as error:
+        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+
+
 def _newest(keyed: pa.Table, table: Table) -> pa.Table:
     """Return the numbers of the last rows of each key, sorted by key, as column ``row``."""
     numbered = keyed.select(list(table.key)).append_column("number", pa.array(range(len(keyed)), pa.int64()))

@@ -22,14 +22,14 @@ from distmarl.results.schemas import FAILURES, TIMINGS
 from distmarl.results.settings import read_settings
 from distmarl.results.store import Store
 from distmarl.sweep.pending import Pending, find_missing
-from distmarl.sweep.tasks import TaskKind
+from distmarl.sweep.plan import count_tasks
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseStatus:
-    """How far one phase is: the shared local policy, the global policies or the evaluations.
+    """How far one phase is: the tasks of one kind, such as the evaluations.
 
     Attributes
     ----------
@@ -57,12 +57,12 @@ class SettingStatus:
     grid : dict
         Those that differ between settings, by their keys.
     phases : dict of str to PhaseStatus
-        By kind of task.
+        By kind of task; kinds that the sweep does not ask for are left out.
     """
 
     label: str
     grid: dict[str, Any]
-    phases: dict[TaskKind, PhaseStatus]
+    phases: dict[str, PhaseStatus]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class FailedTask:
         First line of the exception.
     """
 
-    task: TaskKind
+    task: str
     label: str
     k: int | None
     seed: int | None
@@ -156,13 +156,13 @@ def _settings(
     settings: pd.DataFrame, sweep: SweepFile, store: Store, failures: pd.DataFrame, *, is_running: bool
 ) -> list[SettingStatus]:
     """Return how far each setting is."""
-    ks, n_eval_seeds = k_values(sweep.experiment), sweep.experiment.n_eval_seeds
-    pending = find_missing(list(settings.index), ks, n_eval_seeds, store)
+    ks = k_values(sweep.experiment)
+    pending = find_missing(list(settings.index), sweep, store)
     n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
-    n_tasks: dict[TaskKind, int] = {"shared_policy": 1, "g_learn": len(ks), "evaluate": len(ks) * n_eval_seeds}
+    n_tasks = {kind: number for kind, number in count_tasks(sweep, n_settings=1).items() if number}
 
-    def phase(name: str, kind: TaskKind) -> PhaseStatus:
-        n_missing = _n_missing(pending, name, ks)[kind]
+    def phase(name: str, kind: str) -> PhaseStatus:
+        n_missing = pending.n_missing(name, ks)[kind]
         state: State = "done" if not n_missing else "failed" if n_failed[name, kind] else "missing"
         if is_running and n_missing > n_failed[name, kind] and not n_failed[name, "shared_policy"]:
             state = "running" if _can_run(pending, name, ks, kind) else "waiting"
@@ -183,22 +183,18 @@ def _values(content: str, keys: Sequence[str]) -> dict[str, Any]:
     return {key: sections.get(section, {}).get(name) for key, section, name in pairs}
 
 
-def _n_missing(pending: Pending, name: str, ks: Sequence[int]) -> dict[TaskKind, int]:
-    """Return how many tasks of each kind a setting lacks."""
-    return {
-        "shared_policy": int(name in pending.shared_policies),
-        "g_learn": len(pending.trainings[name]),
-        "evaluate": sum(len(pending.seeds[name, k]) for k in ks),
-    }
-
-
-def _can_run(pending: Pending, name: str, ks: Sequence[int], kind: TaskKind) -> bool:
+def _can_run(pending: Pending, name: str, ks: Sequence[int], kind: str) -> bool:
     """Return whether some missing task of a kind has all that it needs."""
     if kind == "shared_policy":
         return True
-    if kind == "g_learn":
+    if kind in ("g_learn", "baselines"):
         return name not in pending.shared_policies
-    return any(pending.seeds[name, k] and k not in pending.trainings[name] for k in ks)
+    missing = {
+        "nash_gap": pending.nash_gaps[name],
+        "exact_return": pending.exact_returns[name],
+        "evaluate": [k for k in ks if pending.seeds[name, k]],
+    }[kind]
+    return any(k not in pending.trainings[name] for k in missing)
 
 
 def _failed_task(row: dict[Any, Any], labels: pd.Series[str]) -> FailedTask:

@@ -15,9 +15,8 @@ from rich.text import Text
 
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.sweep.progress import PHASES, counted
-from distmarl.sweep.tasks import TaskKind
 
-COLUMNS: dict[TaskKind, str] = {**PHASES, "shared_policy": "local policy"}  # of one setting
+COLUMNS = {**{str(kind): name for kind, name in PHASES.items()}, "shared_policy": "local policy"}  # of one setting
 MAX_SETTINGS_SHOWN = 40
 MAX_FAILURES_SHOWN = 10
 STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
@@ -64,12 +63,13 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     table = Table(box=None if is_plain else box.SIMPLE_HEAD, header_style="bold")
     for key in _short_names(list(settings[0].grid)):
         table.add_column(key, overflow="fold")
-    for name in COLUMNS.values():
-        table.add_column(name, overflow="fold")
+    kinds = [kind for kind in COLUMNS if kind in settings[0].phases]
+    for kind in kinds:
+        table.add_column(COLUMNS[kind], overflow="fold")
     shown = sorted(settings, key=_is_done)[:MAX_SETTINGS_SHOWN] if len(settings) > MAX_SETTINGS_SHOWN else settings
     for setting in shown:
         values = [Text(str(value)) for value in setting.grid.values()]
-        table.add_row(*values, *(_cell(setting.phases[kind]) for kind in COLUMNS))
+        table.add_row(*values, *(_cell(setting.phases[kind]) for kind in kinds))
     if len(shown) < len(settings):
         table.add_row(f"and {len(settings) - len(shown)} more")
     return table

@@ -35,6 +35,8 @@ PUBLISH_EVERY_S = 20.0
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
+# A Nash gap takes about as long as so many values of the population.
+N_VALUES_OF_A_GAP = 20
 
 
 class Driver:
@@ -95,12 +97,12 @@ class Driver:
         """Go on with a setting whose shared local policy is in the store."""
         name = job.setting_id
         untrained = self._pending.trainings[name]
-        unevaluated = [k for k in self._plan.k_values if self._pending.seeds[name, k] and k not in untrained]
-        if not unevaluated and not untrained:
+        unfinished = [k for k in self._plan.k_values if self._pending.is_unfinished(name, k) and k not in untrained]
+        if not (unfinished or untrained or name in self._pending.baselines):
             return
         self._local_policies[name] = self._executor.put(read_local_policy(self._store, name))
         self._push_trainings(job)
-        for k in unevaluated:
+        for k in unfinished:
             self._push_evaluations(job, k, self._executor.put(read_global_policy(self._store, name, k)))
 
     def _next_batch(self) -> list[Task]:
@@ -157,7 +159,8 @@ class Driver:
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
         for row, side in trainings:
-            if not row[f"{side}converged"]:
+            converged = row[f"{side}converged"]
+            if converged is not None and not converged:
                 where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
                 self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
@@ -171,6 +174,12 @@ class Driver:
         return max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
 
     def _push_trainings(self, job: Job) -> None:
+        """Make ready what rests on the shared local policy alone: the global policies and the baselines."""
+        if job.setting_id in self._pending.baselines:
+            experiment, method = self._plan.sweep.experiment, self._plan.sweep.evaluation.method
+            options = (experiment.baselines, method, experiment.n_eval_seeds)
+            arguments: tuple[Any, ...] = (self._handle(job), self._local_policies[job.setting_id], *options)
+            self._push(TaskKey("baselines", job.setting_id), arguments, _population_cost(job))
         n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
@@ -178,9 +187,17 @@ class Driver:
             self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        for seed in self._pending.seeds[job.setting_id, k]:
-            arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
-            self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
+        """Make ready all that tells what the pair at k is worth."""
+        name = job.setting_id
+        arguments = (self._handle(job), self._local_policies[name], global_policy, k)
+        if k in self._pending.nash_gaps[name]:
+            method = self._plan.sweep.experiment.nash_gap
+            cost = N_VALUES_OF_A_GAP * _population_cost(job) if method == "exact" else math.inf
+            self._push(TaskKey("nash_gap", name, k), (*arguments, method), cost)
+        if k in self._pending.exact_returns[name]:
+            self._push(TaskKey("exact_return", name, k), arguments, _population_cost(job))
+        for seed in self._pending.seeds[name, k]:
+            self._push(TaskKey("evaluate", name, k, seed), (*arguments, seed), cost=0.0)
 
     def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
         heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, n_cpus)))
@@ -190,6 +207,12 @@ class Driver:
         if job.setting_id not in self._job_handles:
             self._job_handles[job.setting_id] = self._executor.put(job)
         return self._job_handles[job.setting_id]
+
+
+def _population_cost(job: Job) -> float:
+    """Return the cost of values on the chain of the whole population, on the scale of the trainings' costs."""
+    n_agents = job.environment.n_agents
+    return float(n_count_vectors_of(job, n_agents)) * n_agents
 
 
 def _batch_name(batch: list[Completed]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from distmarl.results.schemas import ALTERNATIONS, EVALUATIONS, TRAININGS
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import k_values
+from distmarl.evaluation.baselines import methods
+from distmarl.results.schemas import ALTERNATIONS, BASELINES, EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TRAININGS, Table
 from distmarl.results.store import Store
-from distmarl.sweep.plan import Plan
+from distmarl.sweep.plan import Plan, count_tasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +26,10 @@ class Pending:
         Settings whose shared local policy is missing.
     trainings : dict of str to list of int
         For each setting, every k that is not trained.
+    baselines : set of str
+        Settings whose baselines are missing.
+    nash_gaps, exact_returns : dict of str to list of int
+        For each setting, every k whose Nash gap, or exact return, is asked for and missing.
     seeds : dict of (str, int) to list of int
         For each setting and k, every evaluation seed that is missing.
     done : Counter
@@ -29,44 +38,76 @@ class Pending:
 
     shared_policies: set[str]
     trainings: dict[str, list[int]]
+    baselines: set[str]
+    nash_gaps: dict[str, list[int]]
+    exact_returns: dict[str, list[int]]
     seeds: dict[tuple[str, int], list[int]]
     done: Counter[str]
+
+    def n_missing(self, setting_id: str, k_values: Sequence[int]) -> dict[str, int]:
+        """Return how many tasks of each kind a setting lacks."""
+        return {
+            "shared_policy": int(setting_id in self.shared_policies),
+            "g_learn": len(self.trainings[setting_id]),
+            "baselines": int(setting_id in self.baselines),
+            "nash_gap": len(self.nash_gaps[setting_id]),
+            "exact_return": len(self.exact_returns[setting_id]),
+            "evaluate": sum(len(self.seeds[setting_id, k]) for k in k_values),
+        }
+
+    def is_unfinished(self, setting_id: str, k: int) -> bool:
+        """Return whether anything about the pair at k is missing."""
+        values = (self.nash_gaps[setting_id], self.exact_returns[setting_id])
+        return bool(self.seeds[setting_id, k]) or any(k in missing for missing in values)
 
 
 def find_pending(plan: Plan, store: Store | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
-    return find_missing([job.setting_id for job in plan.jobs], plan.k_values, plan.n_eval_seeds, store)
+    return find_missing([job.setting_id for job in plan.jobs], plan.sweep, store)
 
 
-def find_missing(names: Sequence[str], k_values: Sequence[int], n_eval_seeds: int, store: Store | None) -> Pending:
-    """Compare what is asked for with the tables of a results folder, if there are any.
+def find_missing(names: Sequence[str], sweep: SweepFile, store: Store | None) -> Pending:
+    """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
     Parameters
     ----------
     names : sequence of str
-        Ids of the settings.
-    k_values : sequence of int
-        Subsample sizes.
-    n_eval_seeds : int
-        Evaluation seeds per subsample size.
+        Ids of its settings.
+    sweep : SweepFile
+        The sections of the sweep file.
     store : Store, optional
         The tables.
     """
-    evaluated = store.keys(EVALUATIONS) if store else set()
-    trained = store.keys(TRAININGS) if store else set()
-    shared = {setting_id for setting_id, _ in store.keys(ALTERNATIONS)} if store else set()
+    asked_for = k_values(sweep.experiment)
+
+    def keys(table: Table) -> set[tuple[Any, ...]]:
+        return store.keys(table) if store else set()
+
+    def missing(is_asked_for: bool, done: set[tuple[Any, ...]]) -> dict[str, list[int]]:
+        return {name: [k for k in asked_for if is_asked_for and (name, k) not in done] for name in names}
+
+    experiment, method = sweep.experiment, sweep.evaluation.method
+    shared = {setting_id for setting_id, *_ in keys(ALTERNATIONS)}
+    gaps = {(name, k) for name, k, kind, _ in keys(NASH_GAPS) if kind == experiment.nash_gap}
+    valued, evaluated = keys(BASELINES), keys(EVALUATIONS)
+    seeds = range(experiment.n_eval_seeds if method != "exact" else 0)
     pending = Pending(
         shared_policies={name for name in names if name not in shared},
-        trainings={name: [k for k in k_values if (name, k) not in trained] for name in names},
-        seeds={
-            (name, k): [seed for seed in range(n_eval_seeds) if (name, k, seed) not in evaluated]
+        trainings=missing(True, keys(TRAININGS)),
+        baselines={
+            name
             for name in names
-            for k in k_values
+            for baseline, kind in itertools.product(experiment.baselines, methods(method))
+            if (name, baseline, kind) not in valued
+        },
+        nash_gaps=missing(experiment.nash_gap != "off", gaps),
+        exact_returns=missing(method != "rollouts", keys(EXACT_RETURNS)),
+        seeds={
+            (name, k): [seed for seed in seeds if (name, k, seed) not in evaluated] for name in names for k in asked_for
         },
         done=Counter(),
     )
-    n_trainings = len(names) * len(k_values)
-    pending.done["shared_policy"] = len(names) - len(pending.shared_policies)
-    pending.done["g_learn"] = n_trainings - sum(map(len, pending.trainings.values()))
-    pending.done["evaluate"] = n_trainings * n_eval_seeds - sum(map(len, pending.seeds.values()))
+    pending.done.update(count_tasks(sweep, len(names)))
+    for name in names:
+        pending.done.subtract(pending.n_missing(name, asked_for))
     return pending

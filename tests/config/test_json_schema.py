@@ -155,7 +155,7 @@ def test_every_key_is_described(path: str, key: dict[str, Any]) -> None:
 def test_the_defaults_are_those_of_the_dataclasses_and_the_signatures() -> None:
     told = {path: key["default"] for path, key in described_keys().items() if "default" in key}
     sections = {
-        f"{section}.{key.name}": key.default
+        f"{section}.{key.name}": list(key.default) if isinstance(key.default, tuple) else key.default
         for section in SECTIONS
         for key in dataclasses.fields(get_type_hints(SweepFile)[section])
     }

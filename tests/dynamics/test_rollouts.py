@@ -8,22 +8,15 @@ import pytest
 from hypothesis import given
 
 from distmarl import Environment, robots
-from distmarl.dynamics.rollouts import (
-    START,
-    draw_categorical,
-    draw_subsample,
-    initial_states,
-    run_rollouts,
-)
+from distmarl.dynamics.rollouts import START, initial_states, run_rollouts
 from distmarl.model.random_streams import Role, random_stream
 from tests.reference import (
+    count_frequencies,
     dirichlet_multinomial_pmf,
     enumerate_counts,
     exact_return,
-    hypergeometric_pmf,
+    largest_frequency_error,
     mixed_reward,
-    multinomial_pmf,
-    number_of,
     simulate_agents,
     standard_errors_apart,
     standard_errors_from,
@@ -38,9 +31,10 @@ from tests.strategies import (
 )
 
 
-def roll(env, global_policy, local_policy, *, k, n_rollouts=20_000, horizon=8, seed=0, role=Role.EVALUATION):
+def roll(env, global_policy, local_policy, *, k, n_rollouts=20_000, horizon=8, seed=0, **options):
+    options = {"role": Role.EVALUATION, **options}
     return run_rollouts(
-        env, global_policy, local_policy, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, role=role
+        env, global_policy, local_policy, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, **options
     )
 
 
@@ -149,57 +143,17 @@ def test_a_wrong_kernel_fails_the_same_check(big_game):
     assert standard_errors_apart(roll(wrong, *pair, k=k).returns, returns) > 4
 
 
-# Single ingredients.
-
-
-def frequencies(counts, k):
-    numbers = number_of(k, counts.shape[1])
-    drawn = [numbers[tuple(row)] for row in counts.tolist()]
-    return np.bincount(drawn, minlength=len(numbers))
-
-
-def largest_frequency_error(observed, probabilities):
-    """Largest distance of a frequency from its expectation, in standard errors."""
-    n, possible = observed.sum(), probabilities > 0
-    if observed[~possible].any():
-        return math.inf
-    spread = np.sqrt(n * probabilities * (1 - probabilities))[possible]
-    return float((np.abs(observed - n * probabilities)[possible] / spread).max())
-
-
-@pytest.mark.parametrize(("population", "k"), [((3, 2, 2), 3), ((1, 0, 5), 2), ((4, 1), 4), ((2, 2, 1, 1), 3)])
-def test_subsamples_are_hypergeometric(population, k):
-    populations = np.tile(population, (30_000, 1))
-    seen = draw_subsample(populations, k, np.random.default_rng(0))
-    assert largest_frequency_error(frequencies(seen, k), hypergeometric_pmf(population, k)) < 4
-
-
-def test_a_subsample_with_replacement_fails_the_same_check():
-    population, k = np.array([3, 2, 2]), 3
-    seen = np.random.default_rng(0).multinomial(k, population / 7, size=30_000)
-    assert largest_frequency_error(frequencies(seen, k), multinomial_pmf(k, population / 7)) < 4
-    assert largest_frequency_error(frequencies(seen, k), hypergeometric_pmf(population, k)) > 4
-
-
-def test_a_subsample_of_everyone_is_the_population():
-    populations = np.random.default_rng(0).multinomial(9, [0.5, 0.2, 0.3], size=50)
-    np.testing.assert_array_equal(draw_subsample(populations, 9, np.random.default_rng(1)), populations)
-
-
-def test_categorical_draws_have_their_probabilities_and_skip_impossible_outcomes():
-    probabilities = np.array([0.0, 0.5, 0.0, 0.2, 0.3, 0.0])
-    drawn = draw_categorical(np.tile(probabilities, (30_000, 1)), np.random.default_rng(0))
-    assert largest_frequency_error(np.bincount(drawn, minlength=6), probabilities) < 4
+# The start.
 
 
 def test_first_populations_are_dirichlet_multinomial():
     env = random_environment(np.random.default_rng(0), n_agents=3)
     states, population = initial_states(env, 30_000, np.random.default_rng(0))
     exact = dirichlet_multinomial_pmf(3, env.initial_local_concentration)
-    assert largest_frequency_error(frequencies(population, 3), exact) < 4
+    assert largest_frequency_error(count_frequencies(population, 3), exact) < 4
     assert largest_frequency_error(np.bincount(states, minlength=2), env.initial_global) < 4
     reversed_start = dirichlet_multinomial_pmf(3, env.initial_local_concentration[::-1])
-    assert largest_frequency_error(frequencies(population, 3), reversed_start) > 4
+    assert largest_frequency_error(count_frequencies(population, 3), reversed_start) > 4
 
 
 # Closed forms.
@@ -302,17 +256,39 @@ def test_initial_states_are_shared_across_k_and_policies_of_one_seed():
     assert np.abs(first_rewards(1, role=Role.JOINT_VALUE) - expected).max() > 1e-3
 
 
-def test_common_random_numbers_make_differences_less_noisy():
-    env = robots(n_agents=20)
-    rng = np.random.default_rng(0)
-    local_policy = random_local_policy(rng, env)
-    policy = follow_the_crowd(env, 3)
-    other = policy.copy()
-    other[:, :5] = 0
-    same = roll(env, policy, local_policy, k=3, n_rollouts=400, horizon=20).returns
-    paired = same - roll(env, other, local_policy, k=3, n_rollouts=400, horizon=20).returns
-    unpaired = same - roll(env, other, local_policy, k=3, n_rollouts=400, horizon=20, seed=1).returns
-    assert paired.std() < 0.75 * unpaired.std()
+@pytest.mark.parametrize("n_agents", [20, 1000])
+def test_common_random_numbers_make_differences_between_neighbouring_k_less_noisy(n_agents):
+    env = robots(n_agents=n_agents)
+    local_policy = random_local_policy(np.random.default_rng(0), env)
+
+    def returns(k, seed):
+        pair = follow_the_crowd(env, k), local_policy
+        return roll(env, *pair, k=k, n_rollouts=400, horizon=30, seed=seed).returns
+
+    paired, unpaired = (returns(7, seed) - returns(6, 0) for seed in (0, 1))
+    assert paired.std() < 0.4 * unpaired.std()
+
+
+def test_rollouts_that_never_meet_a_change_of_the_policy_stay_as_they_are():
+    rng = np.random.default_rng(1)
+    env = random_environment(rng, n_agents=30)
+    global_policy, local_policy = random_global_policy(rng, env, 2), random_local_policy(rng, env)
+    other = global_policy.copy()
+    other[0, 0] = 1 - other[0, 0]
+    first, second = (roll(env, policy, local_policy, k=2, n_rollouts=300).returns for policy in (global_policy, other))
+    n_same = int((first == second).sum())
+    assert 50 < n_same < 250
+
+
+def test_only_large_counts_are_drawn_anew_for_each_k():
+    # Rollouts of one k share no number with other rollouts of another k, so that their differences are independent.
+    def returns(n_agents, k):
+        env = robots(n_agents=n_agents)
+        blind = np.tile(np.arange(5)[:, None], len(enumerate_counts(k, 5)))
+        return roll(env, blind, np.full((5, 5, 3), 1 / 3), k=k, n_rollouts=30).returns
+
+    np.testing.assert_array_equal(returns(30, 1), returns(30, 4))
+    assert (returns(500, 1) != returns(500, 4)).all()
 
 
 def test_the_same_seed_gives_the_same_returns_and_another_seed_others(small_game):
@@ -321,6 +297,59 @@ def test_the_same_seed_gives_the_same_returns_and_another_seed_others(small_game
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
+
+
+# Expected rewards.
+
+
+def test_expected_rewards_have_the_exact_mean(small_game):
+    env, global_policy, local_policy = small_game
+    exact = exact_return(env, global_policy, local_policy, k=2, horizon=6)
+    returns = roll(*small_game, k=2, n_rollouts=100_000, horizon=6, reward="expected").returns
+    assert standard_errors_from(returns, exact) < 4
+    assert (returns != roll(*small_game, k=2, n_rollouts=100_000, horizon=6).returns).all()
+
+
+def test_expected_rewards_are_earned_in_the_same_states():
+    env = robots(n_agents=8)
+    pair = follow_the_crowd(env, 3), np.full((5, 5, 3), 1 / 3)
+    sampled, expected = (roll(env, *pair, k=3, n_rollouts=50, reward=kind) for kind in ("sampled", "expected"))
+    assert sampled.mode_accuracy == expected.mode_accuracy
+    only_choice = dataclasses.replace(
+        env, transition_local=env.transition_local[:, :, :1], reward_local=env.reward_local[:, :, :1]
+    )
+    pair = pair[0], np.ones((5, 5, 1))
+    sampled, expected = (roll(only_choice, *pair, k=3, n_rollouts=50, reward=kind) for kind in ("sampled", "expected"))
+    np.testing.assert_allclose(sampled.returns, expected.returns, rtol=1e-14)
+
+
+def coin_game(*, lasting):
+    """One agent that earns +1 or -1 by a fair choice; where that is ``lasting``, it is taken back in the next step."""
+    choice = np.zeros((1, 3, 2, 3))
+    choice[0, 0] = np.eye(3)[[1, 2]] if lasting else np.eye(3)[[0, 0]]
+    choice[0, 1:] = np.eye(3)[0]
+    gamma = 0.5
+    return Environment(
+        transition_global=np.ones((1, 1, 1)),
+        transition_local=choice,
+        reward_global=np.zeros((1, 1)),
+        reward_local=np.array([[[1.0, -1.0], [-1 / gamma, -1 / gamma], [1 / gamma, 1 / gamma]]]),
+        n_agents=1,
+        gamma=gamma,
+        initial_local_concentration=[1e9, 1e-9, 1e-9],
+    )
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_expected_rewards_have_less_variance_unless_later_ones_take_the_chance_back(lasting):
+    env = coin_game(lasting=lasting)
+    pair = np.zeros((1, 3), dtype=int), np.full((1, 3, 2), 0.5)
+    sampled, expected = (
+        roll(env, *pair, k=1, n_rollouts=400, horizon=2, reward=kind).returns for kind in ("sampled", "expected")
+    )
+    without_noise, with_noise = (sampled, expected) if lasting else (expected, sampled)
+    np.testing.assert_allclose(without_noise, 0, atol=1e-12)
+    assert with_noise.std() > 0.9
 
 
 # Mode accuracy.

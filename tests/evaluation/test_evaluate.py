@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from distmarl import evaluate, robots, uniform_local_policy
+from distmarl import estimate_mean, evaluate, robots, uniform_local_policy
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.random_streams import Role
@@ -29,6 +29,7 @@ def test_mean_and_standard_deviation_are_the_samples(game):
     assert result.mean == pytest.approx(mean, rel=1e-14)
     assert result.std == pytest.approx(math.sqrt(sum((x - mean) ** 2 for x in result.returns) / 8), rel=1e-13)
     assert result.horizon == 5
+    assert result.estimate == estimate_mean(result.returns)
 
 
 def test_a_single_rollout_has_no_standard_deviation(game):
@@ -82,6 +83,20 @@ def test_mode_accuracy_is_a_share_where_actions_are_states(game):
     assert math.isnan(evaluate(*game, k=2).mode_accuracy)
 
 
+def test_expected_rewards_estimate_the_same_return_with_less_noise():
+    # Two agents, whose actions are worth far more than where they are.
+    env = random_environment(np.random.default_rng(2), n_agents=2)
+    env = dataclasses.replace(env, reward_local=np.add(env.reward_local, [-5.0, 5.0]))
+    pair = random_global_policy(np.random.default_rng(3), env, 2), random_local_policy(np.random.default_rng(4), env)
+    exact = exact_return(env, *pair, k=2, horizon=7)
+    sampled, expected = (
+        evaluate(env, *pair, k=2, n_rollouts=40_000, horizon=7, reward=reward) for reward in ("sampled", "expected")
+    )
+    assert standard_errors_from(sampled.returns, exact) < 4
+    assert standard_errors_from(expected.returns, exact) < 4
+    assert expected.std < 0.8 * sampled.std
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int16, np.uint64])
 def test_policies_may_be_lists_or_any_integers(game, dtype):
     env, global_policy, local_policy = game
@@ -105,6 +120,7 @@ def test_local_policies_off_by_rounding_are_normalised(game):
         ({"k": 3}, r"^global_policy: .* = \(2, 10\) for k=3, got int64 of shape \(2, 6\)"),
         ({"n_rollouts": 0}, r"^n_rollouts: must be at least 1, got 0"),
         ({"horizon": 0}, r"^horizon: must be at least 1, got 0"),
+        ({"reward": "mean"}, r"^reward: must be one of sampled, expected, got 'mean'"),
         ({"seed": -1}, r"^seed: must be an integer of 0 or more"),
         ({"global_policy": np.full((2, 6), 2)}, r"^global_policy: actions must be in 0 \.\. 1, got 2 \.\. 2"),
         ({"local_policy": np.full((2, 3, 2), 0.4)}, r"^local_policy\[0, 0\]: must sum to 1"),

@@ -10,7 +10,7 @@ from distmarl.results.schemas import EVALUATIONS, FAILURES, VERSION_KEY
 from distmarl.results.store import DATA_FILE
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 
-PNG_NAMES = ["mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
+PNG_NAMES = ["difference_vs_k.png", "mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
 
 
 def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -32,7 +32,7 @@ def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
     assert done.returncode == 0
     assert ["1", "10.50", "±", "0.71", "0.25"] in [line.split() for line in done.stdout.splitlines()]
     assert "Reward range: 10.50 (k=1) → 20.50 (k=2)\nImprovement: 95.2%\n" in done.stdout
-    assert [f"wrote {tmp_path / name}" in done.stderr for name in PNG_NAMES] == [True] * 3
+    assert [f"wrote {tmp_path / name}" in done.stderr for name in PNG_NAMES] == [True] * 4
     assert "wrote" not in done.stdout
     assert sorted(path.name for path in tmp_path.glob("*.png")) == PNG_NAMES
 

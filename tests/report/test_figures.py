@@ -3,13 +3,20 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import LineCollection
+from matplotlib.collections import FillBetweenPolyCollection, LineCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from distmarl.report.figures import UNCONVERGED_NOTE, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.figures import (
+    BAND_NOTE,
+    UNCONVERGED_NOTE,
+    difference_vs_k,
+    mode_accuracy_vs_k,
+    reward_vs_k,
+    runtime_vs_k,
+)
 
 K_VALUES = (1, 2, 5)
 
@@ -25,6 +32,12 @@ def summary_of(n_settings: int = 1, k_values: tuple[int, ...] = K_VALUES, **colu
             "std_return": 1.0,
             "min_return": 10.0 * number + k - 0.5,
             "max_return": 10.0 * number + k + 2.0,
+            "ci95_low": 10.0 * number + k - 0.25,
+            "ci95_high": 10.0 * number + k + 0.5,
+            "difference": float(k) if k != min(k_values) else np.nan,
+            "difference_ci95_low": k - 1.0 if k != min(k_values) else np.nan,
+            "difference_ci95_high": k + 3.0 if k != min(k_values) else np.nan,
+            "exact_return": np.nan,
             "mode_accuracy": 1 - 0.5 / k,
             "train_seconds": 0.5 * k,
             "bound": 1e-7,
@@ -47,6 +60,10 @@ def open_markers(figure: Figure) -> list[Line2D]:
 
 def bars(figure: Figure) -> list[LineCollection]:
     return [artist for artist in figure.axes[0].collections if isinstance(artist, LineCollection)]
+
+
+def bands(figure: Figure) -> list[FillBetweenPolyCollection]:
+    return [artist for artist in figure.axes[0].collections if isinstance(artist, FillBetweenPolyCollection)]
 
 
 def notes(figure: Figure) -> list[str]:
@@ -101,6 +118,42 @@ def test_bars_reach_from_the_smallest_to_the_largest_seed():
     assert ends == [[[k, k - 0.5], [k, k + 2.0]] for k in K_VALUES]
 
 
+def test_a_band_is_the_interval_of_the_mean():
+    figure = reward_vs_k(summary_of())
+    (band,) = bands(figure)
+    ends = {tuple(vertex) for path in band.get_paths() for vertex in path.vertices.tolist()}
+    assert {(k, y) for k in K_VALUES for y in (k - 0.25, k + 0.5)} <= ends
+    assert BAND_NOTE in notes(figure)
+
+
+def test_a_single_rollout_has_no_band():
+    figure = reward_vs_k(summary_of(ci95_low=np.nan, ci95_high=np.nan))
+    assert not bands(figure)
+    assert BAND_NOTE not in notes(figure)
+
+
+@pytest.mark.parametrize("n_settings", [1, 3])
+def test_differences_are_points_with_their_intervals(n_settings):
+    figure = difference_vs_k(summary_of(n_settings))
+    points = [line for line in open_markers(figure) if len(line.get_xdata()) > 1]
+    assert len(points) == len(bars(figure)) == n_settings
+    for line, collection in zip(points, bars(figure), strict=True):
+        assert line.get_xdata().tolist() == line.get_ydata().tolist() == [2, 5]
+        ends = [segment.tolist() for segment in collection.get_segments()]
+        assert ends == [[[k, k - 1.0], [k, k + 3.0]] for k in (2, 5)]
+    (zero,) = lines(figure)
+    assert set(zero.get_ydata()) == {0}
+    axes = figure.axes[0]
+    assert axes.get_ylabel() == "gain over the next smaller k (reward)"
+    assert axes.get_ylim()[0] < 0
+    assert axes.get_ylim()[1] > 8
+    assert axes.get_xlim()[0] < 1
+
+
+def test_one_subsample_size_has_no_difference():
+    assert difference_vs_k(summary_of(k_values=(3,))) is None
+
+
 def test_everything_drawn_lies_within_the_axes():
     axes = reward_vs_k(summary_of(3)).axes[0]
     low, high = axes.get_ylim()
@@ -122,21 +175,44 @@ def test_bars_of_several_settings_do_not_hide_one_another():
 def test_one_seed_has_no_bars_and_says_so():
     figure = reward_vs_k(summary_of(n_seeds=1))
     assert not bars(figure)
-    assert notes(figure) == ["one evaluation seed"]
+    assert notes(figure) == [BAND_NOTE, "one evaluation seed"]
+
+
+def test_exact_returns_are_a_line_through_markers_that_are_not_joined() -> None:
+    figure = reward_vs_k(summary_of(exact_return=[1.1, 2.2, 5.5]))
+    markers, line = figure.axes[0].lines
+    assert (markers.get_linestyle(), line.get_marker()) == ("None", "None")
+    np.testing.assert_allclose(line.get_ydata(), [1.1, 2.2, 5.5])
+    assert "line: exact return" in notes(figure)
+
+
+def test_exact_returns_alone_are_joined_markers() -> None:
+    figure = reward_vs_k(summary_of(n_seeds=0, exact_return=[1.0, 2.0, 5.0], ci95_low=np.nan, ci95_high=np.nan))
+    (line,) = figure.axes[0].lines
+    assert line.get_linestyle() == "-"
+    assert notes(figure) == ["exact returns"]
+
+
+def test_baselines_are_levels_named_below_the_axes() -> None:
+    rows = [("random", "exact", 3.0), ("random", "rollouts", 2.9), ("full_information", "rollouts", 9.0)]
+    baselines = pd.DataFrame(rows, columns=["baseline", "method", "value"]).assign(setting_id="s00")
+    figure = reward_vs_k(summary_of(), baselines=baselines)
+    assert [line.get_ydata()[0] for line in figure.axes[0].lines[1:]] == [9.0, 3.0]
+    assert legend_labels(figure) == ["full information", "random"]
+    assert len(reward_vs_k(summary_of(2), baselines=baselines).axes[0].lines) == 2
 
 
 def test_the_number_of_seeds_is_told():
-    assert notes(reward_vs_k(summary_of())) == ["mean of 3 evaluation seeds; bars: min to max"]
-    (note,) = notes(reward_vs_k(summary_of(n_seeds=[3, 3, 2])))
-    assert note.startswith("mean of up to 3 evaluation seeds")
+    assert notes(reward_vs_k(summary_of()))[-1] == "mean of 3 evaluation seeds; bars: min to max"
+    assert notes(reward_vs_k(summary_of(n_seeds=[3, 3, 2])))[-1].startswith("mean of up to 3 evaluation seeds")
 
 
-@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+@pytest.mark.parametrize("draw", [reward_vs_k, difference_vs_k, runtime_vs_k, mode_accuracy_vs_k])
 def test_one_setting_needs_no_legend(draw):
     assert not draw(summary_of()).legends
 
 
-@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+@pytest.mark.parametrize("draw", [reward_vs_k, difference_vs_k, runtime_vs_k, mode_accuracy_vs_k])
 @pytest.mark.parametrize("n_settings", [2, 8])
 def test_the_legend_names_every_setting_and_covers_no_data(draw, n_settings):
     summary = summary_of(n_settings)
@@ -181,6 +257,8 @@ def test_many_settings_are_coloured_by_order_and_some_of_them_named():
     assert (labels[0], labels[-1]) == ("n_agents=10", "n_agents=200")
     assert "8 of 20 settings named; colours in the grid's order" in notes(figure)
     assert not bars(figure)
+    assert not bands(figure)
+    assert not bars(difference_vs_k(summary_of(20)))
 
 
 def test_a_setting_looks_the_same_in_every_figure():
@@ -189,9 +267,12 @@ def test_a_setting_looks_the_same_in_every_figure():
     everywhere, here = lines(reward_vs_k(summary)), lines(mode_accuracy_vs_k(summary))
     assert [line.get_color() for line in here] == [line.get_color() for line in everywhere[1:]]
     assert legend_labels(mode_accuracy_vs_k(summary)) == ["n_agents=20", "n_agents=30"]
+    summary.loc[summary["setting_id"] == "s00", "difference"] = np.nan
+    differences = [line for line in open_markers(difference_vs_k(summary)) if len(line.get_xdata()) > 1]
+    assert [line.get_color() for line in differences] == [line.get_color() for line in everywhere[1:]]
 
 
-@pytest.mark.parametrize("draw", [reward_vs_k, runtime_vs_k, mode_accuracy_vs_k])
+@pytest.mark.parametrize("draw", [reward_vs_k, difference_vs_k, runtime_vs_k, mode_accuracy_vs_k])
 def test_an_unfinished_sweep_is_marked(draw):
     figure = draw(summary_of(), unfinished="unfinished: 112 of 250 evaluations")
     assert "unfinished: 112 of 250 evaluations" in notes(figure)
@@ -202,7 +283,7 @@ def test_notes_stand_above_the_axes_one_above_the_other():
     figure = reward_vs_k(summary_of(converged=False), unfinished="unfinished: 112 of 250 evaluations")
     figure.draw_without_rendering()
     boxes = [artist.get_window_extent() for artist in figure.axes[0].texts]
-    assert len(boxes) == 3
+    assert len(boxes) == 4
     assert boxes[0].y0 >= figure.axes[0].get_window_extent().y1
     assert all(above.y0 >= below.y1 for below, above in itertools.pairwise(boxes))
     assert all(box.y1 <= figure.bbox.y1 and box.x1 <= figure.bbox.x1 for box in boxes)
@@ -276,6 +357,6 @@ def test_what_was_not_stored_is_not_drawn():
 
 
 def test_figures_are_as_wide_as_a_column():
-    for figure in (reward_vs_k(summary_of()), reward_vs_k(summary_of(8))):
+    for figure in (reward_vs_k(summary_of()), reward_vs_k(summary_of(8)), difference_vs_k(summary_of())):
         assert figure.get_size_inches()[0] == 3.5
         assert figure.get_dpi() == 300

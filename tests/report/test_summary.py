@@ -6,13 +6,13 @@ import pandas as pd
 import pytest
 
 from distmarl.report.summary import improvement, is_unconverged, summarise, unfinished_note
-from distmarl.results.schemas import EVALUATIONS, SETTINGS, TIMINGS, TRAININGS
+from distmarl.results.schemas import SETTINGS, SUMMARY, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 from tests.report.results_folders import commit_points, grid_of, setting_row, start_folder, timing_row
 
 
 def read_tables(store: Store) -> tuple[pd.DataFrame, ...]:
-    return tuple(store.read(table) for table in (EVALUATIONS, TRAININGS, TIMINGS, SETTINGS))
+    return store.summary(), *(store.read(table) for table in (TRAININGS, TIMINGS, SETTINGS))
 
 
 def summary_of(store: Store) -> pd.DataFrame:
@@ -46,10 +46,8 @@ def test_a_point_is_summarised_over_its_seeds(tmp_path):
 def test_columns_are_the_documented_ones(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1], 2))
-    assert set(summary_of(store).columns) == {
-        *("setting_id", "label", "k", "n_seeds", "mean_return", "std_return", "min_return", "max_return"),
-        *("mode_accuracy", "train_seconds", "bound", "converged"),
-    }
+    documented = {*SUMMARY.schema.names, "label", "train_seconds", "bound", "converged"} - {"sweep"}
+    assert set(summary_of(store).columns) == documented
 
 
 def test_one_seed_has_no_standard_deviation(tmp_path):
@@ -90,8 +88,8 @@ def test_only_g_learn_counts_as_training_time(tmp_path):
 def test_missing_timings_and_trainings_leave_gaps_not_fewer_rows(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1, 2], 2))
-    evaluations, trainings, timings, settings = read_tables(store)
-    summary = summarise(evaluations, trainings[trainings["k"] == 1], timings[timings["k"] == 2], settings)
+    points, trainings, timings, settings = read_tables(store)
+    summary = summarise(points, trainings[trainings["k"] == 1], timings[timings["k"] == 2], settings)
     assert summary["train_seconds"].isna().tolist() == [True, False]
     assert summary["converged"].isna().tolist() == [False, True]
     assert not is_unconverged(summary).any()
@@ -133,15 +131,15 @@ def test_improvement_on_nothing_has_no_percentage(tmp_path):
 def test_a_finished_sweep_has_no_note(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1, 2], 2))
-    evaluations, _, _, settings = read_tables(store)
-    assert unfinished_note(evaluations, settings, k_values=(1, 2), n_eval_seeds=2) is None
+    points, _, _, settings = read_tables(store)
+    assert unfinished_note(points, settings, k_values=(1, 2), n_eval_seeds=2) is None
 
 
 def test_points_outside_the_sweep_do_not_finish_it(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, [("only", 1, 0), ("only", 1, 7), ("only", 9, 0), ("gone", 2, 0), ("gone", 2, 1)])
-    evaluations, _, _, settings = read_tables(store)
-    note = unfinished_note(evaluations, settings, k_values=(1, 2), n_eval_seeds=2)
+    points = store.summary(lambda k, seed: k in (1, 2) and seed < 2)
+    note = unfinished_note(points, store.read(SETTINGS), k_values=(1, 2), n_eval_seeds=2)
     assert note == "unfinished: 1 of 4 evaluations"
 
 

@@ -13,7 +13,7 @@ from distmarl.results.schemas import EVALUATIONS, FAILURES, TRAININGS
 from distmarl.results.store import DATA_FILE, PARTS, Store
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 
-FIGURES = ["reward_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"]
+FIGURES = ["reward_vs_k.png", "difference_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"]
 PNG_HEAD, PNG_TAIL = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
 
@@ -93,7 +93,7 @@ def test_whoever_holds_the_lock_can_report(tmp_path):
     finished_folder(tmp_path)
     with locked(tmp_path):
         report = write_report(tmp_path, publish=False)
-    assert len(report.figures) == 3
+    assert len(report.figures) == len(FIGURES)
 
 
 def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
@@ -148,7 +148,7 @@ def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(t
     report = write_report(tmp_path)
     assert [figure.name for figure in report.skipped] == ["mode_accuracy_vs_k.png"]
     assert "as many global actions as local states" in report.skipped[0].reason
-    assert [path.name for path in report.figures] == FIGURES[:2]
+    assert [path.name for path in report.figures] == FIGURES[:3]
     assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
 
 

@@ -18,7 +18,7 @@ from tests.report.results_folders import (
     start_folder,
     timing_row,
 )
-from tests.sweep.sweeps import TINY, run
+from tests.sweep.sweeps import TINY, changed, run
 from tests.sweep.test_session import StoppingExecutor
 
 TWO_SETTINGS = {"b": {"environment.n_agents": 30}, "a": {"environment.n_agents": 100}}
@@ -123,6 +123,25 @@ def test_what_needs_a_failed_task_neither_runs_nor_waits(tmp_path: Path) -> None
     store.commit("failed", [(FAILURES, [{**failure_row("only", 1), "task": "shared_policy", "k": None}])])
     with locked(tmp_path):
         assert states(read_status(tmp_path)) == {"": ["failed", "missing", "missing"]}
+
+
+def test_phases_that_are_asked_for_wait_for_what_they_need(tmp_path: Path) -> None:
+    asked_for = changed(TINY, experiment={"nash_gap": "exact", "baselines": ["random"]}, evaluation={"method": "both"})
+    with pytest.raises(Interrupted):
+        run(tmp_path, asked_for, executor=StoppingExecutor(2))
+    with locked(tmp_path):
+        (setting,) = read_status(tmp_path).settings
+    phases = {kind: (phase.n_done, phase.n_tasks, phase.state) for kind, phase in setting.phases.items()}
+    done = {kind: phase for kind, phase in phases.items() if phase[0]}
+    assert done.pop("shared_policy") == (1, 1, "done")
+    assert sum(phase[0] for phase in done.values()) == 1
+    assert {kind: phase[1] for kind, phase in phases.items()} == {
+        "shared_policy": 1, "g_learn": 2, "baselines": 1, "nash_gap": 2, "exact_return": 2, "evaluate": 4
+    }  # fmt: skip
+    later = {phases[kind][2] for kind in ("nash_gap", "exact_return", "evaluate")}
+    assert later == ({"running"} if phases["g_learn"][0] else {"waiting"})
+    run(tmp_path, asked_for)
+    assert read_status(tmp_path).is_done
 
 
 def test_nothing_is_changed(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ DETERMINISTIC_TABLES = (
     "global_policies",
     "local_policies",
     "settings",
+    "summary",
     "trainings",
 )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import distmarl as dm
@@ -112,6 +113,22 @@ def test_each_outer_iteration_is_timed(tmp_path: Path) -> None:
     (whole,) = timings.loc[timings["task"] == "shared_policy", "seconds"]
     assert parts["iteration"].tolist() == [0, 1]
     assert 0 < parts["seconds"].sum() <= whole
+
+
+def test_policies_that_are_kept_one_by_one_have_rows_of_their_own(tmp_path: Path) -> None:
+    # So large a tolerance keeps everything, and stops in the second round.
+    tally = run(tmp_path, changed(TINY, alternating={"update": "each", "convergence_rtol": 10.0}))
+    assert tally.unconverged == []
+    columns = ["iteration", "proposal", "global_converged", "local_converged", "stopped_because"]
+    alternations = pq.read_table(tmp_path / "alternations", columns=columns)
+    assert [tuple(row.values()) for row in alternations.to_pylist()] == [
+        (0, "global", True, None, None),
+        (0, "local", None, True, None),
+        (1, "global", True, None, None),
+        (1, "local", None, True, "converged"),
+    ]
+    timings = pd.read_parquet(tmp_path / "timings")
+    assert timings.loc[timings["task"] == "outer_iteration", "iteration"].tolist() == [0, 1]
 
 
 def test_the_order_and_repetition_of_tasks_change_nothing(tmp_path: Path) -> None:
@@ -269,6 +286,7 @@ def test_training_that_does_not_converge_is_told(tmp_path: Path) -> None:
     tally = run(tmp_path, changed(TINY, global_agent={"max_vi_iterations": 2}))
     assert {name.partition("-")[0] for name in tally.unconverged} == {"shared_policy", "g_learn"}
     assert all("only, after 2 sweeps" in name for name in tally.unconverged)
+    assert not any("local agent" in name for name in tally.unconverged)
     trainings = pd.read_parquet(tmp_path / "trainings")
     assert not trainings["converged"].any()
     assert (trainings["bound"] > 1e-6).all()
@@ -297,6 +315,14 @@ def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> No
     means = pd.read_parquet(tmp_path / "evaluations").pivot(index="seed", columns="k", values="mean_return")
     np.testing.assert_array_equal(means[1], means[3])
     assert means[1].nunique() == 2
+
+
+def test_expected_rewards_change_the_returns_and_not_their_states(tmp_path: Path) -> None:
+    run(tmp_path, {**TINY, "grid": {"evaluation.reward": ["sampled", "expected"]}})
+    rows = pd.read_parquet(tmp_path / "evaluations").groupby("evaluation.reward")
+    sampled, expected = rows.get_group("sampled"), rows.get_group("expected")
+    assert (sampled["mean_return"].to_numpy() != expected["mean_return"].to_numpy()).all()
+    np.testing.assert_array_equal(sampled["mode_accuracy"], expected["mode_accuracy"])
 
 
 def test_a_grid_can_supply_what_an_environment_requires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

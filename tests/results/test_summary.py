@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from distmarl import estimate_difference, estimate_mean
+from distmarl.results.schemas import EVALUATIONS
+from distmarl.results.store import Store
+
+Returns = dict[tuple[str, int, int], list[float]]
+
+
+def committed(folder: Path, returns: Returns, accuracy: float | None = 0.5) -> Store:
+    """Return a store with an evaluation for each (setting, k, seed)."""
+    store = Store(folder)
+    blank: dict[str, Any] = dict.fromkeys(EVALUATIONS.schema.names)
+    for (setting_id, k, seed), drawn in returns.items():
+        row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "seed": seed}
+        row |= {"mode_accuracy": accuracy, "returns": drawn}
+        store.commit(f"{setting_id}-{k}-{seed}", [(EVALUATIONS, [row])])
+    return store
+
+
+def random_returns(k_values: list[int], n_seeds: int, n_rollouts: int = 4) -> Returns:
+    rng = np.random.default_rng(0)
+    return {("s", k, seed): list(rng.normal(k, 1, size=n_rollouts)) for k in k_values for seed in range(n_seeds)}
+
+
+def test_a_row_holds_both_intervals_of_the_mean_and_the_scatter_of_the_seeds(tmp_path: Path) -> None:
+    returns = random_returns([3], 5)
+    (row,) = committed(tmp_path, returns).summary().to_dict("records")
+    drawn = np.array(list(returns.values()))
+    over_rollouts, over_seeds = estimate_mean(drawn.ravel()), estimate_mean(drawn.mean(axis=1))
+    assert (row["sweep"], row["setting_id"], row["k"], row["n_seeds"], row["n_rollouts"]) == ("t", "s", 3, 5, 20)
+    assert row["mean_return"] == over_rollouts.mean == pytest.approx(over_seeds.mean)
+    for prefix, estimate in (("", over_rollouts), ("seeds_", over_seeds)):
+        assert row[f"{prefix}standard_error"] == estimate.standard_error
+        assert (row[f"{prefix}ci95_low"], row[f"{prefix}ci95_high"]) == (estimate.ci95_low, estimate.ci95_high)
+    seeds = drawn.mean(axis=1)
+    assert (row["min_return"], row["max_return"]) == (seeds.min(), seeds.max())
+    assert row["std_return"] == pytest.approx(seeds.std(ddof=1))
+    assert row["mode_accuracy"] == 0.5
+    assert row["is_best"]
+
+
+def test_differences_are_over_the_pairs_of_neighbouring_k(tmp_path: Path) -> None:
+    returns = random_returns([10, 1, 4], 3)
+    rows = committed(tmp_path, returns).summary().set_index("k")
+    assert rows["previous_k"].fillna(0).tolist() == [0, 1, 4]
+    assert np.isnan(rows["difference"][1])
+    for before, after in ((1, 4), (4, 10)):
+        sides = (np.concatenate([returns["s", k, seed] for seed in range(3)]) for k in (before, after))
+        estimate = estimate_difference(*sides)
+        row = rows.loc[after]
+        assert (row["n_pairs"], row["difference"]) == (12, estimate.mean)
+        assert row["difference_standard_error"] == estimate.standard_error
+        assert (row["difference_ci95_low"], row["difference_ci95_high"]) == (estimate.ci95_low, estimate.ci95_high)
+
+
+def test_only_seeds_that_both_have_make_pairs(tmp_path: Path) -> None:
+    returns: Returns = {
+        ("s", 1, 0): [1.0, 2.0],
+        ("s", 1, 1): [5.0, 5.0],
+        ("s", 2, 1): [6.0, 8.0],
+        ("s", 2, 2): [0.0] * 2,
+    }
+    returns[("s", 3, 0)] = [9.0, 9.0]
+    rows = committed(tmp_path, returns).summary().set_index("k")
+    assert (rows["n_pairs"][2], rows["difference"][2]) == (2, 2.0)
+    assert rows["n_pairs"][3] == 0
+    assert np.isnan(rows["difference"][3])
+
+
+def test_settings_are_not_compared_with_one_another(tmp_path: Path) -> None:
+    returns: Returns = {("a", 1, 0): [1.0], ("a", 2, 0): [3.0], ("b", 1, 0): [9.0], ("b", 2, 0): [9.0]}
+    rows = committed(tmp_path, returns).summary()
+    assert rows["difference"].fillna(-1).tolist() == [-1, 2, -1, 0]
+    assert rows["is_best"].tolist() == [False, True, True, True]
+
+
+def test_one_rollout_has_no_interval(tmp_path: Path) -> None:
+    (row,) = committed(tmp_path, {("s", 1, 0): [2.0]}, accuracy=None).summary().to_dict("records")
+    assert row["mean_return"] == 2.0
+    unknown = ("standard_error", "ci95_low", "seeds_ci95_high", "std_return", "mode_accuracy", "previous_k")
+    assert all(pd.isna(row[name]) for name in unknown)
+
+
+def test_rows_that_are_not_wanted_do_not_count(tmp_path: Path) -> None:
+    returns = random_returns([1, 2, 3], 4)
+    wanted = {key: drawn for key, drawn in returns.items() if key[1] != 2 and key[2] < 2}
+    found = committed(tmp_path / "all", returns).summary(lambda k, seed: k != 2 and seed < 2)
+    pd.testing.assert_frame_equal(found, committed(tmp_path / "wanted", wanted).summary())
+    assert found["previous_k"].fillna(0).tolist() == [0, 1]
+
+
+def test_what_is_published_is_what_was_committed(tmp_path: Path) -> None:
+    # More seeds than the table of evaluations has rows in a group.
+    store = committed(tmp_path, random_returns([1, 2], EVALUATIONS.rows_per_chunk + 10, n_rollouts=2))
+    committed_rows = store.summary()
+    store.publish()
+    published = pd.read_parquet(tmp_path / "summary")
+    pd.testing.assert_frame_equal(published, committed_rows)
+    pd.testing.assert_frame_equal(published, store.summary())
+    assert published["n_pairs"].fillna(0).tolist() == [0, 2 * (EVALUATIONS.rows_per_chunk + 10)]
+
+
+def test_the_published_summary_keeps_up_with_the_evaluations(tmp_path: Path) -> None:
+    store = committed(tmp_path, {("s", 1, 0): [1.0, 3.0]})
+    store.publish()
+    committed(tmp_path, {("s", 1, 1): [8.0, 8.0]})
+    Store(tmp_path).publish()
+    assert pd.read_parquet(tmp_path / "summary")[["n_seeds", "mean_return"]].to_numpy().tolist() == [[2, 5.0]]
+
+
+def test_a_folder_without_evaluations_has_an_empty_summary(tmp_path: Path) -> None:
+    assert Store(tmp_path).summary().empty
