@@ -60,7 +60,8 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     is_plain : bool
         Leave out the rules, as for a file.
     """
-    table = Table(box=None if is_plain else box.SIMPLE_HEAD, header_style="bold")
+    frame = None if is_plain else box.SIMPLE_HEAD
+    table = Table(box=frame, header_style="bold", padding=(0, 2 if is_plain else 1, 0, 0))
     for key in _short_names(list(settings[0].grid)):
         table.add_column(key, overflow="fold")
     kinds = [kind for kind in COLUMNS if kind in settings[0].phases]
