@@ -20,6 +20,7 @@ from distmarl.errors import ConfigError
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
+DEFAULT_ENVIRONMENT = "robots"
 ID_LENGTH = 12
 
 
@@ -143,7 +144,7 @@ def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
         values = ", ".join(f"{key}={value!r}" for key, value in combination.items())
         raise ConfigError(f"{error}\n(in the grid's setting {values})") from None
     return Setting(
-        environment={"name": "robots", **sweep.environment},
+        environment={"name": DEFAULT_ENVIRONMENT, **sweep.environment},
         global_agent=sweep.global_agent,
         local_agent=sweep.local_agent,
         alternating=sweep.alternating,

@@ -12,6 +12,7 @@ import distmarl
 from distmarl.errors import DistmarlError
 from distmarl.results.location import Location
 from distmarl.results.opening import open_location
+from distmarl.terminal import message_console, print_error
 
 if TYPE_CHECKING:
     from distmarl.report.write import Report
@@ -40,7 +41,7 @@ exit codes: 0 done, 2 no usable results
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    messages = Console(stderr=True, soft_wrap=True, emoji=False)
+    messages = message_console()
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.text import print_report
     from distmarl.report.write import write_report
@@ -49,8 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         folder = open_location(arguments.folder)
         report = write_report(folder)
     except DistmarlError as error:
-        messages.print("[red]error:[/red] ", end="")
-        messages.print(str(error), markup=False, highlight=False)
+        print_error(error, messages)
         return BAD_INPUT
     print_report(report, Console(emoji=False), messages)
     _tell_what_is_missing(report, folder, messages)

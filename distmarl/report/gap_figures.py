@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from distmarl.report.axes import K_LABEL, RETURN_LABEL, add_notes, set_k_axis
-from distmarl.report.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, paper_style
+from distmarl.report.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, PaperFigure, paper_style
 
 GAIN_LABEL = "gain by deviating (reward)"
 MAX_PANELS = 12
@@ -109,7 +109,7 @@ def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tu
     n_columns = min(N_COLUMNS, len(shown))
     n_rows = -(-len(shown) // n_columns)
     height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
-    figure = Figure(figsize=(WIDTH_IN * n_columns, height))
+    figure = PaperFigure(figsize=(WIDTH_IN * n_columns, height))
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes in grid[len(shown) :]:
         axes.remove()

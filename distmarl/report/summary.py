@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distmarl.config.sections import EvaluationMethod
+from distmarl.results.settings import sweep_settings
 
 POINT = ["setting_id", "k"]
 
@@ -138,6 +139,5 @@ def unfinished_note(
 
 def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:
     """Return the id, label and place of the sweep's settings, sorted by the grid's columns."""
-    grid = [name for name in settings.columns if "." in name]
-    chosen = settings[settings["in_sweep"]].sort_values([*grid, "setting_id"])[["setting_id", "label"]]
+    chosen = sweep_settings(settings)[["setting_id", "label"]]
     return chosen.assign(order=range(len(chosen)))

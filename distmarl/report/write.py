@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.reading import RawSweep, parse_sweep
-from distmarl.config.validation import k_values, validated_sweep
-from distmarl.errors import ConfigError, ResultsError
+from distmarl.config.validation import k_values
+from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
 from distmarl.report.summary import summarise, unfinished_note, with_labels
-from distmarl.results.folder import SWEEP_FILE, open_results
+from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.location import Location
 from distmarl.results.lock import locked
 from distmarl.results.opening import Place
@@ -26,7 +26,7 @@ from distmarl.results.store import Store
 # The summary comes first: whatever it rests on has been committed when these are read.
 TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
 # Large, and of no use here.
-UNREAD = ("traceback",)
+UNREAD = ("traceback", "log_tail")
 
 Draw = Callable[..., Figure | None]
 REWARD_FIGURE = "reward_vs_k.png"
@@ -42,6 +42,7 @@ GAP_FIGURES: dict[str, tuple[Draw, str]] = {
     "nash_gap_vs_k.png": (nash_gap_vs_k, "no gap is known"),
     "price_of_subsampling.png": (price_of_subsampling, "it needs exact Nash gaps"),
 }
+FIGURE_NAMES = (REWARD_FIGURE, *FIGURES, *GAP_FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,29 @@ class SkippedFigure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What a results folder holds, as far as its report is about it.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns.
+    nash_gaps, baselines : DataFrame
+        The tables of these names.
+    n_failures : int
+        Tasks that have failed and have not succeeded since.
+    unfinished : str, optional
+        How far an unfinished sweep is; None for a finished one.
+    """
+
+    summary: pd.DataFrame
+    nash_gaps: pd.DataFrame
+    baselines: pd.DataFrame
+    n_failures: int
+    unfinished: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """What a results folder holds, and the figures that were made of it.
 
@@ -73,7 +97,7 @@ class Report:
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
-        Tasks of the last session that failed.
+        Tasks that have failed and have not succeeded since.
     unfinished : str, optional
         How far an unfinished sweep is; None for a finished one.
     """
@@ -106,7 +130,22 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    sweep = validated_sweep(_read_sweep(store.folder))
+    numbers = read_numbers(store)
+    written, skipped = _write_figures(store.folder, figure_makers(numbers))
+    return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
+
+
+def read_numbers(store: Store) -> Numbers:
+    """Return what a report says of a results folder, without writing anything.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds no evaluation of its sweep yet.
+    ConfigError
+        When its sweep file cannot be read.
+    """
+    sweep = read_sweep(store.folder)
     experiment = sweep.experiment
     asked_for = k_values(experiment)
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
@@ -126,8 +165,7 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
         n_eval_seeds=experiment.n_eval_seeds,
         method=sweep.evaluation.method,
     )
-    written, skipped = _write_figures(store.folder, _figures(summary, tables, unfinished))
-    return Report(summary, written, skipped, n_failures, unfinished)
+    return Numbers(summary, tables[NASH_GAPS.name], tables[BASELINES.name], n_failures, unfinished)
 
 
 def _publish_if_free(store: Store) -> None:
@@ -140,33 +178,34 @@ def _publish_if_free(store: Store) -> None:
         store.publish()
 
 
-def _read_sweep(folder: Location) -> RawSweep:
-    """Read the sweep file that ran last."""
-    source = folder.describe(SWEEP_FILE)
-    try:
-        return parse_sweep(folder.read(SWEEP_FILE), source)
-    except FileNotFoundError:
-        raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
+def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | None], str | None]]:
+    """Return what draws each figure, and why it may draw none; no reason where nobody asked for it.
 
-
-def _figures(
-    summary: pd.DataFrame, tables: dict[str, pd.DataFrame], unfinished: str | None
-) -> Iterator[tuple[str, Figure | None, str | None]]:
-    """Yield the name of each figure, the figure, and why it is none; no reason where nobody asked for it."""
-    yield REWARD_FIGURE, reward_vs_k(summary, baselines=tables[BASELINES.name], unfinished=unfinished), None
-    for name, (draw, reason) in FIGURES.items():
-        yield name, draw(summary, unfinished=unfinished), reason
-    gaps = tables[NASH_GAPS.name]
-    for name, (draw, reason) in GAP_FIGURES.items():
-        yield name, draw(with_labels(gaps, summary), unfinished=unfinished), reason if len(gaps) else None
+    Parameters
+    ----------
+    numbers : Numbers
+        What :func:`read_numbers` returns.
+    """
+    summary, unfinished = numbers.summary, numbers.unfinished
+    gaps = with_labels(numbers.nash_gaps, summary)
+    draw_reward = partial(reward_vs_k, summary, baselines=numbers.baselines, unfinished=unfinished)
+    return {
+        REWARD_FIGURE: (draw_reward, None),
+        **{name: (partial(draw, summary, unfinished=unfinished), reason) for name, (draw, reason) in FIGURES.items()},
+        **{
+            name: (partial(draw, gaps, unfinished=unfinished), reason if len(gaps) else None)
+            for name, (draw, reason) in GAP_FIGURES.items()
+        },
+    }
 
 
 def _write_figures(
-    folder: Location, figures: Iterable[tuple[str, Figure | None, str | None]]
+    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]]
 ) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
-    for name, figure, reason in figures:
+    for name, (draw, reason) in makers.items():
+        figure = draw()
         if figure is None:
             folder.delete([name])
             if reason is not None:

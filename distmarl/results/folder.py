@@ -14,8 +14,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from distmarl.config.reading import dump_yaml
-from distmarl.errors import ResultsError
+from distmarl.config.reading import dump_yaml, parse_sweep
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import validated_sweep
+from distmarl.errors import ConfigError, ResultsError
 from distmarl.results.location import ASIDE, Location
 from distmarl.results.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.opening import Place, open_location
@@ -39,7 +41,7 @@ def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
     location.check()
     if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in location.names()):
         return
-    provenance = _read_provenance(location)
+    provenance = read_provenance(location)
     if overwrite:
         return
     _check_sweep(location, provenance, sweep_name)
@@ -57,7 +59,7 @@ def open_results(folder: Place) -> Store:
     location = open_location(folder)
     if not location.is_there():
         raise ResultsError(f"{location}: there is no such results folder")
-    _read_provenance(location)
+    read_provenance(location)
     check_schema_version(location)
     return Store(location)
 
@@ -95,7 +97,7 @@ def start_session(
     """
     location = open_location(folder)
     is_new = overwrite or not location.exists(PROVENANCE_FILE)
-    provenance = {} if is_new else _read_provenance(location)
+    provenance = {} if is_new else read_provenance(location)
     if not is_new:
         _check_sweep(location, provenance, sweep_name)  # another one may have started here before the lock was free
     if overwrite:
@@ -113,9 +115,44 @@ def start_session(
 def end_session(folder: Place, end: dict[str, Any]) -> None:
     """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
     location = open_location(folder)
-    provenance = _read_provenance(location)
+    provenance = read_provenance(location)
     provenance["sessions"][-1] |= end
     _write_text(location, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+
+
+def read_sweep(folder: Place) -> SweepFile:
+    """Return the sweep that ran last in a folder, resolved.
+
+    Raises
+    ------
+    ConfigError
+        When its file is missing or cannot be used.
+    """
+    location = open_location(folder)
+    source = location.describe(SWEEP_FILE)
+    try:
+        content = location.read(SWEEP_FILE)
+    except FileNotFoundError:
+        raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
+    return validated_sweep(parse_sweep(content, source))
+
+
+def read_provenance(folder: Place) -> dict[str, Any]:
+    """Return a folder's provenance.
+
+    Raises
+    ------
+    ResultsError
+        When it has none, and so is not ours.
+    """
+    location = open_location(folder)
+    try:
+        provenance = json.loads(location.read(PROVENANCE_FILE))
+    except (FileNotFoundError, ValueError):
+        provenance = None
+    if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:
+        raise ResultsError(f"{location}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
+    return provenance
 
 
 def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) -> None:
@@ -124,17 +161,6 @@ def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) 
             f"{folder}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
             "choose another folder with --out, or start afresh with --overwrite"
         )
-
-
-def _read_provenance(folder: Location) -> dict[str, Any]:
-    """Return a folder's provenance; whatever has none is not ours."""
-    try:
-        provenance = json.loads(folder.read(PROVENANCE_FILE))
-    except (FileNotFoundError, ValueError):
-        provenance = None
-    if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:
-        raise ResultsError(f"{folder}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
-    return provenance
 
 
 def _write_text(folder: Location, name: str, text: str) -> None:

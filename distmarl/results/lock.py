@@ -180,6 +180,17 @@ def locked(folder: Place, *, wait: bool = False, tell: Callable[[str], None] = l
             lock.release()
 
 
+def find_writer(folder: Place) -> Holder | None:
+    """Return which process writes to a folder now, if one does.
+
+    Nothing is locked to find out. Of a process on another machine it is told by the two clocks.
+    """
+    holder = _read_holder(open_location(folder))
+    if holder is None or holder.age_s > SILENT_AFTER_S or _has_died(holder, is_locked=False):
+        return None
+    return holder
+
+
 @contextmanager
 def _system_lock(location: Location) -> Iterator[bool]:
     """Have the system lock a folder on a disk; yield whether it did. It is freed with the process."""

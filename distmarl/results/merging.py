@@ -121,4 +121,5 @@ def _explained(file: File) -> Iterator[None]:
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
-        raise UnreadableFileError(f"{file.name}: is not a readable Parquet file: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise UnreadableFileError(f"{file.name}: is not a readable Parquet file of distmarl: {reason}") from error

@@ -34,6 +34,7 @@ from distmarl.sweep.resources import check_memory, machine_memory
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.stopping import EXIT_CODE
 from distmarl.sweep.tally import Tally
+from distmarl.terminal import message_console, print_error
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
 
@@ -60,12 +61,11 @@ exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    console = message_console()
     try:
         return _run(arguments, console)
     except DistmarlError as error:
-        console.print("[bold red]error:[/]", end=" ")
-        console.print(str(error), markup=False)
+        print_error(error, console)
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt):
         command = shlex.join(word for word in sys.orig_argv if word != "--overwrite")

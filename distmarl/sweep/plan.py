@@ -74,16 +74,29 @@ class Plan:
     @property
     def n_tasks(self) -> dict[str, int]:
         """Number of tasks of each kind, with nothing done yet."""
-        n_trainings = len(self.jobs) * len(self.k_values)
-        experiment, method = self.sweep.experiment, self.sweep.evaluation.method
-        return {
-            "shared_policy": len(self.jobs),
-            "g_learn": n_trainings,
-            "baselines": len(self.jobs) if experiment.baselines else 0,
-            "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
-            "exact_return": n_trainings if method != "rollouts" else 0,
-            "evaluate": n_trainings * self.n_eval_seeds if method != "exact" else 0,
-        }
+        return count_tasks(self.sweep, len(self.jobs))
+
+
+def count_tasks(sweep: SweepFile, n_settings: int) -> dict[str, int]:
+    """Return the number of tasks of each kind that a sweep has.
+
+    Parameters
+    ----------
+    sweep : SweepFile
+        The sections of the sweep file.
+    n_settings : int
+        Number of its settings.
+    """
+    experiment, method = sweep.experiment, sweep.evaluation.method
+    n_trainings = n_settings * len(k_values(experiment))
+    return {
+        "shared_policy": n_settings,
+        "g_learn": n_trainings,
+        "baselines": n_settings if experiment.baselines else 0,
+        "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
+        "exact_return": n_trainings if method != "rollouts" else 0,
+        "evaluate": n_trainings * experiment.n_eval_seeds if method != "exact" else 0,
+    }
 
 
 def make_plan(raw: RawSweep) -> Plan:

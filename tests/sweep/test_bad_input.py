@@ -211,7 +211,7 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
     path = tmp_path / "results" / "trainings" / "data.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
     message = refuse_sweep(tmp_path, TINY, "--out", "results")
-    assert "was written with schema version 0, this distmarl uses version 2" in message
+    assert "was written with schema version 0, this distmarl uses version 3" in message
 
 
 @pytest.mark.parametrize(

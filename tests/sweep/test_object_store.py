@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,17 +15,18 @@ import boto3
 import moto.settings
 import pandas as pd
 import pytest
-from pyarrow import fs
 
 from distmarl.report import cli as report_cli
 from distmarl.results import lock, opening
-from distmarl.sweep import cli, driver
+from distmarl.results.schemas import EVALUATIONS, TABLES
+from distmarl.results.store import Store
+from distmarl.sweep import cli, pace
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
 
-FIGURES = {"reward_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"}
-MANY = changed(TINY, experiment={"n_eval_seeds": 20})
+FIGURES = {"reward_vs_k.png", "difference_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"}
+MANY = changed(TINY, experiment={"n_eval_seeds": 100})
 
 
 def stored_tables(store: ObjectStore, place: str) -> dict[str, bytes]:
@@ -50,7 +52,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert without_seconds(done.stdout) == without_seconds(local.stdout)
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "out")
     objects = object_store.objects(place)
-    tables = {f"{name}/data.parquet" for name in (*DETERMINISTIC_TABLES, "timings")}
+    tables = {f"{name}/data.parquet" for name in TABLES}
     assert set(objects) == tables | FIGURES | {"sweep.yaml", "provenance.json"}
     for name in ("reward_vs_k.png", "mode_accuracy_vs_k.png", "sweep.yaml"):
         assert objects[name] == (tmp_path / "out" / name).read_bytes(), name
@@ -77,27 +79,26 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
     place = f"{object_store.new_bucket()}/many"
     sweep = write_sweep(tmp_path, MANY)
     command = [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial"]
-    for n_evaluations in (3, 20):
+    for n_evaluations in (3, 60):
         with subprocess.Popen([*command, "--out", object_store.uri(place)], stderr=subprocess.PIPE) as process:
             deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and n_parts(object_store, f"{place}/_parts/evaluations") < n_evaluations:
+            while time.monotonic() < deadline and n_evaluated(object_store, place) < n_evaluations:
                 time.sleep(0.02)
             process.kill()
         assert process.returncode == -9
-    n_evaluated = n_parts(object_store, f"{place}/_parts/evaluations")
-    assert 20 <= n_evaluated < 40
+    n_before = n_evaluated(object_store, place)
+    assert 60 <= n_before < 200
     done = run_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
     assert done.returncode == 0, done.stderr
     assert f"s3://{place}: took over from process {process.pid} on " in done.stderr
-    assert f"43 tasks, {n_evaluated + 3} of them done before" in done.stderr
+    assert f"203 tasks, {n_before + 3} of them done before" in done.stderr
     assert not [name for name in object_store.objects(place) if name.startswith("_")]
     run(tmp_path / "whole", MANY)
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "whole")
 
 
-def n_parts(store: ObjectStore, place: str) -> int:
-    selector = fs.FileSelector(place, recursive=True, allow_not_found=True)
-    return sum(entry.extension == "parquet" for entry in store.filesystem.get_file_info(selector))
+def n_evaluated(store: ObjectStore, place: str) -> int:
+    return len(Store(store.uri(place)).keys(EVALUATIONS))
 
 
 @pytest.mark.ray
@@ -125,7 +126,9 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
 def test_parts_are_taken_in_while_the_sweep_runs(
     tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver, "PUBLISH_EVERY_S", 0)
+    monkeypatch.setattr(pace, "COMMIT_SHARE", math.inf)
+    monkeypatch.setattr(pace, "PUBLISH_EVERY_S", 0)
+    monkeypatch.setattr(pace, "PUBLISH_SHARE", math.inf)
     place = f"{object_store.new_bucket()}/tiny"
     written: list[str] = []
     with object_store.failing(
@@ -155,7 +158,7 @@ def test_a_store_that_fails_in_the_middle_ends_the_sweep_and_the_same_command_go
     monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
     place = f"{object_store.new_bucket()}/tiny"
     command = [str(write_sweep(tmp_path)), "--executor", "serial", "--out", object_store.uri(place)]
-    with object_store.failing(lambda request: cut_off(request) if "seed1" in request["PATH_INFO"] else None):
+    with object_store.failing(lambda request: cut_off(request) if "_parts/evaluations" in request["PATH_INFO"] else None):
         assert cli.main(command) == 2
     message = capsys.readouterr().err
     assert f"error: s3://{place}/_parts/" in message
