@@ -27,7 +27,7 @@ from distmarl.learning.exact_return import MAX_BYTES, population_bytes
 from distmarl.learning.g_learn import check_choice
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
-from distmarl.model.random_streams import Seed
+from distmarl.model.random_streams import Role, Seed, random_stream
 
 GapMethod: TypeAlias = Literal["exact", "estimate"]
 
@@ -134,7 +134,8 @@ def nash_gap(
     Returns
     -------
     NashGap
-        What cannot be had by ``estimate`` has no value, but a reason.
+        What cannot be had has no value, but a reason: the upper bounds and the welfare by ``estimate``, and whatever
+        takes exact transitions of local policies that lose too many digits.
 
     Raises
     ------
@@ -161,6 +162,7 @@ def nash_gap(
     ):
         if number < least:
             raise InvalidArgumentError(f"{name}: must be at least {least}, got {number}")
+    random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
         _check_size(env)
         gaps = exact_gaps(
