@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from distmarl.results.schemas import (
     ALTERNATIONS,
+    BASELINES,
     FAILURES,
     GLOBAL_POLICIES,
     LOCAL_POLICIES,
@@ -162,6 +163,9 @@ class Driver:
         """Keep a line for each training that ended above its threshold."""
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
+        for row in rows.get(BASELINES.name, []):
+            if not row["converged"]:
+                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
         for row, side in trainings:
             converged = row[f"{side}converged"]
             if converged is not None and not converged:

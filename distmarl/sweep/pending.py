@@ -60,7 +60,14 @@ def find_pending(plan: Plan, store: Store | None) -> Pending:
     names = [job.setting_id for job in plan.jobs]
     shared = {setting_id for setting_id, *_ in keys(ALTERNATIONS)}
     gaps = {(name, k) for name, k, kind, _ in keys(NASH_GAPS) if kind == experiment.nash_gap}
-    valued, evaluated = keys(BASELINES), keys(EVALUATIONS)
+    evaluated = keys(EVALUATIONS)
+    # More evaluation seeds are more rollouts of a baseline, too.
+    n_rollouts = {job.setting_id: plan.n_eval_seeds * job.setting.evaluation.n_rollouts for job in plan.jobs}
+    valued = {
+        (row["setting_id"], row["baseline"], row["method"])
+        for row in (store.rows(BASELINES) if store and experiment.baselines else [])
+        if row["method"] == "exact" or row["n_rollouts"] >= n_rollouts.get(row["setting_id"], 0)
+    }
     seeds = range(plan.n_eval_seeds if method != "exact" else 0)
     pending = Pending(
         shared_policies={name for name in names if name not in shared},
