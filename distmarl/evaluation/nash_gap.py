@@ -164,7 +164,7 @@ def nash_gap(
             raise InvalidArgumentError(f"{name}: must be at least {least}, got {number}")
     random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
-        _check_size(env)
+        check_gap_size(env)
         gaps = exact_gaps(
             env,
             behaviour,
@@ -196,7 +196,7 @@ def _long_horizon(gamma: float) -> int:
     return 1 if gamma == 0 else max(1, math.ceil(math.log(TRUNCATED_SHARE) / math.log(gamma)))
 
 
-def _check_size(env: Environment) -> None:
+def check_gap_size(env: Environment) -> None:
     """Refuse a population that is too large for exact gaps.
 
     Raises
