@@ -16,7 +16,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -87,9 +87,17 @@ class Store:
         (data,) = self._completed(table, [read_merged(self._files(table), table, columns=columns)])
         return data.to_pandas()
 
-    def summary(self, is_wanted: IsWanted | None = None) -> pd.DataFrame:
-        """Return the table ``summary`` of the evaluations that are wanted, without writing anything."""
-        return self._summary(is_wanted).to_pandas()
+    def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
+        """Return the table ``summary`` of what is wanted, without writing anything.
+
+        Parameters
+        ----------
+        is_wanted : callable, optional
+            Which evaluations count, by their k and seed; all by default.
+        exact_k : collection of int, optional
+            Every k whose exact returns count; all by default.
+        """
+        return self._summary(is_wanted, exact_k).to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns."""
@@ -153,13 +161,14 @@ class Store:
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
         self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], self.folder / SETTINGS.name / DATA_FILE)
 
-    def _summary(self, is_wanted: IsWanted | None = None) -> pa.Table:
+    def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
         published = self.folder / EVALUATIONS.name / DATA_FILE
         if self._files(EVALUATIONS) == [published]:
             chunks = published_chunks(published, EVALUATION_COLUMNS)
         else:  # of a sweep that runs, or has not started
             chunks = iter([read_merged(self._files(EVALUATIONS), EVALUATIONS, EVALUATION_COLUMNS)])
-        rows = summary_rows(chunks, self.rows(EXACT_RETURNS), is_wanted)
+        exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
+        rows = summary_rows(chunks, exact, is_wanted)
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
         return data
 
