@@ -29,7 +29,7 @@ from distmarl.results.location import Location
 from distmarl.results.opening import Place
 from distmarl.results.policies import read_global_policy, read_local_policy
 from distmarl.results.schemas import SETTINGS, SUMMARY, TABLES
-from distmarl.results.settings import read_settings
+from distmarl.results.settings import read_settings, rollouts_per_seed
 from distmarl.results.store import Store
 from distmarl.sweep.pending import find_missing
 from distmarl.sweep.plan import count_tasks
@@ -189,11 +189,11 @@ class Results:
         """Yield what there is, in a few lines."""
         sweep = read_sweep(self.folder)
         ks = k_values(sweep.experiment)
-        names = read_settings(self._store)["setting_id"].to_list()
-        n_tasks = sum(count_tasks(sweep, len(names)).values())
-        n_done = find_missing(names, sweep, self._store).done.total()
+        settings = read_settings(self._store)
+        n_tasks = sum(count_tasks(sweep, len(settings)).values())
+        n_done = find_missing(rollouts_per_seed(settings, sweep), sweep, self._store).done.total()
         yield "sweep", f"{sweep.name}, in {self.folder}"
-        yield "settings", f"{len(names)}"
+        yield "settings", f"{len(settings)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
         n_rows = {name: len(self._store.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
         yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)

@@ -47,7 +47,8 @@ class GlobalAgent:
     max_vi_iterations : int
         Cap on the sweeps of value iteration.
     convergence_threshold : float
-        Certified error of the value at which value iteration stops, in units of return.
+        Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
+        gaps of a sweep are certified to it, too.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS

@@ -167,6 +167,8 @@ def _check_grid_key(raw: RawSweep, key: str) -> None:
         return  # its keys are known to the environment alone
     if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
         return
+    if key == "evaluation.method":
+        raise ConfigError(f"{where}: is not part of a setting, as it changes no number; ask for both instead")
     if section in GRID_SECTIONS and section != "environment" and dot:
         known = known_keys(get_type_hints(SweepFile)[section])
         if name in known:

@@ -64,7 +64,7 @@ def with_labels(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def improvement(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return what each setting gains from its smallest to its largest evaluated k.
+    """Return what each setting gains from its smallest to its largest evaluated k, exactly where that is known.
 
     Parameters
     ----------
@@ -77,13 +77,14 @@ def improvement(summary: pd.DataFrame) -> pd.DataFrame:
         One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
         ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
     """
-    by_setting = summary.sort_values("k", kind="stable").groupby("setting_id", sort=False)
+    known = summary.assign(known_return=summary["exact_return"].fillna(summary["mean_return"]))
+    by_setting = known.sort_values("k", kind="stable").groupby("setting_id", sort=False)
     gains = by_setting.agg(
         label=("label", "first"),
         first_k=("k", "first"),
         last_k=("k", "last"),
-        first_return=("mean_return", "first"),
-        last_return=("mean_return", "last"),
+        first_return=("known_return", "first"),
+        last_return=("known_return", "last"),
     )
     gains["absolute"] = gains["last_return"] - gains["first_return"]
     gains["percent"] = 100 * gains["absolute"] / gains["first_return"].abs().replace(0, np.nan)
@@ -135,6 +136,22 @@ def unfinished_note(
     done = int(asked["n_seeds"].sum()) if method != "exact" else 0
     done += int(asked["exact_return"].notna().sum()) if method != "rollouts" else 0
     return None if done >= planned else f"unfinished: {done} of {planned} evaluations"
+
+
+def missing_note(n_gaps: tuple[int, int], n_baselines: tuple[int, int]) -> str | None:
+    """Return which gaps and baselines are missing, or None.
+
+    Parameters
+    ----------
+    n_gaps, n_baselines : tuple of int
+        How many there are, and how many the sweep file asks for.
+    """
+    missing = [
+        f"{done} of {planned} {name}"
+        for (done, planned), name in ((n_gaps, "Nash gaps"), (n_baselines, "baselines"))
+        if done < planned
+    ]
+    return f"unfinished: {', '.join(missing)}" if missing else None
 
 
 def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:

@@ -15,7 +15,7 @@ from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
-from distmarl.report.summary import summarise, unfinished_note, with_labels
+from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.location import Location
 from distmarl.results.lock import locked
@@ -31,11 +31,11 @@ UNREAD = ("traceback", "log_tail")
 Draw = Callable[..., Figure | None]
 REWARD_FIGURE = "reward_vs_k.png"
 FIGURES: dict[str, tuple[Draw, str]] = {
-    "difference_vs_k.png": (difference_vs_k, "a difference needs two subsample sizes, evaluated on the same seeds"),
+    "difference_vs_k.png": (difference_vs_k, "it needs rollouts of two subsample sizes, on the same seeds"),
     "runtime_vs_k.png": (runtime_vs_k, "no training time is stored"),
     "mode_accuracy_vs_k.png": (
         mode_accuracy_vs_k,
-        "the mode accuracy needs as many global actions as local states",
+        "the mode accuracy needs rollouts, and as many global actions as local states",
     ),
 }
 GAP_FIGURES: dict[str, tuple[Draw, str]] = {
@@ -70,7 +70,7 @@ class Numbers:
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns.
     nash_gaps, baselines : DataFrame
-        The tables of these names.
+        Rows of these tables that the sweep asks for.
     n_failures : int
         Tasks that have failed and have not succeeded since.
     unfinished : str, optional
@@ -147,10 +147,18 @@ def read_numbers(store: Store) -> Numbers:
     """
     sweep = read_sweep(store.folder)
     experiment = sweep.experiment
-    asked_for = k_values(experiment)
+    asked_for, method = k_values(experiment), sweep.evaluation.method
+    n_seeds = experiment.n_eval_seeds if method != "exact" else 0
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    points = store.summary(lambda k, seed: k in asked_for and seed < experiment.n_eval_seeds)
+    points = store.summary(
+        lambda k, seed: k in asked_for and seed < n_seeds, exact_k=asked_for if method != "rollouts" else ()
+    )
     tables = {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+    settings = tables[SETTINGS.name]
+    ids = settings.loc[settings["in_sweep"], "setting_id"]
+    gaps, baselines = tables[NASH_GAPS.name], tables[BASELINES.name]
+    gaps = gaps[(gaps["method"] == experiment.nash_gap) & gaps["k"].isin(asked_for) & gaps["setting_id"].isin(ids)]
+    baselines = baselines[baselines["baseline"].isin(experiment.baselines) & baselines["setting_id"].isin(ids)]
     summary = summarise(points, *(tables[table.name] for table in (TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
@@ -163,9 +171,12 @@ def read_numbers(store: Store) -> Numbers:
         tables[SETTINGS.name],
         k_values=asked_for,
         n_eval_seeds=experiment.n_eval_seeds,
-        method=sweep.evaluation.method,
+        method=method,
+    ) or missing_note(
+        (len(gaps.drop_duplicates(["setting_id", "k"])), len(ids) * len(asked_for) * (experiment.nash_gap != "off")),
+        (len(baselines.drop_duplicates(["setting_id", "baseline"])), len(ids) * len(experiment.baselines)),
     )
-    return Numbers(summary, tables[NASH_GAPS.name], tables[BASELINES.name], n_failures, unfinished)
+    return Numbers(summary, gaps, baselines, n_failures, unfinished)
 
 
 def _publish_if_free(store: Store) -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, BinaryIO, TypeVar
@@ -93,9 +93,17 @@ class Store:
         (data,) = self._completed(table, [self._merged(table, columns=columns)])
         return data.to_pandas()
 
-    def summary(self, is_wanted: IsWanted | None = None) -> pd.DataFrame:
-        """Return the table ``summary`` of the evaluations that are wanted, without writing anything."""
-        return self._summary(is_wanted).to_pandas()
+    def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
+        """Return the table ``summary`` of what is wanted, without writing anything.
+
+        Parameters
+        ----------
+        is_wanted : callable, optional
+            Which evaluations count, by their k and seed; all by default.
+        exact_k : collection of int, optional
+            Every k whose exact returns count; all by default.
+        """
+        return self._summary(is_wanted, exact_k).to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns; a list stands for any of its values."""
@@ -158,7 +166,7 @@ class Store:
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
         self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], _published(SETTINGS))
 
-    def _summary(self, is_wanted: IsWanted | None = None) -> pa.Table:
+    def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
         def read() -> list[dict[str, Any]]:
             names = self._names(EVALUATIONS)
             files = self.folder.files(names)
@@ -166,7 +174,8 @@ class Store:
                 chunks = published_chunks(files[0], EVALUATION_COLUMNS)
             else:  # of a sweep that runs, or has not started
                 chunks = iter([read_merged(files, EVALUATIONS, EVALUATION_COLUMNS)])
-            return summary_rows(chunks, self.rows(EXACT_RETURNS), is_wanted)
+            exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
+            return summary_rows(chunks, exact, is_wanted)
 
         rows = _until_undisturbed(read)
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])

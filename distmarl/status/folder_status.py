@@ -21,7 +21,7 @@ from distmarl.results.location import Location
 from distmarl.results.lock import find_writer
 from distmarl.results.opening import Place
 from distmarl.results.schemas import FAILURES, TIMINGS
-from distmarl.results.settings import read_settings
+from distmarl.results.settings import read_settings, rollouts_per_seed
 from distmarl.results.store import Store
 from distmarl.sweep.pending import Pending, find_missing
 from distmarl.sweep.plan import count_tasks
@@ -142,16 +142,17 @@ def read_status(folder: Place) -> FolderStatus:
     # The writer first: what it commits meanwhile is then seen as done.
     writer = find_writer(store.folder)
     session = read_provenance(store.folder)["sessions"][-1]
-    settings = read_settings(store).set_index("setting_id")
+    settings = read_settings(store)
     failures = store.read(FAILURES, without=("traceback", "log_tail"))
-    failures = failures[failures["setting_id"].isin(settings.index)]
+    failures = failures[failures["setting_id"].isin(settings["setting_id"])]
     if writer is not None:  # which tries again what failed before
         failures = failures[failures["failed_at"] >= pd.Timestamp(session["started_at"])]
+    labels = dict(zip(settings["setting_id"], settings["label"], strict=True))
     return FolderStatus(
         folder=store.folder,
         sweep=sweep.name,
         settings=_settings(settings, sweep, store, failures, is_running=writer is not None),
-        failures=[_failed_task(row, settings["label"]) for row in failures.to_dict("records")],
+        failures=[_failed_task(row, labels) for row in failures.to_dict("records")],
         writer=None if writer is None else str(writer),
         last_result_at=_last_result_at(store.read(TIMINGS)),
         command=session["command"],
@@ -163,7 +164,7 @@ def _settings(
 ) -> list[SettingStatus]:
     """Return how far each setting is."""
     ks = k_values(sweep.experiment)
-    pending = find_missing(list(settings.index), sweep, store)
+    pending = find_missing(rollouts_per_seed(settings, sweep), sweep, store)
     n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
     n_tasks = {kind: number for kind, number in count_tasks(sweep, n_settings=1).items() if number}
 
@@ -178,7 +179,7 @@ def _settings(
     grids = [_values(content, varied) for content in settings["content"]]
     return [
         SettingStatus(label, grid, {kind: phase(name, kind) for kind in n_tasks})
-        for name, label, grid in zip(settings.index, settings["label"], grids, strict=True)
+        for name, label, grid in zip(settings["setting_id"], settings["label"], grids, strict=True)
     ]
 
 
@@ -203,7 +204,7 @@ def _can_run(pending: Pending, name: str, ks: Sequence[int], kind: str) -> bool:
     return any(k not in pending.trainings[name] for k in missing)
 
 
-def _failed_task(row: dict[Any, Any], labels: pd.Series[str]) -> FailedTask:
+def _failed_task(row: dict[Any, Any], labels: dict[str, str]) -> FailedTask:
     k, seed = (None if pd.isna(row[name]) else int(row[name]) for name in ("k", "seed"))
     error = str(row["error"]).partition("\n")[0]
     return FailedTask(row["task"], labels[row["setting_id"]], k, seed, error)

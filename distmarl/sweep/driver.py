@@ -15,6 +15,7 @@ from typing import Any
 from distmarl.results.policies import read_global_policies, read_local_policy
 from distmarl.results.schemas import (
     ALTERNATIONS,
+    BASELINES,
     FAILURES,
     TABLES,
     TIMINGS,
@@ -224,6 +225,9 @@ class Driver:
         """Keep a line for each training that ended above its threshold."""
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
+        for row in rows.get(BASELINES.name, []):
+            if not row["converged"]:
+                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
         for row, side in trainings:
             converged = row[f"{side}converged"]
             if converged is not None and not converged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -107,22 +107,22 @@ class Pending:
 
 def find_pending(plan: Plan, store: Store | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
-    return find_missing([job.setting_id for job in plan.jobs], plan.sweep, store)
+    return find_missing({job.setting_id: job.setting.evaluation.n_rollouts for job in plan.jobs}, plan.sweep, store)
 
 
-def find_missing(names: Sequence[str], sweep: SweepFile, store: Store | None) -> Pending:
+def find_missing(n_rollouts: Mapping[str, int], sweep: SweepFile, store: Store | None) -> Pending:
     """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
     Parameters
     ----------
-    names : sequence of str
-        Ids of its settings.
+    n_rollouts : dict of str to int
+        Rollouts per evaluation seed of each of its settings, by their ids.
     sweep : SweepFile
         The sections of the sweep file.
     store : Store, optional
         The tables.
     """
-    asked_for = k_values(sweep.experiment)
+    names, asked_for = list(n_rollouts), k_values(sweep.experiment)
 
     def keys(table: Table) -> set[tuple[Any, ...]]:
         return store.keys(table) if store else set()
@@ -133,7 +133,14 @@ def find_missing(names: Sequence[str], sweep: SweepFile, store: Store | None) ->
     experiment, method = sweep.experiment, sweep.evaluation.method
     shared = {setting_id for setting_id, *_ in keys(ALTERNATIONS)}
     gaps = {(name, k) for name, k, kind, _ in keys(NASH_GAPS) if kind == experiment.nash_gap}
-    valued, evaluated = keys(BASELINES), keys(EVALUATIONS)
+    evaluated = keys(EVALUATIONS)
+    # More evaluation seeds are more rollouts of a baseline, too.
+    valued = {
+        (row["setting_id"], row["baseline"], row["method"])
+        for row in (store.rows(BASELINES) if store and experiment.baselines else [])
+        if row["method"] == "exact"
+        or row["n_rollouts"] >= experiment.n_eval_seeds * n_rollouts.get(row["setting_id"], 0)
+    }
     seeds = range(experiment.n_eval_seeds if method != "exact" else 0)
     pending = Pending(
         shared_policies={name for name in names if name not in shared},

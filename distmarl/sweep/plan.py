@@ -13,6 +13,7 @@ from distmarl.config.settings import Setting, resolved_mapping, setting_content,
 from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
 from distmarl.errors import ConfigError, InvalidArgumentError
+from distmarl.evaluation.nash_gap import check_gap_size
 from distmarl.learning.exact_return import check_population_size
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
@@ -181,6 +182,8 @@ def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, envir
             continue
         try:
             check_population_size(environment)
+            if key == "experiment.nash_gap":
+                check_gap_size(environment)
         except InvalidArgumentError as error:
             place = raw.place(("grid", key) if key in setting.grid else split_key(key))
             setting_name = f" in the setting {setting.label}" if setting.grid else ""

@@ -369,6 +369,19 @@ def test_welfare_is_enumerated_up_to_a_number_of_policies():
     assert len(other) > 1
 
 
+@pytest.mark.parametrize(("search", "max_enumerated"), [("best_deterministic", 100), ("best_of_alternations", 0)])
+def test_welfare_without_exact_transitions_has_a_reason(monkeypatch, search, max_enumerated):
+    def refuse(*_, **__):
+        raise InvalidArgumentError("transitions: 'exact' would be off")
+
+    env = stag_hunt()
+    monkeypatch.setattr(exact_gaps, search, refuse)
+    found = nash_gap(env, always(env, 2, 0), everywhere(env, 0), k=2, max_enumerated=max_enumerated)
+    assert found.welfare_lower.value is found.welfare_lower.error is None
+    assert found.welfare_lower.reason == "transitions: 'exact' would be off"
+    assert found.local_upper.value == pytest.approx(0.0, abs=1e-6)
+
+
 # Refusals.
 
 
@@ -400,7 +413,8 @@ def test_impossible_arguments_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("n_agents", [80, 95, 1000, 10**8])
-def test_too_many_agents_are_refused_with_the_size_and_the_alternative(n_agents):
+def test_too_many_agents_are_refused_with_the_size_and_the_alternative(n_agents, monkeypatch):
+    monkeypatch.delattr("distmarl.evaluation.nash_gap.exact_gaps")  # nothing is begun
     env = robots(n_agents=n_agents)
     message = rf"^n_agents: exact gaps of {n_agents} agents in 5 local states would take [\d,]+ GiB or more, and 4 GiB"
     with pytest.raises(InvalidArgumentError, match=message + r".*use method='estimate'"):

@@ -144,6 +144,15 @@ def test_phases_that_are_asked_for_wait_for_what_they_need(tmp_path: Path) -> No
     assert read_status(tmp_path).is_done
 
 
+def test_baselines_have_the_rollouts_of_their_setting(tmp_path: Path) -> None:
+    sweep = {**changed(TINY, experiment={"baselines": ["random"]}), "grid": {"evaluation.n_rollouts": [3, 4]}}
+    run(tmp_path, sweep)
+    assert read_status(tmp_path).is_done
+    with pytest.raises(Interrupted):
+        run(tmp_path, changed(sweep, experiment={"n_eval_seeds": 3}), executor=StoppingExecutor(0))
+    assert [setting.phases["baselines"].state for setting in read_status(tmp_path).settings] == ["missing", "missing"]
+
+
 def test_nothing_is_changed(tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         run(tmp_path, executor=StoppingExecutor(3))

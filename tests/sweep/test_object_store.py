@@ -158,7 +158,9 @@ def test_a_store_that_fails_in_the_middle_ends_the_sweep_and_the_same_command_go
     monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
     place = f"{object_store.new_bucket()}/tiny"
     command = [str(write_sweep(tmp_path)), "--executor", "serial", "--out", object_store.uri(place)]
-    with object_store.failing(lambda request: cut_off(request) if "_parts/evaluations" in request["PATH_INFO"] else None):
+    with object_store.failing(
+        lambda request: cut_off(request) if "_parts/evaluations" in request["PATH_INFO"] else None
+    ):
         assert cli.main(command) == 2
     message = capsys.readouterr().err
     assert f"error: s3://{place}/_parts/" in message
