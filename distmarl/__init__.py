@@ -10,7 +10,10 @@ from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
 from distmarl.evaluation.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.evaluation.nash_gap import NashGap, nash_gap
+from distmarl.evaluation.quantity import Quantity
 from distmarl.learning.alternating import AlternatingResult, train_alternating
+from distmarl.learning.exact_return import ExactReturn, exact_return
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.model.counts import count_vectors, rank
@@ -24,16 +27,21 @@ __all__ = [
     "DistmarlError",
     "Environment",
     "EvaluationResult",
+    "ExactReturn",
     "GLearnResult",
     "LLearnResult",
     "MeanEstimate",
+    "NashGap",
+    "Quantity",
     "__version__",
     "count_vectors",
     "estimate_difference",
     "estimate_mean",
     "evaluate",
+    "exact_return",
     "g_learn",
     "l_learn",
+    "nash_gap",
     "rank",
     "robots",
     "train_alternating",

@@ -92,11 +92,15 @@ def surrogate_mdp(env, local_policy, k, dense):
 
 
 def local_mdp(env, global_kernel):
-    """One local agent's MDP: rewards (S, A_l) and transitions (S, A_l, S) over states s_g * L + s_l."""
+    """One local agent's MDP: rewards (S, A_l) and transitions (S, A_l, S) over states s_g * L + s_l.
+
+    ``global_kernel`` is P(s' | s_g), (G, G), or P(s' | s_g, s_l), (G, L, G).
+    """
     shape = env.reward_local.shape
     moves = np.zeros((*shape, shape[0], shape[1]))
     for s_g, s_l, a_l in np.ndindex(shape):
-        moves[s_g, s_l, a_l] = np.outer(global_kernel[s_g], env.transition_local[s_g, s_l, a_l])
+        row = global_kernel[s_g] if global_kernel.ndim == 2 else global_kernel[s_g, s_l]
+        moves[s_g, s_l, a_l] = np.outer(row, env.transition_local[s_g, s_l, a_l])
     size = shape[0] * shape[1]
     return env.reward_local.reshape(size, shape[2]), moves.reshape(size, shape[2], size)
 
@@ -179,6 +183,57 @@ def exact_return(env, global_policy, local_policy, *, k, horizon):
         value = image
     start = dirichlet_multinomial_pmf(env.n_agents, env.initial_local_concentration)
     return float(env.initial_global @ value @ start)
+
+
+def joint_return(env, action_law, local_policy, *, horizon=None, late_locals=False):
+    """E sum_{t < horizon} gamma^t r(t), or of all t, over every state of every agent: G L^n joint states.
+
+    ``action_law(s_g, agents)`` gives the probability of each global action. ``late_locals`` is a deliberate
+    mistake, for negative controls: local agents move with s_g(t + 1) in place of s_g(t).
+    """
+    kernel, local = mixed_kernel(env, local_policy), mixed_reward(env, local_policy)
+    states = list(itertools.product(range(env.n_global_states), *[range(env.n_local_states)] * env.n_agents))
+    rewards = np.zeros(len(states))
+    moves = np.zeros((len(states), env.n_global_states, env.n_local_states**env.n_agents))
+    for row, (s_g, *agents) in enumerate(states):
+        rewards[row] = np.mean([local[s_g, agent] for agent in agents])
+        for a_g, probability in enumerate(action_law(s_g, agents)):
+            rewards[row] += probability * env.reward_global[s_g, a_g]
+            for next_s_g, share in enumerate(env.transition_global[s_g, a_g]):
+                together = np.ones(1)
+                for agent in agents:
+                    together = np.kron(together, kernel[next_s_g if late_locals else s_g, agent])
+                moves[row, next_s_g] += probability * share * together
+    moves = moves.reshape(len(states), len(states))
+    if horizon is None:
+        value = np.linalg.solve(np.eye(len(states)) - env.gamma * moves, rewards)
+    else:
+        value = np.zeros(len(states))
+        for _ in range(horizon):
+            value = rewards + env.gamma * moves @ value
+    return float(value @ [_start_of_agents(env, *state) for state in states])
+
+
+def _start_of_agents(env, s_g, *agents):
+    """The probability of a first joint state: with Dirichlet shares, agents join one after the other by Polya's urn."""
+    probability, weights = env.initial_global[s_g], env.initial_local_concentration.copy()
+    for agent in agents:
+        probability *= weights[agent] / weights.sum()
+        weights[agent] += 1
+    return probability
+
+
+def subsampled_action_law(env, global_policy, k):
+    """The law of the global action given (s_g, agents), by looking at every subsample of k agents."""
+    number = number_of(k, env.n_local_states)
+
+    def law(s_g, agents):
+        subsamples = list(itertools.combinations(agents, k))
+        seen = [tuple(np.bincount(subsample, minlength=env.n_local_states).tolist()) for subsample in subsamples]
+        actions = [global_policy[s_g, number[z]] for z in seen]
+        return np.bincount(actions, minlength=env.n_global_actions) / len(subsamples)
+
+    return law
 
 
 def simulate_agents(env, global_policy, local_policy, *, k, n_rollouts, horizon, rng, late_locals=False):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 from ruamel.yaml import YAML
 
+from distmarl import NashGap
 from distmarl.config.reading import RawSweep
 from distmarl.sweep.plan import make_plan
 from tests.conftest import REPOSITORY, RunCommand
@@ -27,10 +28,22 @@ def test_both_set_up_commands_are_what_ci_runs() -> None:
 
 
 def test_the_notebook_snippet_runs() -> None:
-    (snippet,) = (block for block in snippets("python") if "train_alternating" in block)
+    (snippet,) = (block for block in snippets("python") if "dm.g_learn(" in block)
     names: dict[str, object] = {}
     exec(snippet, names)
     assert names["value"].mean > 50  # type: ignore[attr-defined]
+    assert names["exact"].bound <= 1e-8  # type: ignore[attr-defined]
+
+
+def test_the_gaps_of_the_readme_are_a_bracket() -> None:
+    (snippet,) = (block for block in snippets("python") if "nash_gap" in block)
+    names: dict[str, object] = {}
+    exec("import distmarl as dm\n" + snippet, names)
+    gaps = names["gaps"]
+    assert isinstance(gaps, NashGap)
+    assert gaps.global_lower.value is not None
+    assert gaps.global_upper.value is not None
+    assert 0 <= gaps.global_lower.value <= gaps.global_upper.value + 1e-5
 
 
 def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(

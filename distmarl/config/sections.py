@@ -12,6 +12,13 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 from pydantic import ConfigDict, Field, Strict
 
 TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
+EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
+NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
+BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update"]
+LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
+ObservationKind: TypeAlias = Literal["outside", "included"]
+UpdateKind: TypeAlias = Literal["pair", "each"]
+JointValueKind: TypeAlias = Literal["rollouts", "exact"]
 RewardKind: TypeAlias = Literal["sampled", "expected"]
 
 Count = Annotated[int, Strict(), Field(ge=1)]
@@ -39,7 +46,8 @@ class GlobalAgent:
     max_vi_iterations : int
         Cap on the sweeps of value iteration.
     convergence_threshold : float
-        Certified error of the value at which value iteration stops, in units of return.
+        Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
+        gaps of a sweep are certified to it, too.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
@@ -52,20 +60,26 @@ class GlobalAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class LocalAgent:
-    """L-LEARN: a local agent's softmax best response to a fixed global policy.
+    """L-LEARN: a local agent's best response to a fixed global policy.
 
     Attributes
     ----------
+    policy : {"softmax", "greedy"}
+        What is made of Q: a softmax, or the best action, the lowest of several.
+    observation : {"outside", "included"}
+        Whether the agent reckons with being seen itself, as one of the k, with probability k/n.
     max_vi_iterations : int
         Cap on the sweeps of value iteration.
     convergence_threshold : float
         Certified error of the value at which value iteration stops, in units of return.
     softmax_temperature_scale, softmax_temperature_min : float
-        The temperature is ``max(min, range of Q / scale)``.
+        The temperature is ``max(min, range of Q / scale)`` (``softmax`` only).
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
+    policy: LocalPolicyKind = "softmax"
+    observation: ObservationKind = "outside"
     max_vi_iterations: Count = 1000
     convergence_threshold: Positive = 1e-6
     softmax_temperature_scale: Positive = 3.0
@@ -78,25 +92,33 @@ class Alternating:
 
     Attributes
     ----------
+    update : {"pair", "each"}
+        What is kept or rejected: both best responses together, or each by itself.
+    joint_value : {"rollouts", "exact"}
+        What that is decided by: the mean return of rollouts, or the exact return.
     n_outer_iterations : int
-        Pairs proposed at most.
+        Rounds of a global and a local best response, at most.
     convergence_rtol : float
         Relative change of the joint value below which the alternation stops, and
-        relative loss above which a pair is rejected.
+        relative loss above which a proposal is rejected.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
+    update: UpdateKind = "pair"
+    joint_value: JointValueKind = "rollouts"
     n_outer_iterations: Count = 5
     convergence_rtol: NonNegative = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Rollouts of the n-agent game.
+    """What a pair of policies is worth in the n-agent game.
 
     Attributes
     ----------
+    method : {"rollouts", "exact", "both"}
+        By rollouts, without sampling, or both; all are returns over ``horizon`` steps.
     n_rollouts : int
         Rollouts per evaluation seed.
     horizon : int
@@ -108,6 +130,7 @@ class Evaluation:
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
+    method: EvaluationMethod = "rollouts"
     n_rollouts: Count = 50
     horizon: Count = 50
     reward: RewardKind = "sampled"
@@ -129,6 +152,10 @@ class Experiment:
         Evaluation seeds per k.
     seed : int
         Root of every random stream.
+    nash_gap : {"off", "estimate", "exact"}
+        How the Nash gaps of the pair at each k are found, if at all.
+    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update"}
+        What else is evaluated, to compare with.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
@@ -138,6 +165,8 @@ class Experiment:
     reference_k: Count | None = None
     n_eval_seeds: Count = 10
     seed: Natural = 0
+    nash_gap: NashGapMethod = "off"
+    baselines: tuple[BaselineName, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

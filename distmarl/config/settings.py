@@ -1,7 +1,7 @@
 """Unfolding a grid: from one sweep file to its settings.
 
-A *setting* is one combination of everything but k, the number of evaluation seeds
-and ``runner``: what one shared local policy is trained for.
+A *setting* is one combination of everything but k, the number of evaluation seeds, how returns are
+evaluated, what they are compared with, and ``runner``: what one shared local policy is trained for.
 """
 
 from __future__ import annotations
@@ -117,6 +117,7 @@ def setting_content(setting: Setting, parameters: Mapping[str, Any], environment
         Digest of the environment's tables and start, so that an edited game is a new setting.
     """
     content = {section: asdict(getattr(setting, section)) for section in GRID_SECTIONS if section != "environment"}
+    del content["evaluation"]["method"]
     content["environment"] = {"name": setting.environment.get("name"), **parameters, "digest": environment_digest}
     content["experiment"] = {"reference_k": setting.reference_k, "seed": setting.seed}
     return content
@@ -165,6 +166,8 @@ def _check_grid_key(raw: RawSweep, key: str) -> None:
         return  # its keys are known to the environment alone
     if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
         return
+    if key == "evaluation.method":
+        raise ConfigError(f"{where}: is not part of a setting, as it changes no number; ask for both instead")
     if section in GRID_SECTIONS and section != "environment" and dot:
         known = known_keys(get_type_hints(SweepFile)[section])
         if name in known:

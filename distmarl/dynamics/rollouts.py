@@ -60,7 +60,7 @@ def initial_states(
 
 def run_rollouts(
     env: Environment,
-    global_policy: NDArray[np.integer],
+    global_policy: NDArray[np.integer] | NDArray[np.float64],
     local_policy: NDArray[np.float64],
     *,
     k: int,
@@ -76,12 +76,12 @@ def run_rollouts(
     ----------
     env : Environment
         The game.
-    global_policy : ndarray of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
+    global_policy : ndarray
+        pi_g over the count vectors of ``k`` agents, (G, C) ints; for k = 0 the law of the global action, (G, A_g).
     local_policy : ndarray, shape (G, L, A_l)
         pi_l.
     k : int
-        Number of agents that the global agent sees.
+        Number of agents that the global agent sees, 0 for none.
     n_rollouts, horizon : int
         Number of rollouts R, and of steps T in each.
     seed : int or sequence of int
@@ -109,8 +109,11 @@ def run_rollouts(
     n_hits = 0
     discount = 1.0
     for _ in range(horizon):
-        seen = draw_subsample(population, k, streams[OBSERVATION])
-        a_g = global_policy[s_g, rank_valid(seen, k)]
+        if k == 0:
+            a_g = draw_categorical(np.asarray(global_policy[s_g], dtype=np.float64), streams[OBSERVATION])
+        else:
+            seen = draw_subsample(population, k, streams[OBSERVATION])
+            a_g = np.asarray(global_policy[s_g, rank_valid(seen, k)], dtype=np.int64)
         actions = np.moveaxis(divide(population, choices[:, s_g]), 0, -1)
         if reward == "expected":
             earned = np.einsum("rl,rl->r", population, expected[s_g])

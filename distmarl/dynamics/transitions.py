@@ -25,6 +25,9 @@ from distmarl.config.sections import TransitionKind
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import n_count_vectors
 
+# So many sums stay in the cache while their terms are added (twice as fast at k = 50, by timing).
+ROWS_AT_A_TIME = 2**15
+
 TRANSITION_KINDS: tuple[TransitionKind, ...] = get_args(TransitionKind)
 
 
@@ -69,11 +72,14 @@ class SuccessorTransitions(CountTransitions):
         total = values.take(first, axis=0)
         if not others:
             return total
-        term = np.empty_like(total)
-        for successor in others:
-            # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
-            values.take(successor, axis=0, out=term, mode="clip")
-            total += term
+        for start in range(0, len(total), ROWS_AT_A_TIME):
+            rows = slice(start, start + ROWS_AT_A_TIME)
+            part = total[rows]
+            term = np.empty_like(part)
+            for successor in others:
+                # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
+                values.take(successor[rows], axis=0, out=term, mode="clip")
+                part += term
         total /= len(others) + 1
         return total
 

@@ -15,7 +15,7 @@ import collections
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -30,13 +30,11 @@ from distmarl.dynamics.transitions import (
     estimated_transition_bytes,
 )
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.value_iteration import ValueIterationResult, anderson_bytes, iterate_values
+from distmarl.learning.value_iteration import ValueIterationResult, anderson_bytes, greedy_actions, iterate_values
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward, read_only
 from distmarl.model.random_streams import Seed
-
-TIE_TOLERANCE = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -131,7 +129,7 @@ def g_learn(
     kernel, reward = local_kernel(env, policy), local_reward(env, policy)
     operator: CountTransitions
     if transitions == "exact":
-        operator = ExactTransitions(kernel, k=k, max_relative_error=_allowed_error(env, reward, convergence_threshold))
+        operator = ExactTransitions(kernel, k=k, max_relative_error=allowed_error(env, reward, convergence_threshold))
     elif transitions == "rounded":
         operator = rounded_transitions(kernel, k=k)
     else:
@@ -175,7 +173,19 @@ def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: i
         raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
 
 
-def _allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
+def check_choice(name: str, value: str, kinds: object) -> None:
+    """Refuse a value that is none of the strings of a ``Literal`` type.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When it is not.
+    """
+    if value not in get_args(kinds):
+        raise InvalidArgumentError(f"{name}: must be one of {', '.join(get_args(kinds))}, got {value!r}")
+
+
+def allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
     """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
     reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
     largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
@@ -228,9 +238,7 @@ class _SurrogateGame:
         dtype: type[Any] = np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
         policy = np.empty(solution.value.shape[::-1], dtype=dtype)
         for s_g in range(env.n_global_states):
-            q = self._action_values(s_g, solution.value)
-            tolerance = 2 * solution.bound + TIE_TOLERANCE * float(np.abs(q).max())
-            policy[s_g] = np.argmax(q >= q.max(axis=0) - tolerance, axis=0)
+            policy[s_g] = greedy_actions(self._action_values(s_g, solution.value), bound=solution.bound, axis=0)
         return policy
 
     @property

@@ -8,7 +8,14 @@ an exact sum over all count vectors, and the agent solves an MDP on (s_g, s_l),
 
     Q(s_g, s_l, a) = r_l + gamma sum_{s_l'} P_l(s_l' | s_l, s_g, a) sum_{s'} P(s' | s_g) V(s', s_l').
 
-The policy is a softmax over Q (arXiv 2603.03759).
+The policy is a softmax over Q (arXiv 2603.03759), or greedy.
+
+That agent watches from ``outside``: it is never seen itself. But one of n agents is
+among the k that are seen with probability k/n. An agent that is ``included`` reckons with that:
+
+    P(s' | s_g, s_l) = k/n E[P_g(s' | s_g, pi_g(s_g, e_{s_l} + y))] + (1 - k/n) P(s' | s_g),
+
+y ~ Multinomial(k - 1, mu), and the first sum over global states above depends on s_l.
 """
 
 from __future__ import annotations
@@ -18,11 +25,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import LocalAgent
+from distmarl.config.sections import LocalAgent, LocalPolicyKind, ObservationKind
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.g_learn import check_iteration_arguments
+from distmarl.learning.g_learn import check_choice, check_iteration_arguments
 from distmarl.learning.mean_field import MeanField, find_mean_field
-from distmarl.learning.value_iteration import iterate_values
+from distmarl.learning.value_iteration import greedy_actions, iterate_values
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel, read_only
@@ -35,7 +42,7 @@ class LLearnResult:
     Attributes
     ----------
     policy : ndarray, shape (G, L, A_l)
-        Softmax policy over Q.
+        Softmax of Q, or one-hot (``greedy``): the best action, ties going to the lowest.
     value : ndarray, shape (G, L)
         Approximation of the agent's optimal value V*.
     n_iterations : int
@@ -62,12 +69,14 @@ def l_learn(
     local_policy: ArrayLike,
     *,
     k: int,
+    policy: LocalPolicyKind = LocalAgent.policy,
+    observation: ObservationKind = LocalAgent.observation,
     convergence_threshold: float = LocalAgent.convergence_threshold,
     max_vi_iterations: int = LocalAgent.max_vi_iterations,
     softmax_temperature_scale: float = LocalAgent.softmax_temperature_scale,
     softmax_temperature_min: float = LocalAgent.softmax_temperature_min,
 ) -> LLearnResult:
-    """Find a local agent's softmax best response to ``global_policy``.
+    """Find a local agent's best response to ``global_policy``.
 
     Parameters
     ----------
@@ -79,12 +88,16 @@ def l_learn(
         The policy that the population follows now; its mean field is used.
     k : int
         Number of agents that the global agent sees, from 1 to ``env.n_agents``.
+    policy : {"softmax", "greedy"}
+        What is returned: the softmax of Q, or its best action.
+    observation : {"outside", "included"}
+        Whether the agent is never among the k that are seen, or with probability k/n.
     convergence_threshold : float
         Stop once the certified error of the value is at most this.
     max_vi_iterations : int
         Sweep at most this often; reaching it shows as ``converged = False``.
     softmax_temperature_scale, softmax_temperature_min : float
-        The temperature is ``max(min, (max_a Q - min_a Q) / scale)`` for each (s_g, s_l).
+        The temperature is ``max(min, (max_a Q - min_a Q) / scale)`` for each (s_g, s_l); ``softmax`` only.
 
     Raises
     ------
@@ -92,7 +105,10 @@ def l_learn(
         When an argument is out of range or has the wrong shape.
     """
     k = checked_k(env, k)
-    policy = checked_local_policy(env, local_policy)
+    global_policy = checked_global_policy(env, global_policy, k)
+    local_policy = checked_local_policy(env, local_policy)
+    check_choice("policy", policy, LocalPolicyKind)
+    check_choice("observation", observation, ObservationKind)
     check_iteration_arguments(convergence_threshold, max_vi_iterations)
     for name, number in (
         ("softmax_temperature_scale", softmax_temperature_scale),
@@ -100,14 +116,15 @@ def l_learn(
     ):
         if not number > 0:
             raise InvalidArgumentError(f"{name}: must be positive, got {number!r}")
-    mean_field = find_mean_field(local_kernel(env, policy), env.initial_local_concentration)
-    global_kernel = induced_global_kernel(
-        env, checked_global_policy(env, global_policy, k), mean_field.distribution, k=k
-    )
+    mean_field = find_mean_field(local_kernel(env, local_policy), env.initial_local_concentration)
+    # One row for each s_g, or for each (s_g, s_l).
+    global_kernel = induced_global_kernel(env, global_policy, mean_field.distribution, k=k)[:, None]
+    if observation == "included":
+        global_kernel = included_global_kernel(env, global_policy, mean_field.distribution, k=k)
 
     def action_values(value: NDArray[np.float64]) -> NDArray[np.float64]:
-        expected = global_kernel @ value
-        return env.reward_local + env.gamma * np.einsum("glam,gm->gla", env.transition_local, expected)
+        expected = np.tensordot(global_kernel, value, axes=1)
+        return env.reward_local + env.gamma * np.einsum("glam,glm->gla", env.transition_local, expected)
 
     solution = iterate_values(
         lambda value: action_values(value).max(axis=-1),
@@ -117,12 +134,13 @@ def l_learn(
         convergence_threshold=convergence_threshold,
         max_iterations=max_vi_iterations,
     )
+    q = action_values(solution.value)
+    if policy == "greedy":
+        response = np.eye(env.n_local_actions)[greedy_actions(q, bound=solution.bound, axis=-1)]
+    else:
+        response = softmax_policy(q, scale=softmax_temperature_scale, minimum=softmax_temperature_min)
     return LLearnResult(
-        policy=read_only(
-            softmax_policy(
-                action_values(solution.value), scale=softmax_temperature_scale, minimum=softmax_temperature_min
-            )
-        ),
+        policy=read_only(response),
         value=read_only(solution.value),
         n_iterations=solution.n_iterations,
         bound=solution.bound,
@@ -135,10 +153,33 @@ def induced_global_kernel(
     env: Environment, global_policy: NDArray[np.integer], mu: NDArray[np.float64], *, k: int
 ) -> NDArray[np.float64]:
     """Return P(s' | s_g) = E[P_g(s' | s_g, pi_g(s_g, z))], z ~ Multinomial(k, mu), shape (G, G)."""
-    probabilities = multinomial_probabilities(mu, k=k)
+    return _expected_moves(env, global_policy, multinomial_probabilities(mu, k=k))
+
+
+def included_global_kernel(
+    env: Environment, global_policy: NDArray[np.integer], mu: NDArray[np.float64], *, k: int
+) -> NDArray[np.float64]:
+    """Return P(s' | s_g, s_l) as an agent in s_l expects it that is seen with probability k/n, shape (G, L, G).
+
+    Notes
+    -----
+    Takes about G·L·C additions.
+    """
+    others = multinomial_probabilities(mu, k=k - 1)
+    # Less the agent itself, the vectors that have it are all those of k - 1 agents, in the same order.
+    has_itself = count_vectors(k, env.n_local_states).T > 0
+    seen = np.stack([_expected_moves(env, global_policy[:, rows], others) for rows in has_itself], axis=1)
+    share = k / env.n_agents
+    return share * seen + (1 - share) * induced_global_kernel(env, global_policy, mu, k=k)[:, None]
+
+
+def _expected_moves(
+    env: Environment, actions: NDArray[np.integer], probabilities: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return E[P_g(s' | s_g, actions[s_g, i])] over i drawn with ``probabilities``, shape (G, G)."""
     kernel = np.empty((env.n_global_states, env.n_global_states))
-    for s_g, actions in enumerate(global_policy):
-        action_probabilities = np.bincount(actions, weights=probabilities, minlength=env.n_global_actions)
+    for s_g, row in enumerate(actions):
+        action_probabilities = np.bincount(row, weights=probabilities, minlength=env.n_global_actions)
         kernel[s_g] = action_probabilities @ env.transition_global[s_g]
     return kernel / kernel.sum(axis=-1, keepdims=True)
 

@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 Values = NDArray[np.float64]
 
 EPSILON = float(np.finfo(np.float64).eps)
+TIE_TOLERANCE = 1e-12
 # Differences kept by the acceleration: ten, or as many as hold this many numbers, but three at least.
 ANDERSON_MEMORY = 10
 ANDERSON_MIN_MEMORY = 3
@@ -148,6 +149,12 @@ class _Bracket:
 def _centred(value: Values) -> Values:
     """Shift a value to midrange 0, where rounding errors are smallest."""
     return value - (float(value.min()) + float(value.max())) / 2
+
+
+def greedy_actions(q: Values, *, bound: float, axis: int) -> NDArray[np.intp]:
+    """Return the lowest of the actions along ``axis`` whose Q is the best within the certified error of the value."""
+    tolerance = 2 * bound + TIE_TOLERANCE * float(np.abs(q).max())
+    return np.argmax(q >= q.max(axis=axis, keepdims=True) - tolerance, axis=axis)
 
 
 def anderson_bytes(n_values: int) -> int:

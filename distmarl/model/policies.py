@@ -2,6 +2,8 @@
 
 A *local policy* pi_l(a_l | s_g, s_l) is a float array (G, L, A_l) whose rows sum to 1.
 A *global policy* pi_g(s_g, z) is an integer array (G, C) over the lexicographic count vectors of k agents.
+An *action law* beta(a_g | s_g, N) is a float array (G, A_g, C_n) over the lexicographic count vectors of all n agents,
+whose sums over the actions are 1.
 """
 
 from __future__ import annotations
@@ -50,8 +52,8 @@ def checked_k(env: Environment, k: int) -> int:
     return int(k)
 
 
-def checked_local_policy(env: Environment, local_policy: ArrayLike) -> NDArray[np.float64]:
-    """Return ``local_policy`` as an array (G, L, A_l) of distributions.
+def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = "local_policy") -> NDArray[np.float64]:
+    """Return ``local_policy`` as an array (G, L, A_l) of distributions; messages call it ``name``.
 
     Raises
     ------
@@ -62,18 +64,18 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike) -> NDArray[n
     try:
         policy = np.asarray(local_policy, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"local_policy: must be numbers of shape (G, L, A_l) = {expected}") from error
+        raise InvalidArgumentError(f"{name}: must be numbers of shape (G, L, A_l) = {expected}") from error
     if policy.shape != expected:
-        raise InvalidArgumentError(f"local_policy: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
+        raise InvalidArgumentError(f"{name}: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
     if not (policy >= 0).all():
         index = tuple(int(i) for i in np.argwhere(~(policy >= 0))[0])
-        raise InvalidArgumentError(f"local_policy{list(index)}: must not be negative, got {policy[index]!r}")
+        raise InvalidArgumentError(f"{name}{list(index)}: must not be negative, got {policy[index]!r}")
     sums = policy.sum(axis=-1)
     wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
     if wrong.any():
         s_g, s_l = (int(i) for i in np.argwhere(wrong)[0])
         raise InvalidArgumentError(
-            f"local_policy[{s_g}, {s_l}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {sums[s_g, s_l]!r}"
+            f"{name}[{s_g}, {s_l}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {sums[s_g, s_l]!r}"
         )
     return policy / sums[..., None]
 
@@ -98,6 +100,35 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
             f"global_policy: actions must be in 0 .. {env.n_global_actions - 1}, got {policy.min()} .. {policy.max()}"
         )
     return policy
+
+
+def checked_action_law(env: Environment, action_law: ArrayLike) -> NDArray[np.float64]:
+    """Return ``action_law`` as an array (G, A_g, C_n) of distributions over global actions.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When its shape is wrong, an entry is negative or the actions do not sum to 1 within 1e-9.
+    """
+    expected = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
+    try:
+        law = np.asarray(action_law, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"action_law: must be numbers of shape (G, A_g, C_n) = {expected}") from error
+    if law.shape != expected:
+        raise InvalidArgumentError(f"action_law: must have shape (G, A_g, C_n) = {expected}, got {law.shape}")
+    if not (law >= 0).all():
+        index = [int(i) for i in np.argwhere(~(law >= 0))[0]]
+        raise InvalidArgumentError(f"action_law{index}: must not be negative, got {float(law[tuple(index)])!r}")
+    sums = law.sum(axis=1)
+    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
+    if wrong.any():
+        s_g, number = (int(i) for i in np.argwhere(wrong)[0])
+        raise InvalidArgumentError(
+            f"action_law[{s_g}, :, {number}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
+            f"got {float(sums[s_g, number])!r}"
+        )
+    return law / sums[:, None, :]
 
 
 def local_kernel(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -24,6 +24,9 @@ class Role(enum.IntEnum):
     SAMPLED_TRANSITIONS = 0
     JOINT_VALUE = 1
     EVALUATION = 2
+    WELFARE = 3
+    DEVIATION = 4
+    BASELINE = 5
 
 
 def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:

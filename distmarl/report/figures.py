@@ -9,19 +9,24 @@ from typing import Any, TypeAlias
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from matplotlib.transforms import Transform, offset_copy
 from numpy.typing import NDArray
 
+from distmarl.report.axes import (
+    LOG_SCALE_FROM,
+    NOTE_LINE_PT,
+    RETURN_LABEL,
+    add_notes,
+    is_geometric,
+    set_k_axis,
+    use_plain_numbers,
+)
 from distmarl.report.style import (
     HEIGHT_IN,
     NOTE_COLOUR,
-    NOTE_SIZE_PT,
     PALETTE,
-    WARNING_COLOUR,
     WIDTH_IN,
     SeriesStyle,
     paper_style,
@@ -29,16 +34,14 @@ from distmarl.report.style import (
 )
 from distmarl.report.summary import is_unconverged
 
-K_LABEL = "subsample size k (agents)"
-RETURN_LABEL = "discounted return (reward)"
 DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
 UNCONVERGED_NOTE = "open markers: training has not converged"
 BAND_NOTE = "band: 95 % interval of the mean"
+LINE_NOTE = "line: exact return"
 DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
-LOG_SCALE_FROM = 10.0  # ratio of the largest to the smallest value
 FEW_DECADES = 2
 MAX_NAMED = len(PALETTE)
 BARS_SPREAD = 0.6  # share of the distance between two k that the bars of all settings take
@@ -47,9 +50,8 @@ AXES_WIDTH_PT = 190.0  # about
 BAR_ALPHA = 0.7
 BAND_ALPHA = 0.2
 LONE_MARKER_PT = 2.0
-K_MARGIN = 0.03
-NOTE_LINE_PT = 8.5
 LEGEND_LINE_IN = 0.15
+LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 LEGEND_CHARACTERS = 54  # about what fits below a figure in one line
 
 
@@ -66,32 +68,44 @@ class _Series:
     points: pd.DataFrame
 
 
-def reward_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Figure:
+def reward_vs_k(
+    summary: pd.DataFrame, *, baselines: pd.DataFrame | None = None, unfinished: str | None = None
+) -> Figure:
     """Draw the mean discounted return against k, with bars from the seeds' minimum to their maximum and its interval.
 
     The bars of several settings stand side by side; bars and bands are left out where more than eight would hide
-    one another. The band is the 95 % interval over all rollouts.
+    one another. The band is the 95 % interval over all rollouts. Exact returns are a line through the markers.
 
     Parameters
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
+    baselines : DataFrame, optional
+        The table ``baselines``, drawn as levels where there is one setting.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     """
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_bars = is_clear and summary["n_seeds"].max() > 1
     has_band = is_clear and summary["ci95_low"].notna().any()
+    has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
+    notes = [_seeds_note(summary, has_bars), *([BAND_NOTE] if has_band else []), *([LINE_NOTE] if has_line else [])]
     with paper_style():
         figure, axes = _new_figure(
             summary,
             "mean_return",
-            [_seeds_note(summary, has_bars), *([BAND_NOTE] if has_band else [])],
+            notes,
             unfinished,
             bars=("min_return", "max_return") if has_bars else None,
             band=("ci95_low", "ci95_high") if has_band else None,
+            is_joined=not has_line,
         )
         axes.set_ylabel(RETURN_LABEL)
+        if has_line:
+            for one in _series(summary, "exact_return"):
+                axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
+        if baselines is not None and summary["setting_id"].nunique() == 1:
+            _draw_levels(figure, axes, baselines[baselines["setting_id"] == summary["setting_id"].iloc[0]])
     return figure
 
 
@@ -136,7 +150,7 @@ def runtime_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Fig
         if seconds.min() > 0 and seconds.max() / seconds.min() > LOG_SCALE_FROM:
             axes.set_yscale("log")
             has_few_decades = seconds.max() / seconds.min() < 10**FEW_DECADES
-            _use_plain_numbers(axes.yaxis, subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,))
+            use_plain_numbers(axes.yaxis, subs=(1.0, 2.0, 5.0) if has_few_decades else (1.0,))
         else:
             axes.set_ylim(bottom=0)
     return figure
@@ -176,7 +190,7 @@ def _new_figure(
     """Return a figure with a line per setting, notes above the axes and a legend below them."""
     figure = Figure()
     axes = figure.add_subplot()
-    _set_k_axis(axes, np.unique(summary["k"]))
+    set_k_axis(axes, np.unique(summary["k"]))
     series = _series(summary, column)
     shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
     for one, shift in zip(series, shifts, strict=True):
@@ -192,13 +206,29 @@ def _new_figure(
     if len(series) > MAX_NAMED:
         notes = [*notes, f"{MAX_NAMED} of {len(series)} settings named; colours in the grid's order"]
     n_legend_lines = _add_legend(figure, series) if summary["setting_id"].nunique() > 1 else 0
-    n_notes = _add_notes(axes, notes, unfinished)
+    n_notes = add_notes(axes, notes, unfinished)
     figure.set_size_inches(WIDTH_IN, HEIGHT_IN + LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes)
     return figure, axes
 
 
+def _draw_levels(figure: Figure, axes: Axes, baselines: pd.DataFrame) -> None:
+    """Draw what each baseline is worth as a level, exactly where that is known, and name it below the axes."""
+    if baselines.empty:
+        return
+    levels = baselines.sort_values("method").groupby("baseline", sort=False)["value"].first()
+    shown = list(zip(levels.sort_values(ascending=False).items(), LEVEL_DASHES, strict=False))
+    look: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.9, "zorder": 1}
+    handles = [axes.axhline(value, linestyle=dashes, **look) for (_, value), dashes in shown]
+    names = [str(name).replace("_", " ") for (name, _), _ in shown]
+    figure.legend(handles, names, loc="outside lower center", ncols=2, handlelength=2.6)
+    width, height = figure.get_size_inches()
+    figure.set_size_inches(width, height + LEGEND_LINE_IN * -(-len(shown) // 2))
+
+
 def _seeds_note(summary: pd.DataFrame, has_bars: bool) -> str:
     n_seeds = int(summary["n_seeds"].max())
+    if n_seeds == 0:
+        return "exact returns"
     if n_seeds == 1:
         return "one evaluation seed"
     up_to = "" if summary["n_seeds"].min() == n_seeds else "up to "
@@ -218,7 +248,7 @@ def _series(summary: pd.DataFrame, column: str) -> list[_Series]:
 
 def _bar_shifts_pt(k_values: NDArray[np.int64], n_series: int) -> list[float]:
     """Return how far each setting is moved sideways, so that no setting's bars hide another's."""
-    places = np.log(k_values) if _is_geometric(k_values) else k_values
+    places = np.log(k_values) if is_geometric(k_values) else k_values
     share = np.diff(places).min() / np.ptp(places) if len(places) > 1 else 1.0
     shift = min(MAX_SHIFT_PT, BARS_SPREAD * share * AXES_WIDTH_PT / n_series)
     return [float(shift * (number - (n_series - 1) / 2)) for number in range(n_series)]
@@ -256,37 +286,6 @@ def _make_room(axes: Axes, values: pd.DataFrame) -> None:
     axes.autoscale_view(scalex=False)
 
 
-def _is_geometric(k_values: NDArray[np.int64]) -> bool:
-    """Return whether the subsample sizes crowd at the small end, as 1, 2, 5, 10, 20, 50, 100 do."""
-    first, last = k_values[0], k_values[-1]
-    return bool(last > LOG_SCALE_FROM * first and np.median(k_values) < (first + last) / 4)
-
-
-def _set_k_axis(axes: Axes, k_values: NDArray[np.int64]) -> None:
-    """Label the k axis, with ticks at the first k and at round ones."""
-    axes.set_xlabel(K_LABEL)
-    first, last = int(k_values[0]), int(k_values[-1])
-    if _is_geometric(k_values):
-        axes.set_xscale("log")
-        margin = (last / first) ** K_MARGIN
-        axes.set_xlim(first / margin, last * margin)
-        _use_plain_numbers(axes.xaxis, subs=(1.0, 2.0, 5.0))
-        return
-    margin = max(0.5, K_MARGIN * (last - first))
-    axes.set_xlim(first - margin, last + margin)
-    locator = MaxNLocator(nbins=6, integer=True, steps=[1, 2, 5, 10])
-    ticks = [int(tick) for tick in locator.tick_values(first, max(last, first + 1))]
-    step = ticks[1] - ticks[0]
-    axes.set_xticks([first, *(tick for tick in ticks if first + step / 2 <= tick <= last)])
-
-
-def _use_plain_numbers(axis: Axis, subs: tuple[float, ...]) -> None:
-    """Label a logarithmic axis with plain numbers, at the given multiples of powers of ten."""
-    axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axis.set_minor_formatter(NullFormatter())
-
-
 def _add_legend(figure: Figure, series: list[_Series]) -> int:
     """Name the series below the axes, where no data are, and return the number of lines that takes."""
     if len(series) > MAX_NAMED:
@@ -298,21 +297,3 @@ def _add_legend(figure: Figure, series: list[_Series]) -> int:
     figure.legend(handles, labels, loc="outside lower center", ncols=n_columns)
     n_lines = max(label.count("\n") + 1 for label in labels)
     return n_lines * -(-len(series) // n_columns)
-
-
-def _add_notes(axes: Axes, notes: list[str], unfinished: str | None) -> int:
-    """Write small lines above the axes, the one of an unfinished sweep on top, and return their number."""
-    lines = [(note, NOTE_COLOUR) for note in reversed(notes)]
-    if unfinished:
-        lines.append((unfinished, WARNING_COLOUR))
-    for number, (text, colour) in enumerate(lines):
-        axes.annotate(
-            text,
-            xy=(0, 1),
-            xytext=(0, 3 + NOTE_LINE_PT * number),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            fontsize=NOTE_SIZE_PT,
-            color=colour,
-        )
-    return len(lines)

@@ -59,6 +59,8 @@ def results_table(summary: pd.DataFrame) -> Table:
         table.add_column("setting", overflow="fold")
     table.add_column("k", justify="right")
     table.add_column("Value (mean ± std)", justify="right", no_wrap=True)
+    if has_exact(summary):
+        table.add_column("Exact", justify="right", no_wrap=True)
     table.add_column("Train (s)", justify="right", no_wrap=True)
     for _, rows in summary.groupby("setting_id", sort=False):
         for number, cells in enumerate(_cells(rows, _decimals(summary))):
@@ -94,13 +96,22 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _cells(rows: pd.DataFrame, decimals: int) -> Iterator[tuple[str, str, str]]:
-    """Yield k, value and training time of each row as text."""
-    columns = (rows["k"], rows["mean_return"], rows["std_return"], rows["train_seconds"], is_unconverged(rows))
-    for k, mean, std, seconds, unconverged in zip(*columns, strict=True):
+def has_exact(summary: pd.DataFrame) -> bool:
+    """Return whether exact returns stand beside those of rollouts."""
+    return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)
+
+
+def _cells(rows: pd.DataFrame, decimals: int) -> Iterator[list[str]]:
+    """Yield k, value, exact value if there are any, and training time of each row as text."""
+    names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
+    for k, mean, std, exact, seconds, unconverged in zip(
+        *(rows[name] for name in names), is_unconverged(rows), strict=True
+    ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
-        yield f"{k}{mark}", f"{mean:.{decimals}f}{spread}", f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
+        exactly = [f"{exact:.{decimals + 2}f}" if math.isfinite(exact) else MISSING] if has_exact(rows) else []
+        time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
+        yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
 
 
 def _decimals(summary: pd.DataFrame) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,26 +14,32 @@ from distmarl.config.reading import read_sweep_file
 from distmarl.config.validation import k_values, validated_sweep
 from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
-from distmarl.report.summary import summarise, unfinished_note
+from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import SWEEP_FILE, locked, open_results
-from distmarl.results.schemas import FAILURES, SETTINGS, TIMINGS, TRAININGS
+from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
+from distmarl.results.summary import IsWanted
 
-TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES)
+TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
 # Large, and of no use here.
 UNREAD = ("traceback",)
 READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
+REWARD_FIGURE = "reward_vs_k.png"
 FIGURES: dict[str, tuple[Draw, str]] = {
-    "reward_vs_k.png": (reward_vs_k, ""),
-    "difference_vs_k.png": (difference_vs_k, "a difference needs two subsample sizes, evaluated on the same seeds"),
+    "difference_vs_k.png": (difference_vs_k, "it needs rollouts of two subsample sizes, on the same seeds"),
     "runtime_vs_k.png": (runtime_vs_k, "no training time is stored"),
     "mode_accuracy_vs_k.png": (
         mode_accuracy_vs_k,
-        "the mode accuracy needs as many global actions as local states",
+        "the mode accuracy needs rollouts, and as many global actions as local states",
     ),
+}
+GAP_FIGURES: dict[str, tuple[Draw, str]] = {
+    "nash_gap_vs_k.png": (nash_gap_vs_k, "no gap is known"),
+    "price_of_subsampling.png": (price_of_subsampling, "it needs exact Nash gaps"),
 }
 
 
@@ -99,10 +105,19 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    experiment = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE)).experiment
-    asked_for = k_values(experiment)
+    sweep = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE))
+    experiment = sweep.experiment
+    asked_for, method = k_values(experiment), sweep.evaluation.method
+    n_seeds = experiment.n_eval_seeds if method != "exact" else 0
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    points, tables = _read(store, lambda k, seed: k in asked_for and seed < experiment.n_eval_seeds)
+    points, tables = _read(
+        store, lambda k, seed: k in asked_for and seed < n_seeds, asked_for if method != "rollouts" else ()
+    )
+    settings = tables[SETTINGS.name]
+    ids = settings.loc[settings["in_sweep"], "setting_id"]
+    gaps, baselines = tables[NASH_GAPS.name], tables[BASELINES.name]
+    gaps = gaps[(gaps["method"] == experiment.nash_gap) & gaps["k"].isin(asked_for) & gaps["setting_id"].isin(ids)]
+    baselines = baselines[baselines["baseline"].isin(experiment.baselines) & baselines["setting_id"].isin(ids)]
     summary = summarise(points, *(tables[table.name] for table in (TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
@@ -111,9 +126,16 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
             f"{store.folder}: has no evaluation of its sweep yet{failed}; run the sweep's command again to go on"
         )
     unfinished = unfinished_note(
-        points, tables[SETTINGS.name], k_values=asked_for, n_eval_seeds=experiment.n_eval_seeds
+        points,
+        tables[SETTINGS.name],
+        k_values=asked_for,
+        n_eval_seeds=experiment.n_eval_seeds,
+        method=method,
+    ) or missing_note(
+        (len(gaps.drop_duplicates(["setting_id", "k"])), len(ids) * len(asked_for) * (experiment.nash_gap != "off")),
+        (len(baselines.drop_duplicates(["setting_id", "baseline"])), len(ids) * len(experiment.baselines)),
     )
-    written, skipped = _write_figures(store.folder, summary, unfinished)
+    written, skipped = _write_figures(store.folder, _figures(summary, gaps, baselines, unfinished))
     return Report(summary, written, skipped, n_failures, unfinished)
 
 
@@ -127,31 +149,44 @@ def _publish_if_free(store: Store) -> None:
         store.publish()
 
 
-def _read(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def _read(store: Store, is_wanted: IsWanted, exact_k: Collection[int]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Read what there is, again when a running sweep published meanwhile and deleted what was to be read."""
     for _ in range(READ_ATTEMPTS - 1):
         with suppress(FileNotFoundError):
-            return _read_once(store, is_wanted)
-    return _read_once(store, is_wanted)
+            return _read_once(store, is_wanted, exact_k)
+    return _read_once(store, is_wanted, exact_k)
 
 
-def _read_once(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
+def _read_once(
+    store: Store, is_wanted: IsWanted, exact_k: Collection[int]
+) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     # Evaluations come first: whatever they rest on has been committed when the other tables are read.
-    points = store.summary(is_wanted)
+    points = store.summary(is_wanted, exact_k)
     return points, {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
 
 
+def _figures(
+    summary: pd.DataFrame, gaps: pd.DataFrame, baselines: pd.DataFrame, unfinished: str | None
+) -> Iterator[tuple[str, Figure | None, str | None]]:
+    """Yield the name of each figure, the figure, and why it is none; no reason where nobody asked for it."""
+    yield REWARD_FIGURE, reward_vs_k(summary, baselines=baselines, unfinished=unfinished), None
+    for name, (draw, reason) in FIGURES.items():
+        yield name, draw(summary, unfinished=unfinished), reason
+    for name, (draw, reason) in GAP_FIGURES.items():
+        yield name, draw(with_labels(gaps, summary), unfinished=unfinished), reason if len(gaps) else None
+
+
 def _write_figures(
-    folder: Path, summary: pd.DataFrame, unfinished: str | None
+    folder: Path, figures: Iterable[tuple[str, Figure | None, str | None]]
 ) -> tuple[tuple[Path, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
-    for name, (draw, reason) in FIGURES.items():
-        figure = draw(summary, unfinished=unfinished)
+    for name, figure, reason in figures:
         try:
             if figure is None:
                 (folder / name).unlink(missing_ok=True)
-                skipped.append(SkippedFigure(name, reason))
+                if reason is not None:
+                    skipped.append(SkippedFigure(name, reason))
             else:
                 _save(figure, folder / name)
                 written.append(folder / name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
 import platform
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 import distmarl
 
 PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
+# Names the commit where the code is a copy without its history: in a submitted job, in an image.
+COMMIT_VARIABLE = "DISTMARL_COMMIT"
 
 
 def describe_session(command: list[str]) -> dict[str, Any]:
@@ -32,10 +35,10 @@ def describe_session(command: list[str]) -> dict[str, Any]:
 
 
 def _commit() -> str | None:
-    """Return the commit of the checkout that distmarl runs from, if it is one."""
+    """Return the commit of the checkout that distmarl runs from; of a copy, what whoever made it says."""
     root = Path(distmarl.__file__).parent.parent
     if not (root / ".git").exists():
-        return None
+        return os.environ.get(COMMIT_VARIABLE) or None
     try:
         answer = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"],

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 VERSION_KEY = b"distmarl.schema_version"
 
 
@@ -82,6 +82,58 @@ EVALUATIONS = _table(
     rows_per_chunk=128,
 )
 
+
+EXACT_RETURN = _field(
+    "exact_return", pa.float64(), "expected discounted return of the pair, without sampling", "reward"
+)
+EXACT_BOUND = _field("exact_bound", pa.float64(), "certified bound of the error of exact_return", "reward")
+
+EXACT_RETURNS = _table(
+    "exact_returns",
+    ("setting_id", "k"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("n_agents", pa.int64(), "number of local agents", "agents"),
+    _field("gamma", pa.float64(), "discount factor"),
+    _field("horizon", pa.int64(), "steps that the return sums over", "steps"),
+    EXACT_RETURN,
+    EXACT_BOUND,
+)
+
+NASH_GAPS = _table(
+    "nash_gaps",
+    ("setting_id", "k", "method", "quantity"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("method", pa.string(), "exact, or estimate (by paired rollouts)", "name"),
+    _field("quantity", pa.string(), "joint_value, surrogate, global_lower, …, as in dm.nash_gap", "name"),
+    _field("n_agents", pa.int64(), "number of local agents", "agents"),
+    _field("utility", pa.string(), "what a deviating local agent is after: team or own", "name"),
+    _field("horizon", pa.int64(), "steps that the returns are over; null for all steps to come", "steps"),
+    _field("value", pa.float64(), "the number; null where there is none", "reward"),
+    _field("error", pa.float64(), "certified error of value; for estimates half its 95 % interval", "reward"),
+    _field("kind", pa.string(), "exact, lower bound, upper bound, estimate or estimate of a lower bound", "name"),
+    _field("of", pa.string(), "what the number is the value of", "text"),
+    _field("reason", pa.string(), "why there is no value; null where there is one", "text"),
+)
+
+BASELINES = _table(
+    "baselines",
+    ("setting_id", "baseline", "method"),
+    SWEEP,
+    SETTING_ID,
+    _field("baseline", pa.string(), "random, fixed_action, full_information or no_local_update", "name"),
+    _field("method", pa.string(), "rollouts or exact", "name"),
+    _field("n_agents", pa.int64(), "number of local agents", "agents"),
+    _field("horizon", pa.int64(), "steps that each return sums over", "steps"),
+    _field("value", pa.float64(), "expected discounted return", "reward"),
+    _field("error", pa.float64(), "standard error of the rollouts' mean; certified bound of an exact value", "reward"),
+    _field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 for an exact value", "rollouts"),
+    _field("converged", pa.bool_(), "whether G-LEARN, where the baseline needs it, reached its threshold", "boolean"),
+)
+
 TRAININGS = _table(
     "trainings",
     ("setting_id", "k"),
@@ -98,18 +150,29 @@ TRAININGS = _table(
 
 ALTERNATIONS = _table(
     "alternations",
-    ("setting_id", "iteration"),
+    ("setting_id", "iteration", "proposal"),
     SWEEP,
     SETTING_ID,
     _field("iteration", pa.int64(), "outer iteration, from 0", "iterations"),
+    _field(
+        "proposal",
+        pa.string(),
+        "what was proposed: pair (both policies), or global and then local; columns about the other are null",
+        "name",
+    ),
     _field("reference_k", pa.int64(), "subsample size of the shared local policy's training", "agents"),
-    _field("joint_value", pa.float64(), "mean return of the proposed pair, on the alternation's rollouts", "reward"),
-    _field("relative_change", pa.float64(), "change against the previous iteration's joint value; null at first"),
-    _field("accepted", pa.bool_(), "whether the pair was kept; false: reverted to the best", "boolean"),
+    _field(
+        "joint_value",
+        pa.float64(),
+        "return of the proposed pair: mean of the alternation's rollouts, or exact",
+        "reward",
+    ),
+    _field("relative_change", pa.float64(), "change against the joint value of the last iteration; null in the first"),
+    _field("accepted", pa.bool_(), "whether the proposal was kept", "boolean"),
     _field(
         "stopped_because",
         pa.string(),
-        "converged, reverted or n_outer_iterations; null while the alternation goes on",
+        "converged, cycle, reverted or n_outer_iterations; null while the alternation goes on",
         "name",
     ),
     _field("global_n_iterations", pa.int64(), f"G-LEARN: {N_ITERATIONS}", "sweeps"),
@@ -145,7 +208,12 @@ GLOBAL_POLICIES = _table(
 )
 
 TASK_KEY = (
-    _field("task", pa.string(), "shared_policy, g_learn, evaluate; outer_iteration: one of a shared_policy's", "name"),
+    _field(
+        "task",
+        pa.string(),
+        "shared_policy (outer_iteration: one of its), g_learn, baselines, nash_gap, exact_return or evaluate",
+        "name",
+    ),
     SETTING_ID,
     _field("k", pa.int64(), "subsample size; null for the shared policy as a whole", "agents"),
     _field("seed", pa.int64(), "evaluation seed; null for trainings"),
@@ -200,7 +268,7 @@ SUMMARY = _table(
     K,
     _field("n_seeds", pa.int64(), "evaluation seeds", "seeds"),
     _field("n_rollouts", pa.int64(), "rollouts of all seeds", "rollouts"),
-    _field("mean_return", pa.float64(), "mean discounted return of all rollouts", "reward"),
+    _field("mean_return", pa.float64(), "mean discounted return of all rollouts; null where there are none", "reward"),
     _field("standard_error", pa.float64(), "standard error of the mean return, over all rollouts", "reward"),
     _field("ci95_low", pa.float64(), f"lower end {INTERVAL}, over all rollouts", "reward"),
     _field("ci95_high", pa.float64(), f"upper end {INTERVAL}, over all rollouts", "reward"),
@@ -211,7 +279,14 @@ SUMMARY = _table(
     _field("min_return", pa.float64(), "smallest of the seeds' means", "reward"),
     _field("max_return", pa.float64(), "largest of the seeds' means", "reward"),
     _field("mode_accuracy", pa.float64(), "mean over seeds; null where A_g differs from L"),
-    _field("is_best", pa.bool_(), "whether no other k of the setting has a larger mean return", "boolean"),
+    EXACT_RETURN,
+    EXACT_BOUND,
+    _field(
+        "is_best",
+        pa.bool_(),
+        "whether no other k has a larger exact return or, where none is known, mean",
+        "boolean",
+    ),
     _field("previous_k", pa.int64(), "the next smaller k of the setting; null for the smallest", "agents"),
     _field("n_pairs", pa.int64(), "rollouts that both k have of the same evaluation seeds", "pairs"),
     _field("difference", pa.float64(), "mean return less that of previous_k, over the pairs", "reward"),
@@ -224,6 +299,9 @@ TABLES = {
     table.name: table
     for table in (
         EVALUATIONS,
+        EXACT_RETURNS,
+        NASH_GAPS,
+        BASELINES,
         TRAININGS,
         ALTERNATIONS,
         LOCAL_POLICIES,

@@ -16,7 +16,7 @@ import itertools
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +27,18 @@ import pyarrow.parquet as pq
 
 from distmarl.errors import ResultsError
 from distmarl.results.merging import merged_chunks, published_chunks, read_merged
-from distmarl.results.schemas import EVALUATIONS, SCHEMA_VERSION, SETTINGS, SUMMARY, TABLES, VERSION_KEY, Table
+from distmarl.results.schemas import (
+    EVALUATIONS,
+    EXACT_BOUND,
+    EXACT_RETURN,
+    EXACT_RETURNS,
+    SCHEMA_VERSION,
+    SETTINGS,
+    SUMMARY,
+    TABLES,
+    VERSION_KEY,
+    Table,
+)
 from distmarl.results.summary import EVALUATION_COLUMNS, IsWanted, summary_rows
 
 PARTS = "_parts"
@@ -73,12 +84,20 @@ class Store:
     def read(self, table: Table, without: Sequence[str] = ()) -> pd.DataFrame:
         """Return a table as it would be published now, but for some columns, without writing anything."""
         columns = [name for name in table.schema.names if name not in without]
-        (data,) = self._with_grid(table, [read_merged(self._files(table), table, columns=columns)])
+        (data,) = self._completed(table, [read_merged(self._files(table), table, columns=columns)])
         return data.to_pandas()
 
-    def summary(self, is_wanted: IsWanted | None = None) -> pd.DataFrame:
-        """Return the table ``summary`` of the evaluations that are wanted, without writing anything."""
-        return self._summary(is_wanted).to_pandas()
+    def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
+        """Return the table ``summary`` of what is wanted, without writing anything.
+
+        Parameters
+        ----------
+        is_wanted : callable, optional
+            Which evaluations count, by their k and seed; all by default.
+        exact_k : collection of int, optional
+            Every k whose exact returns count; all by default.
+        """
+        return self._summary(is_wanted, exact_k).to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns."""
@@ -99,7 +118,7 @@ class Store:
             published = self.folder / table.name / DATA_FILE
             if not parts and published.exists() and not force:
                 continue
-            self._write(self._with_grid(table, merged_chunks(self._files(table), table)), published)
+            self._write(self._completed(table, merged_chunks(self._files(table), table)), published)
             for part in parts:
                 part.unlink()
         self._write([self._summary()], self.folder / SUMMARY.name / DATA_FILE)
@@ -116,7 +135,7 @@ class Store:
         for part in self._parts(table):
             part.unlink()
         data = pa.Table.from_pylist([dict(row) for row in rows], schema=table.schema)
-        self._write(self._with_grid(table, [data]), self.folder / table.name / DATA_FILE)
+        self._write(self._completed(table, [data]), self.folder / table.name / DATA_FILE)
 
     def grid_keys(self) -> list[str]:
         """Return the dotted keys that have been varied in this folder."""
@@ -142,23 +161,25 @@ class Store:
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
         self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], self.folder / SETTINGS.name / DATA_FILE)
 
-    def _summary(self, is_wanted: IsWanted | None = None) -> pa.Table:
+    def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
         published = self.folder / EVALUATIONS.name / DATA_FILE
         if self._files(EVALUATIONS) == [published]:
             chunks = published_chunks(published, EVALUATION_COLUMNS)
         else:  # of a sweep that runs, or has not started
             chunks = iter([read_merged(self._files(EVALUATIONS), EVALUATIONS, EVALUATION_COLUMNS)])
-        rows = summary_rows(chunks, is_wanted)
-        (data,) = self._with_grid(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
+        exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
+        rows = summary_rows(chunks, exact, is_wanted)
+        (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
         return data
 
-    def _with_grid(self, table: Table, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        if not table.has_grid:
-            yield from chunks
-            return
-        settings, keys = self.rows(SETTINGS), self.grid_keys()
+    def _completed(self, table: Table, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """Yield the rows of a table with the columns that come from other tables."""
+        settings, keys = (self.rows(SETTINGS), self.grid_keys()) if table.has_grid else ([], [])
+        exact = {(row["setting_id"], row["k"]): row for row in self.rows(EXACT_RETURNS)} if table is EVALUATIONS else {}
         for chunk in chunks:
-            yield _with_grid_columns(table, chunk, settings, keys)
+            if table is EVALUATIONS:
+                chunk = _with_exact_columns(chunk, exact)
+            yield _with_grid_columns(table, chunk, settings, keys) if table.has_grid else chunk
 
     def _files(self, table: Table) -> list[Path]:
         """Return the files of a table, oldest first."""
@@ -240,6 +261,15 @@ def _with_grid_columns(table: Table, data: pa.Table, settings: Sequence[Row], ke
         field = pa.field(key, kind, metadata={"description": f"the setting's {key}", "unit": "as in the sweep file"})
         data = data.add_column(place + number, field, pa.array(column, kind))
     return data.replace_schema_metadata(table.schema.metadata)
+
+
+def _with_exact_columns(data: pa.Table, exact: Mapping[tuple[str, int], Row]) -> pa.Table:
+    """Return evaluations with the exact return of each row's pair, null where it is not known."""
+    keys = list(zip(data.column("setting_id").to_pylist(), data.column("k").to_pylist(), strict=True))
+    for field in (EXACT_RETURN, EXACT_BOUND):
+        column = [exact[key][field.name] if key in exact else None for key in keys]
+        data = data.append_column(field, pa.array(column, field.type))
+    return data
 
 
 def _column_type(values: list[Any]) -> pa.DataType:

@@ -1,14 +1,14 @@
-"""The table ``summary``: what the evaluations of each setting and k say about its mean return.
+"""The table ``summary``: what is known of each setting's and k's expected return.
 
-No task writes it. It follows from the table ``evaluations`` alone, so it is worked out anew whenever that is published,
-and for a report from the rows that the report is about.
+No task writes it. It follows from the tables ``evaluations`` and ``exact_returns``, so it is worked out anew whenever
+they are published, and for a report from the rows that the report is about.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -35,7 +35,9 @@ class _Point:
     mode_accuracies: list[float]
 
 
-def summary_rows(chunks: Iterable[pa.Table], is_wanted: IsWanted | None = None) -> list[dict[str, Any]]:
+def summary_rows(
+    chunks: Iterable[pa.Table], exact: Iterable[Mapping[str, Any]], is_wanted: IsWanted | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of the table ``summary``.
 
     Parameters
@@ -43,8 +45,10 @@ def summary_rows(chunks: Iterable[pa.Table], is_wanted: IsWanted | None = None) 
     chunks : iterable of pyarrow.Table
         The ``EVALUATION_COLUMNS`` of the table ``evaluations``, sorted by its key. Of all chunks, the returns of two
         k are held at a time.
+    exact : iterable of rows
+        Rows of the table ``exact_returns``, all of which count.
     is_wanted : callable, optional
-        Which rows count; all by default.
+        Which rows of ``evaluations`` count; all by default.
     """
     rows: list[dict[str, Any]] = []
     previous: _Point | None = None
@@ -54,10 +58,26 @@ def summary_rows(chunks: Iterable[pa.Table], is_wanted: IsWanted | None = None) 
             row |= _difference(previous, point)
         rows.append(row)
         previous = point
+    rows = _with_exact_returns(rows, exact)
     best: dict[str, float] = {}
     for row in rows:
-        best[row["setting_id"]] = max(row["mean_return"], best.get(row["setting_id"], -math.inf))
-    return [{**row, "is_best": row["mean_return"] == best[row["setting_id"]]} for row in rows]
+        best[row["setting_id"]] = max(_known_return(row), best.get(row["setting_id"], -math.inf))
+    return [{**row, "is_best": _known_return(row) == best[row["setting_id"]]} for row in rows]
+
+
+def _with_exact_returns(rows: list[dict[str, Any]], exact: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows with exact returns, and rows of points that have nothing else, sorted by key."""
+    points = {(row["setting_id"], row["k"]): row for row in rows}
+    for row in exact:
+        key = (row["setting_id"], row["k"])
+        names = ("sweep", "setting_id", "k", "exact_return", "exact_bound")
+        points[key] = {"n_seeds": 0, "n_rollouts": 0, **points.get(key, {}), **{name: row[name] for name in names}}
+    return [points[key] for key in sorted(points)]
+
+
+def _known_return(row: Mapping[str, Any]) -> float:
+    """Return the exact return where it is known, else the rollouts' mean."""
+    return float(row["mean_return"] if row.get("exact_return") is None else row["exact_return"])
 
 
 def _points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iterator[_Point]:

@@ -143,7 +143,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     with _progress(console, quiet=arguments.quiet) as progress:
         tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
-    if tally.done["evaluate"]:
+    if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
 

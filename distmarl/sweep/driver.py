@@ -6,11 +6,12 @@ k; as soon as a k is trained, one evaluates each of its seeds. Nothing waits for
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import itertools
 import math
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
@@ -19,13 +20,13 @@ from numpy.typing import NDArray
 
 from distmarl.results.schemas import (
     ALTERNATIONS,
+    BASELINES,
     FAILURES,
     GLOBAL_POLICIES,
     LOCAL_POLICIES,
     TABLES,
     TIMINGS,
     TRAININGS,
-    Table,
 )
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
@@ -36,6 +37,11 @@ from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
 
 PUBLISH_EVERY_S = 20.0
+# Batches get smaller towards the end of a phase: each slot is left this many.
+BATCHES_PER_SLOT = 2
+MIN_SECONDS = 1e-4
+# A Nash gap takes about as long as so many values of the population.
+N_VALUES_OF_A_GAP = 20
 
 
 class Driver:
@@ -64,7 +70,8 @@ class Driver:
         self._pending = find_pending(plan, store)
         self._ready: list[tuple[float, int, Task]] = []
         self._order = itertools.count()
-        self._running: dict[TaskKey, Any] = {}
+        self._running: dict[TaskKey, Any] = {}  # the value of each batch, by the key of its first task
+        self._evaluation_seconds = math.inf
         done = self._pending.done
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
@@ -81,9 +88,10 @@ class Driver:
         published_at = time.monotonic()
         while self._ready or self._running:
             while self._ready and len(self._running) < self._executor.max_in_flight:
-                _, _, task = heapq.heappop(self._ready)
-                self._running[task.key] = self._executor.submit(task)
-                self._progress.submitted(task.key)
+                batch = self._next_batch()
+                self._running[batch[0].key] = self._executor.submit(*batch)
+                for task in batch:
+                    self._progress.submitted(task.key)
             self._take(self._executor.next_completed())
             if time.monotonic() - published_at > PUBLISH_EVERY_S:
                 self._store.publish()
@@ -94,36 +102,53 @@ class Driver:
         """Go on with a setting whose shared local policy is in the store."""
         name = job.setting_id
         untrained = self._pending.trainings[name]
-        unevaluated = [k for k in self._plan.k_values if self._pending.seeds[name, k] and k not in untrained]
-        if not unevaluated and not untrained:
+        unfinished = [k for k in self._plan.k_values if self._pending.is_unfinished(name, k) and k not in untrained]
+        if not (unfinished or untrained or name in self._pending.baselines):
             return
         self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
         self._push_trainings(job)
-        for k in unevaluated:
+        for k in unfinished:
             self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
 
-    def _take(self, completed: Completed) -> None:
-        """Commit what a task yielded and make ready what waited for it."""
+    def _next_batch(self) -> list[Task]:
+        """Take the first task that is ready; short evaluations, which come last, are taken together."""
+        batch = [heapq.heappop(self._ready)[-1]]
+        if batch[0].key.kind == "evaluate":
+            n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
+            n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._evaluation_seconds) - 1)
+            batch += [heapq.heappop(self._ready)[-1] for _ in range(n_more)]
+        return batch
+
+    def _take(self, batch: list[Completed]) -> None:
+        """Commit what a batch yielded and make ready what waited for it."""
+        value = self._running.pop(batch[0].task.key)
+        rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+        for completed in batch:
+            for table, table_rows in self._rows(completed).items():
+                rows[table] += table_rows
+        self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
+        for completed in batch:
+            key, outcome = completed.task.key, completed.outcome
+            (self.tally.done if outcome.failure is None else self.tally.failed)[key.kind] += 1
+            if outcome.failure is None:
+                self._note_convergence(key, outcome.rows)
+                self._follow_up(self._jobs[key.setting_id], key, value)
+            self._progress.completed(key, outcome, self.tally)
+        if batch[0].task.key.kind == "evaluate":
+            seconds = [completed.outcome.timing["seconds"] for completed in batch if completed.outcome.timing]
+            self._evaluation_seconds = max([MIN_SECONDS, *seconds])
+
+    def _rows(self, completed: Completed) -> dict[str, list[dict[str, Any]]]:
+        """Return what a task adds to the tables; the rows that make it done come last."""
         key, outcome = completed.task.key, completed.outcome
-        value = self._running.pop(key)
-        job = self._jobs[key.setting_id]
-        name = {"sweep": job.sweep, **key.columns()}
-        rows: list[tuple[Table, list[dict[str, Any]]]] = []
+        name = {"sweep": self._jobs[key.setting_id].sweep, **key.columns()}
+        rows: dict[str, list[dict[str, Any]]] = {}
         if outcome.timing:
             inner = [{**outcome.timing, "cpu_seconds": None, **row} for row in outcome.rows.get(TIMINGS.name, [])]
-            rows.append((TIMINGS, [{**name, **outcome.timing}, *inner]))
+            rows[TIMINGS.name] = [{**name, **outcome.timing}, *inner]
         if outcome.failure is not None:
-            rows.append((FAILURES, [{**name, **asdict(outcome.failure)}]))
-            self.tally.failed[key.kind] += 1
-        else:
-            others = {table: table_rows for table, table_rows in outcome.rows.items() if table != TIMINGS.name}
-            rows += [(TABLES[table], table_rows) for table, table_rows in others.items()]
-            self.tally.done[key.kind] += 1
-        self._store.commit(str(key), rows)
-        if outcome.failure is None:
-            self._note_convergence(key, outcome.rows)
-            self._follow_up(job, key, value)
-        self._progress.completed(key, outcome, self.tally)
+            return {**rows, FAILURES.name: [{**name, **asdict(outcome.failure)}]}
+        return {**rows, **{table: table_rows for table, table_rows in outcome.rows.items() if table != TIMINGS.name}}
 
     def _follow_up(self, job: Job, key: TaskKey, value: Any) -> None:
         """Make ready what waited for a task."""
@@ -138,8 +163,12 @@ class Driver:
         """Keep a line for each training that ended above its threshold."""
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
+        for row in rows.get(BASELINES.name, []):
+            if not row["converged"]:
+                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
         for row, side in trainings:
-            if not row[f"{side}converged"]:
+            converged = row[f"{side}converged"]
+            if converged is not None and not converged:
                 where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
                 self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
@@ -153,6 +182,12 @@ class Driver:
         return max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
 
     def _push_trainings(self, job: Job) -> None:
+        """Make ready what rests on the shared local policy alone: the global policies and the baselines."""
+        if job.setting_id in self._pending.baselines:
+            experiment, method = self._plan.sweep.experiment, self._plan.sweep.evaluation.method
+            options = (experiment.baselines, method, experiment.n_eval_seeds)
+            arguments: tuple[Any, ...] = (self._handle(job), self._local_policies[job.setting_id], *options)
+            self._push(TaskKey("baselines", job.setting_id), arguments, _population_cost(job))
         n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
             cost = float(n_count_vectors_of(job, k)) * k
@@ -160,9 +195,17 @@ class Driver:
             self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        for seed in self._pending.seeds[job.setting_id, k]:
-            arguments = (self._handle(job), self._local_policies[job.setting_id], global_policy, k, seed)
-            self._push(TaskKey("evaluate", job.setting_id, k, seed), arguments, cost=0.0)
+        """Make ready all that tells what the pair at k is worth."""
+        name = job.setting_id
+        arguments = (self._handle(job), self._local_policies[name], global_policy, k)
+        if k in self._pending.nash_gaps[name]:
+            method = self._plan.sweep.experiment.nash_gap
+            cost = N_VALUES_OF_A_GAP * _population_cost(job) if method == "exact" else math.inf
+            self._push(TaskKey("nash_gap", name, k), (*arguments, method), cost)
+        if k in self._pending.exact_returns[name]:
+            self._push(TaskKey("exact_return", name, k), arguments, _population_cost(job))
+        for seed in self._pending.seeds[name, k]:
+            self._push(TaskKey("evaluate", name, k, seed), (*arguments, seed), cost=0.0)
 
     def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
         heapq.heappush(self._ready, (-cost, next(self._order), Task(key, arguments, n_cpus)))
@@ -182,3 +225,18 @@ class Driver:
     def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
         rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
         return np.array([row["actions"] for row in rows], dtype=np.int16)
+
+
+def _population_cost(job: Job) -> float:
+    """Return the cost of values on the chain of the whole population, on the scale of the trainings' costs."""
+    n_agents = job.environment.n_agents
+    return float(n_count_vectors_of(job, n_agents)) * n_agents
+
+
+def _batch_name(batch: list[Completed]) -> str:
+    """Return a name for the parts of a batch, which other batches with the same first task do not have."""
+    first, *others = (str(completed.task.key) for completed in batch)
+    if not others:
+        return first
+    digest = hashlib.blake2b(" ".join(others).encode(), digest_size=8).hexdigest()
+    return f"{first}-and-{len(others)}-more-{digest}"

@@ -43,7 +43,15 @@ class Completed:
 
 
 class Executor(abc.ABC):
-    """Runs tasks, in any order and anywhere."""
+    """Runs tasks, in any order and anywhere.
+
+    Attributes
+    ----------
+    batch_seconds : float
+        Short tasks are worth submitting together, as long as they take about this.
+    """
+
+    batch_seconds: float = 1.0
 
     @property
     @abc.abstractmethod
@@ -62,7 +70,7 @@ class Executor(abc.ABC):
 
     @property
     def max_in_flight(self) -> int:
-        """How many submitted tasks keep every slot busy."""
+        """How many submitted batches keep every slot busy."""
         return 2 * self.n_slots + 2
 
     @abc.abstractmethod
@@ -70,12 +78,12 @@ class Executor(abc.ABC):
         """Store a value once and return a handle that tasks take as an argument."""
 
     @abc.abstractmethod
-    def submit(self, task: Task) -> Any:
-        """Start a task and return a handle of the value that it will yield."""
+    def submit(self, *batch: Task) -> Any:
+        """Start tasks that run one after the other; return a handle of the value that the last one will yield."""
 
     @abc.abstractmethod
-    def next_completed(self) -> Completed:
-        """Wait for any submitted task to complete."""
+    def next_completed(self) -> list[Completed]:
+        """Wait for any submitted batch to complete."""
 
     @abc.abstractmethod
     def close(self) -> None:
@@ -99,9 +107,11 @@ class SerialExecutor(Executor):
         Deadline of each task.
     """
 
+    batch_seconds = 0.0
+
     def __init__(self, task_timeout_s: float | None = None) -> None:
         self._task_timeout_s = task_timeout_s
-        self._waiting: deque[tuple[Task, _Value]] = deque()
+        self._waiting: deque[tuple[tuple[Task, ...], _Value]] = deque()
 
     @property
     def n_slots(self) -> int:
@@ -127,18 +137,23 @@ class SerialExecutor(Executor):
         """Return the value itself."""
         return value
 
-    def submit(self, task: Task) -> Any:
-        """Queue a task."""
+    def submit(self, *batch: Task) -> Any:
+        """Queue tasks."""
         value = _Value()
-        self._waiting.append((task, value))
+        self._waiting.append((batch, value))
         return value
 
-    def next_completed(self) -> Completed:
-        """Run the task that has waited longest."""
-        task, value = self._waiting.popleft()
-        arguments = tuple(argument.content if isinstance(argument, _Value) else argument for argument in task.arguments)
-        value.content, outcome = execute(task.key.kind, arguments, self._task_timeout_s)
-        return Completed(task, outcome)
+    def next_completed(self) -> list[Completed]:
+        """Run the batch that has waited longest."""
+        batch, value = self._waiting.popleft()
+        completed = []
+        for task in batch:
+            arguments = tuple(
+                argument.content if isinstance(argument, _Value) else argument for argument in task.arguments
+            )
+            value.content, outcome = execute(task.key.kind, arguments, self._task_timeout_s)
+            completed.append(Completed(task, outcome))
+        return completed
 
     def close(self) -> None:
         """Forget what has not run."""

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distmarl.config.reading import RawSweep
+from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.sections import SweepFile
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, InvalidArgumentError
+from distmarl.evaluation.nash_gap import check_gap_size
+from distmarl.learning.exact_return import check_population_size, population_bytes
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
@@ -75,10 +77,14 @@ class Plan:
     def n_tasks(self) -> dict[str, int]:
         """Number of tasks of each kind, with nothing done yet."""
         n_trainings = len(self.jobs) * len(self.k_values)
+        experiment, method = self.sweep.experiment, self.sweep.evaluation.method
         return {
             "shared_policy": len(self.jobs),
             "g_learn": n_trainings,
-            "evaluate": n_trainings * self.n_eval_seeds,
+            "baselines": len(self.jobs) if experiment.baselines else 0,
+            "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
+            "exact_return": n_trainings if method != "rollouts" else 0,
+            "evaluate": n_trainings * self.n_eval_seeds if method != "exact" else 0,
         }
 
 
@@ -88,7 +94,8 @@ def make_plan(raw: RawSweep) -> Plan:
     Raises
     ------
     ConfigError
-        When the sweep file breaks a rule, or a k is larger than some setting's population.
+        When the sweep file breaks a rule, a k is larger than some setting's population, or a population
+        too large for exact values.
     EnvironmentLookupError
         When an environment cannot be built.
     """
@@ -101,6 +108,7 @@ def make_plan(raw: RawSweep) -> Plan:
             built[section] = build_environment(setting.environment, raw)
         game = built[section]
         _check_subsamples(raw, sweep, setting, game.environment)
+        _check_exact_values(raw, sweep, setting, game.environment)
         content = setting_content(setting, game.parameters, game.environment.digest())
         job = Job(sweep.name, setting_id(content), setting, game.environment, content)
         if job.setting_id in jobs:
@@ -118,7 +126,10 @@ def n_count_vectors_of(job: Job, k: int) -> int:
 def training_bytes(job: Job, k: int) -> int:
     """Return about how much memory training at k takes, in bytes."""
     options = job.setting.global_agent
-    return estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
+    n_bytes = estimated_bytes(job.environment, k=k, transitions=options.transitions, n_mc_samples=options.n_mc_samples)
+    if k == job.setting.reference_k and job.setting.alternating.joint_value == "exact":
+        return max(n_bytes, population_bytes(job.environment))
+    return n_bytes
 
 
 def _resolved_environment(
@@ -147,3 +158,30 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
                 f"{where}: {k} agents in {environment.n_local_states} states{setting_name} have more than "
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
+
+
+def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
+    """Refuse exact values of populations that are too large for them."""
+    joint_value, method, experiment = setting.alternating.joint_value, sweep.evaluation.method, sweep.experiment
+    asked = (
+        ("alternating.joint_value", joint_value == "exact", "be rollouts", joint_value),
+        ("evaluation.method", method != "rollouts", "be rollouts", method),
+        ("experiment.nash_gap", experiment.nash_gap == "exact", "be off or estimate", experiment.nash_gap),
+        (
+            "experiment.baselines",
+            "full_information" in experiment.baselines,
+            "leave out full_information",
+            list(experiment.baselines),
+        ),
+    )
+    for key, is_asked_for, rule, value in asked:
+        if not is_asked_for:
+            continue
+        try:
+            check_population_size(environment)
+            if key == "experiment.nash_gap":
+                check_gap_size(environment)
+        except InvalidArgumentError as error:
+            place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+            setting_name = f" in the setting {setting.label}" if setting.grid else ""
+            raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {error}") from None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from distmarl.sweep.pending import Pending
 from distmarl.sweep.plan import Plan, n_count_vectors_of, training_bytes
+from distmarl.sweep.progress import PHASES
 
 MAX_SETTINGS_SHOWN = 20
 
@@ -29,8 +30,8 @@ def plan_lines(plan: Plan, folder: Path, pending: Pending) -> list[str]:
         lines.append(f"           ... and {len(plan.jobs) - MAX_SETTINGS_SHOWN} more")
     lines += [
         f"k          {_shortened(ks)}; the shared local policies are trained at k={_reference(plan)}",
-        f"tasks      {sum(tasks.values()):,}: {tasks['shared_policy']:,} shared local policies, "
-        f"{tasks['g_learn']:,} global policies, {tasks['evaluate']:,} evaluations",
+        f"tasks      {sum(tasks.values()):,}: "
+        + ", ".join(f"{tasks[kind]:,} {name}" for kind, name in PHASES.items() if tasks[kind]),
         f"done       {pending.done.total():,}, so {sum(tasks.values()) - pending.done.total():,} would run",
         f"largest    k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors, "
         f"about {training_bytes(largest, largest_k) / 2**20:,.0f} MiB per task",

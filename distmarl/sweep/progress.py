@@ -20,6 +20,9 @@ from distmarl.sweep.tasks import TaskKey, TaskKind
 PHASES: dict[TaskKind, str] = {
     "shared_policy": "shared local policies",
     "g_learn": "global policies",
+    "baselines": "baselines",
+    "nash_gap": "Nash gaps",
+    "exact_return": "exact returns",
     "evaluate": "evaluations",
 }
 LINE_EVERY_S = 5.0
@@ -75,7 +78,9 @@ class LineProgress(Progress):
             self._console.print(f"failed: {key}: {outcome.failure.error}", markup=False)
         if phase_is_over or now - self._last_line_at >= LINE_EVERY_S:
             self._last_line_at = now
-            counts = ", ".join(f"{name} {tally.done[kind]}/{tally.total[kind]}" for kind, name in PHASES.items())
+            counts = ", ".join(
+                f"{name} {tally.done[kind]}/{tally.total[kind]}" for kind, name in PHASES.items() if tally.total[kind]
+            )
             self._console.print(f"{now - self._started_at:6.1f} s: {counts}")
 
 
@@ -119,9 +124,10 @@ class BarProgress(Progress):
         """Say where the tasks run and draw the bars."""
         self._bars.console.print(start_message(tally, where), markup=False)
         for kind, name in PHASES.items():
-            self._tasks[kind] = self._bars.add_task(
-                name, total=tally.total[kind], completed=tally.done[kind], running="", start=False
-            )
+            if tally.total[kind]:
+                self._tasks[kind] = self._bars.add_task(
+                    name, total=tally.total[kind], completed=tally.done[kind], running="", start=False
+                )
 
     def submitted(self, key: TaskKey) -> None:
         """Show a task as running."""

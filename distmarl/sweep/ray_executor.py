@@ -6,9 +6,11 @@ session joins the cluster at ``address`` and leaves it running.
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
 import os
+import threading
 import time
 from typing import Any
 
@@ -49,7 +51,7 @@ class RayExecutor(Executor):
     def __init__(self, runner: Runner, address: str | None) -> None:
         self._runner = runner
         self._address = address
-        self._running: dict[ray.ObjectRef[Any], Task] = {}
+        self._running: dict[ray.ObjectRef[Any], tuple[Task, ...]] = {}
         self._n_cpus, self._counted_at = 0.0, -math.inf
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         # Says at every start that token authentication is on, which is as it should be.
@@ -116,29 +118,35 @@ class RayExecutor(Executor):
         """Put a value into the object store."""
         return ray.put(value)
 
-    def submit(self, task: Task) -> Any:
-        """Submit a task to Ray."""
-        function = self._function.options(num_cpus=task.n_cpus)
-        value, outcome = function.remote(task.key.kind, self._runner.task_timeout_s, *task.arguments)
-        self._running[outcome] = task
+    def submit(self, *batch: Task) -> Any:
+        """Submit tasks to Ray, as one of its own."""
+        function = self._function.options(num_cpus=max(task.n_cpus for task in batch))
+        kinds = [(task.key.kind, len(task.arguments)) for task in batch]
+        # Handles are exchanged for what they stand for only where they are arguments themselves.
+        arguments = itertools.chain.from_iterable(task.arguments for task in batch)
+        value, outcomes = function.remote(kinds, self._runner.task_timeout_s, *arguments)
+        self._running[outcomes] = batch
         return value
 
-    def next_completed(self) -> Completed:
-        """Wait for any task to complete; one whose process was lost for good is a failure."""
+    def next_completed(self) -> list[Completed]:
+        """Wait for any batch to complete; where its process was lost for good, its tasks are failures."""
         (ready,), _ = ray.wait(list(self._running), num_returns=1)
-        task = self._running.pop(ready)
+        batch = self._running.pop(ready)
         try:
-            outcome: Outcome = ray.get(ready)
+            outcomes: list[Outcome] = ray.get(ready)
         except RayError as error:
-            outcome = Outcome({}, describe_failure(error), {})
-        return Completed(task, outcome)
+            outcomes = [Outcome({}, describe_failure(error), {})] * len(batch)
+        return [Completed(task, outcome) for task, outcome in zip(batch, outcomes, strict=True)]
 
     def close(self) -> None:
-        """Leave the cluster; a local Ray ends, with whatever still runs on it."""
-        for outcome in self._running:
-            ray.cancel(outcome, force=True)
+        """Leave the cluster; a local Ray ends, with whatever still runs on it.
+
+        That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done.
+        """
+        for outcomes in self._running:
+            ray.cancel(outcomes, force=True)
         self._running.clear()
-        ray.shutdown()
+        threading.Thread(target=ray.shutdown, name="end of Ray").start()
 
 
 def _node_cpus() -> list[float]:
@@ -146,10 +154,16 @@ def _node_cpus() -> list[float]:
     return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
 
 
-def _execute(kind: TaskKind, timeout_s: float | None, *arguments: Any) -> tuple[Any, Outcome]:
-    """Run a task in a Ray worker."""
-    node_id = ray.get_runtime_context().get_node_id()
-    return execute(kind, arguments, timeout_s, node_id=node_id, attempt=_attempt())
+def _execute(kinds: list[tuple[TaskKind, int]], timeout_s: float | None, *arguments: Any) -> tuple[Any, list[Outcome]]:
+    """Run a batch in a Ray worker: the kind of each task, and how many of the arguments are its own."""
+    node_id, attempt = ray.get_runtime_context().get_node_id(), _attempt()
+    remaining = iter(arguments)
+    value, outcomes = None, []
+    for kind, n_arguments in kinds:
+        own = tuple(itertools.islice(remaining, n_arguments))
+        value, outcome = execute(kind, own, timeout_s, node_id=node_id, attempt=attempt)
+        outcomes.append(outcome)
+    return value, outcomes
 
 
 def _attempt() -> int | None:

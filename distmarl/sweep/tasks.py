@@ -1,4 +1,4 @@
-"""The three tasks of a sweep, as pure functions of their arguments.
+"""The tasks of a sweep, as pure functions of their arguments.
 
 Each returns what later tasks need (a policy) and the rows that it adds to the tables. All
 random streams are keyed by the setting's seed and by what they are for, so a task
@@ -15,12 +15,17 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.config.sections import BaselineName, EvaluationMethod
+from distmarl.evaluation.baselines import baseline_pair, evaluate_baseline
 from distmarl.evaluation.evaluate import evaluate
-from distmarl.learning.alternating import OuterIteration, train_alternating
+from distmarl.evaluation.nash_gap import GapMethod, nash_gap
+from distmarl.learning.alternating import train_alternating
+from distmarl.learning.exact_return import exact_return
 from distmarl.learning.g_learn import g_learn
+from distmarl.learning.proposals import ProposalOutcome
 from distmarl.sweep.plan import Job, n_count_vectors_of
 
-TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "evaluate"]
+TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "baselines", "nash_gap", "exact_return", "evaluate"]
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
 
 
@@ -66,7 +71,7 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
     timings: list[dict[str, Any]] = []
     last = [time.perf_counter()]
 
-    def note_time(outcome: OuterIteration) -> None:
+    def note_time(outcome: ProposalOutcome) -> None:
         now = time.perf_counter()
         timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
         last[0] = now
@@ -75,16 +80,20 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
         job.environment,
         k=setting.reference_k,
         seed=setting.seed,
+        update=setting.alternating.update,
         n_outer_iterations=setting.alternating.n_outer_iterations,
         convergence_rtol=setting.alternating.convergence_rtol,
         transitions=setting.global_agent.transitions,
         n_mc_samples=setting.global_agent.n_mc_samples,
         convergence_threshold=setting.global_agent.convergence_threshold,
         max_vi_iterations=setting.global_agent.max_vi_iterations,
+        policy=setting.local_agent.policy,
+        observation=setting.local_agent.observation,
         local_convergence_threshold=setting.local_agent.convergence_threshold,
         local_max_vi_iterations=setting.local_agent.max_vi_iterations,
         softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
         softmax_temperature_min=setting.local_agent.softmax_temperature_min,
+        joint_value=setting.alternating.joint_value,
         n_rollouts=setting.evaluation.n_rollouts,
         horizon=setting.evaluation.horizon,
         n_threads=n_threads,
@@ -97,7 +106,7 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
         for (s_g, s_l, a_l), probability in np.ndenumerate(result.local_policy)
     ]
     alternation_rows = [
-        {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(iteration))} for iteration in result.history
+        {**name, "reference_k": setting.reference_k, **_nan_as_null(asdict(outcome))} for outcome in result.history
     ]
     return TaskResult(
         result.local_policy, {"timings": timing_rows, "local_policies": policy_rows, "alternations": alternation_rows}
@@ -166,9 +175,93 @@ def evaluate_pair(
     return TaskResult(None, {"evaluations": [_nan_as_null(row)]})
 
 
+def value_pair_exactly(
+    job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int
+) -> TaskResult:
+    """Compute what a trained pair is worth over the horizon of its rollouts."""
+    horizon = job.setting.evaluation.horizon
+    tolerance = job.setting.global_agent.convergence_threshold
+    result = exact_return(job.environment, global_policy, local_policy, k=k, horizon=horizon, tolerance=tolerance)
+    row = {
+        "sweep": job.sweep,
+        "setting_id": job.setting_id,
+        "k": k,
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "horizon": horizon,
+        "exact_return": result.value,
+        "exact_bound": result.bound,
+    }
+    return TaskResult(None, {"exact_returns": [row]})
+
+
+def measure_nash_gap(
+    job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int, method: GapMethod
+) -> TaskResult:
+    """Tell how far a trained pair is from a Nash equilibrium."""
+    gaps = nash_gap(
+        job.environment,
+        global_policy,
+        local_policy,
+        k=k,
+        method=method,
+        tolerance=job.setting.global_agent.convergence_threshold,
+        seed=job.setting.seed,
+    )
+    name = {
+        "sweep": job.sweep,
+        "setting_id": job.setting_id,
+        "k": k,
+        "method": method,
+        "n_agents": job.environment.n_agents,
+        "utility": gaps.utility,
+        "horizon": gaps.horizon,
+    }
+    rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
+    return TaskResult(None, {"nash_gaps": rows})
+
+
+def value_baselines(
+    job: Job,
+    local_policy: NDArray[np.float64],
+    names: tuple[BaselineName, ...],
+    method: EvaluationMethod,
+    n_eval_seeds: int,
+) -> TaskResult:
+    """Evaluate what the trained pairs are compared with."""
+    setting = job.setting
+    name = {"sweep": job.sweep, "setting_id": job.setting_id}
+    rows = []
+    for baseline in names:
+        pair = baseline_pair(
+            job.environment,
+            local_policy,
+            baseline,
+            k=setting.reference_k,
+            method=method,
+            horizon=setting.evaluation.horizon,
+            seed=setting.seed,
+            global_agent=setting.global_agent,
+        )
+        for value in evaluate_baseline(
+            job.environment,
+            pair,
+            method=method,
+            n_rollouts=setting.evaluation.n_rollouts,
+            horizon=setting.evaluation.horizon,
+            seeds=[(setting.seed, seed) for seed in range(n_eval_seeds)],
+            tolerance=setting.global_agent.convergence_threshold,
+        ):
+            rows.append({**name, "baseline": baseline, **_nan_as_null(asdict(value))})
+    return TaskResult(None, {"baselines": rows})
+
+
 TASK_FUNCTIONS: dict[TaskKind, Callable[..., TaskResult]] = {
     "shared_policy": train_shared_policy,
     "g_learn": train_global_policy,
+    "baselines": value_baselines,
+    "nash_gap": measure_nash_gap,
+    "exact_return": value_pair_exactly,
     "evaluate": evaluate_pair,
 }
 

@@ -1,4 +1,7 @@
-"""A Ray head of the tests' own: one node, two CPUs, a token, and ports and a folder that nobody else uses."""
+"""A Ray head of the tests' own: one node, two CPUs, a token, and ports and a folder that nobody else uses.
+
+Its Python has the packages that distmarl needs, but not distmarl.
+"""
 
 from __future__ import annotations
 
@@ -9,20 +12,22 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
+import sysconfig
 import tempfile
 import time
 import urllib.request
+import venv
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-BIN = Path(sys.executable).parent
-START_TIMEOUT_S = 120
+from tests.cluster.running import LONG_SWEEP, START_TIMEOUT_S, environment_without_ray, read_tables, run
+
 STOP_TIMEOUT_S = 60
 STRAGGLERS_TIMEOUT_S = 10
 
@@ -77,10 +82,31 @@ def ray_head() -> Iterator[RayHead]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def undisturbed_tables(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
+    """Tables of a sweep that takes long enough to be interrupted, and was not."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "results"
+    done = run(*LONG_SWEEP, "--out", folder, "--executor", "serial", environment=environment_without_ray())
+    assert done.returncode == 0, done.stdout
+    return read_tables(folder)
+
+
+def python_without_distmarl(folder: Path) -> Path:
+    """Make an environment with the packages of this one, but for distmarl, and return its Python."""
+    venv.create(folder, symlinks=True)
+    for package in Path(sysconfig.get_path("purelib")).iterdir():
+        if "distmarl" not in package.name:  # neither the package nor the link to a checkout
+            Path(sysconfig.get_path("purelib", vars={"base": str(folder)}), package.name).symlink_to(package)
+    return folder / "bin" / "python"
+
+
 def start_head(folder: Path, log: Any) -> RayHead:
+    python = python_without_distmarl(folder / "python")
     gcs_port, dashboard_port, agent_port, client_port = free_ports(4)
     command = [
-        BIN / "ray",
+        python,
+        "-m",
+        "ray.scripts.scripts",
         "start",
         "--head",
         "--block",
@@ -92,28 +118,21 @@ def start_head(folder: Path, log: Any) -> RayHead:
         f"--dashboard-agent-listen-port={agent_port}",
         f"--ray-client-server-port={client_port}",
     ]
-    environment = environment_of_head()
+    environment = {
+        **environment_without_ray(),
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+    }
     process = subprocess.Popen(
         command,
-        env=environment,
+        cwd=folder,  # where jobs start that bring no folder of their own
+        env={**environment, "PATH": os.pathsep.join([str(python.parent), environment["PATH"]])},  # jobs say "python"
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     return RayHead(process, f"127.0.0.1:{gcs_port}", f"http://127.0.0.1:{dashboard_port}", environment)
-
-
-def environment_of_head() -> dict[str, str]:
-    """Return the tests' environment without anybody else's cluster in it, and with a token of its own."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    return {
-        **inherited,
-        "PATH": os.pathsep.join([str(BIN), inherited.get("PATH", os.defpath)]),  # jobs say "python"
-        "RAY_AUTH_MODE": "token",
-        "RAY_AUTH_TOKEN": secrets.token_hex(32),
-        "RAY_USAGE_STATS_ENABLED": "0",
-    }
 
 
 def free_ports(count: int) -> list[int]:

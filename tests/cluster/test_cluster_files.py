@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ray.runtime_env import RuntimeEnv
 from ruamel.yaml import YAML
 
-REPOSITORY = Path(__file__).parents[2]
+from distmarl.results.provenance import COMMIT_VARIABLE
+from tests.cluster.running import REPOSITORY
 
 
 def read_yaml(path: Path) -> Any:
@@ -73,3 +75,28 @@ def test_workers_are_spot_machines(config):
 def test_every_synced_file_exists(config):
     sources = [source for source in config["file_mounts"].values() if not source.startswith("~")]
     assert [source for source in sources if not (REPOSITORY / source).exists()] == []
+
+
+def test_every_machine_gets_the_locked_versions(config):
+    assert config["setup_commands"] == ["pip install -r ~/distmarl/requirements.lock ~/distmarl"]
+    assert config["file_mounts"]["~/distmarl/requirements.lock"] == "cluster/requirements.lock"
+
+
+@pytest.fixture
+def runtime_env() -> dict[str, Any]:
+    return read_yaml(REPOSITORY / "cluster" / "runtime-env.yaml")
+
+
+def test_ray_accepts_the_runtime_environment(runtime_env):
+    assert set(runtime_env) <= set(RuntimeEnv.known_fields)  # Ray itself ignores what it does not know
+    RuntimeEnv(**runtime_env)
+
+
+@pytest.mark.parametrize(("key", "wrong"), [("working_dir", 1), ("excludes", "results"), ("env_vars", {"A": 1})])
+def test_ray_refuses_a_runtime_environment_with_a_wrong_value(runtime_env, key, wrong):
+    with pytest.raises(TypeError):
+        RuntimeEnv(**{**runtime_env, key: wrong})
+
+
+def test_submitted_code_is_not_taken_for_that_of_an_image(runtime_env):
+    assert runtime_env["env_vars"] == {COMMIT_VARIABLE: ""}

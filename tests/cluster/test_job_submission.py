@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import subprocess
+import json
+import shutil
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.cluster.conftest import BIN, RayHead
+from tests.cluster.conftest import RayHead
+from tests.cluster.running import (
+    BIN,
+    LONG_SWEEP,
+    REPOSITORY,
+    SWEEP,
+    assert_same_tables,
+    assert_went_on,
+    read_tables,
+    run,
+    wait_for_evaluations,
+)
 
 pytestmark = pytest.mark.cluster
-
-REPOSITORY = Path(__file__).parents[2]
-SWEEP = ("python", "-m", "distmarl.sweep", "sweeps/smoke.yaml")
-DETERMINISTIC_TABLES = ("evaluations", "trainings", "alternations", "local_policies", "global_policies")
-TIMEOUT_S = 300
 
 needs_token_authentication = pytest.mark.skipif(
     tuple(map(int, metadata.version("ray").split(".")[:2])) < (2, 52), reason="Ray asks for tokens from 2.52 on"
 )
 
 
-def run(*command: str | Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a command in the repository as a user would; the output of both streams is in ``stdout``."""
-    return subprocess.run(
-        command,
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
-    )
-
-
-def submit(
-    head: RayHead, *entry_point: str | Path, environment: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    command = (BIN / "ray", "job", "submit", "--address", head.dashboard_url, "--working-dir", ".", "--", *entry_point)
-    return run(*command, environment=environment or head.environment)
+def submit_command(
+    head: RayHead, *entry_point: str | Path, options: tuple[str, ...] = ("--working-dir", ".")
+) -> list[str]:
+    address = ("--address", head.dashboard_url)
+    return [str(word) for word in (BIN / "ray", "job", "submit", *address, *options, "--", *entry_point)]
 
 
 def outsider(head: RayHead, token: str | None, home: Path) -> dict[str, str]:
@@ -55,15 +48,6 @@ def outsider(head: RayHead, token: str | None, home: Path) -> dict[str, str]:
     return environment
 
 
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    return {name: pd.read_parquet(folder / name) for name in DETERMINISTIC_TABLES}
-
-
-def assert_same_tables(actual: dict[str, pd.DataFrame], expected: dict[str, pd.DataFrame]) -> None:
-    for name in DETERMINISTIC_TABLES:
-        pd.testing.assert_frame_equal(actual[name], expected[name], check_exact=True, obj=name)
-
-
 @pytest.fixture(scope="module")
 def serial_tables(ray_head: RayHead, tmp_path_factory: pytest.TempPathFactory) -> dict[str, pd.DataFrame]:
     folder = tmp_path_factory.mktemp("serial") / "results"
@@ -72,14 +56,64 @@ def serial_tables(ray_head: RayHead, tmp_path_factory: pytest.TempPathFactory) -
     return read_tables(folder)
 
 
-def test_submitted_sweep_writes_the_tables_of_a_serial_one(ray_head, serial_tables, tmp_path):
-    folder = tmp_path / "results"
-    done = submit(ray_head, *SWEEP, "--out", folder)
+@dataclass(frozen=True, slots=True)
+class StoppedJob:
+    """A submitted sweep that was stopped midway: its results folder, the tables then, and what was printed."""
+
+    folder: Path
+    tables: dict[str, pd.DataFrame]
+    log: str
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the repository, with things in it that shall not travel and a command that lists what did."""
+    folder = tmp_path_factory.mktemp("checkout")
+    for name in ("distmarl", "sweeps", "cluster"):
+        shutil.copytree(REPOSITORY / name, folder / name)
+    for name in (".git/HEAD", ".venv/pyvenv.cfg", "results/old/evaluations/data.parquet", "tests/test_it.py"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).touch()
+    (folder / "list_then.sh").write_text('find . -type f && exec "$@"')
+    return folder
+
+
+@pytest.fixture(scope="module")
+def stopped_job(ray_head: RayHead, checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> StoppedJob:
+    folder = tmp_path_factory.mktemp("shared") / "results"
+    options = ("--runtime-env", "cluster/runtime-env.yaml", "--submission-id", "stopped", "--no-wait")
+    sweep = ("env", "DISTMARL_COMMIT=0123abc", *LONG_SWEEP, "--out", folder, "--num-cpus", "1")
+    command = submit_command(ray_head, "sh", "list_then.sh", *sweep, options=options)
+    assert run(*command, environment=ray_head.environment, folder=checkout).returncode == 0
+    wait_for_evaluations(folder)
+    stop = (BIN / "ray", "job", "stop", "--address", ray_head.dashboard_url, "stopped")
+    assert run(*stop, environment=ray_head.environment).returncode == 0
+    tables = {name: pd.read_parquet(folder / name) for name in ("evaluations", "timings")}
+    return StoppedJob(folder, tables, ray_head.get("/api/jobs/stopped/logs")["logs"])
+
+
+def test_a_job_takes_the_code_along_and_nothing_else(stopped_job):
+    files = [Path(line) for line in stopped_job.log.splitlines() if line.startswith("./")]
+    assert {path.parts[0] for path in files} == {"distmarl", "sweeps", "cluster", "list_then.sh"}
+    assert Path("distmarl/sweep/cli.py") in files
+
+
+def test_a_stopped_job_goes_on_when_it_is_submitted_again(ray_head, stopped_job, undisturbed_tables):
+    done = run(*submit_command(ray_head, *LONG_SWEEP, "--out", stopped_job.folder), environment=ray_head.environment)
     assert done.returncode == 0, done.stdout
-    tables = read_tables(folder)
-    assert {"setting_id", "k", "seed", "n_agents", "mean_return", "returns"} <= set(tables["evaluations"].columns)
-    assert {"setting_id", "k", "n_count_vectors", "bound", "converged"} <= set(tables["trainings"].columns)
-    assert_same_tables(tables, serial_tables)
+    assert_went_on(stopped_job.folder, stopped_job.tables, undisturbed_tables)
+
+
+def test_a_job_notes_the_commit_that_it_was_told(stopped_job):
+    first, *_ = json.loads((stopped_job.folder / "provenance.json").read_text())["sessions"]
+    assert first["commit"] == "0123abc"
+
+
+def test_a_job_that_brings_no_code_fails_as_the_cluster_has_none(ray_head, checkout, tmp_path):
+    command = submit_command(ray_head, *SWEEP, "--out", tmp_path / "results", options=())
+    done = run(*command, environment=ray_head.environment, folder=checkout)
+    assert done.returncode != 0
+    assert "No module named 'distmarl'" in done.stdout
 
 
 def test_driver_joins_the_cluster_at_ray_address_and_leaves_it_running(ray_head, serial_tables, tmp_path):
@@ -103,7 +137,7 @@ def test_comparison_notices_a_changed_last_bit(serial_tables):
 @pytest.mark.parametrize("token", [None, "not-the-token" * 4], ids=["none", "wrong"])
 def test_submission_without_the_token_is_refused(ray_head, token, tmp_path):
     trace = tmp_path / "trace"
-    done = submit(ray_head, "touch", trace, environment=outsider(ray_head, token, home=tmp_path))
+    done = run(*submit_command(ray_head, "touch", trace), environment=outsider(ray_head, token, home=tmp_path))
     assert done.returncode != 0
     assert "AuthenticationError" in done.stdout
     assert not trace.exists()
@@ -121,9 +155,3 @@ def test_driver_with_a_wrong_token_cannot_join(ray_head, tmp_path):
     assert done.returncode != 0
     assert "InvalidAuthToken" in done.stdout
     assert not (folder / "evaluations").exists()
-
-
-def test_failed_sweep_fails_the_job(ray_head, tmp_path):
-    done = submit(ray_head, *SWEEP[:-1], "sweeps/missing.yaml", "--out", tmp_path / "results")
-    assert done.returncode != 0
-    assert "sweeps/missing.yaml" in done.stdout

@@ -31,6 +31,8 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
         ({"global_agent": {"n_mc_samples": 3.5}}, "global_agent.n_mc_samples: must be an integer, got 3.5"),
         ({"global_agent": {"n_mc_samples": True}}, "global_agent.n_mc_samples: must be an integer, got True"),
         ({"global_agent": {"transitions": "exct"}}, "global_agent.transitions: must be "),
+        ({"local_agent": {"observation": "in"}}, "local_agent.observation: must be 'outside' or 'included', got 'in'"),
+        ({"alternating": {"update": "both"}}, "alternating.update: must be 'pair' or 'each', got 'both'"),
         ({"global_agent": [1]}, "global_agent: must be a mapping"),
         ({"global_agent": {"convergence_threshold": 0}}, "convergence_threshold: must be greater than 0"),
         ({"global_agent": {"convergence_threshold": float("nan")}}, "convergence_threshold: must be "),
@@ -145,6 +147,8 @@ def test_what_is_no_part_of_a_setting_leaves_its_id_alone(change: dict[str, Any]
         {"experiment": {"k_range": [1, 26]}},
         {"evaluation": {"horizon": 51}},
         {"global_agent": {"transitions": "rounded"}},
+        {"local_agent": {"policy": "greedy"}},
+        {"alternating": {"update": "each"}},
         {"environment": {"gamma": 0.9}},
     ],
 )

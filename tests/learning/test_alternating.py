@@ -6,132 +6,23 @@ import math
 import numpy as np
 import pytest
 
-from distmarl import evaluate, g_learn, l_learn, robots, train_alternating, uniform_local_policy
+from distmarl import (
+    Environment,
+    evaluate,
+    exact_return,
+    g_learn,
+    l_learn,
+    robots,
+    train_alternating,
+    uniform_local_policy,
+)
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning import alternating
-from distmarl.learning.alternating import _alternate
-from distmarl.learning.g_learn import GLearnResult
-from distmarl.learning.l_learn import LLearnResult
-from distmarl.learning.mean_field import MeanField
 from distmarl.model.random_streams import Role
+from tests import reference
+from tests.learning.scripts import Script
 from tests.strategies import random_environment
-
-
-class Script:
-    """Best responses that only count, and joint values that are read from a list.
-
-    Proposal i is the pair (i, i + 0.5); what each response was given is recorded.
-    """
-
-    def __init__(self, values):
-        self.values = values
-        self.given = []
-
-    def respond_globally(self, local_policy, *, initial_value=None):
-        number = len(self.given)
-        self.given.append((float(local_policy), initial_value))
-        return GLearnResult(np.array(number), np.array(100 + number), 10 + number, 1e-7, True, "factored")
-
-    def respond_locally(self, global_policy, local_policy):
-        # Responds to the proposed global policy, and to the population that it was found against.
-        assert float(local_policy) == self.given[-1][0]
-        mean_field = MeanField(np.ones(1), 2, 3)
-        return LLearnResult(global_policy + 0.5, np.zeros(1), 20 + int(global_policy), 1e-8, False, mean_field)
-
-    def joint_value(self, global_policy, local_policy):
-        assert float(local_policy) == global_policy + 0.5
-        return self.values[int(global_policy)]
-
-    def run(self, n_outer_iterations=10, convergence_rtol=0.01):
-        proposals = _alternate(
-            np.array(-1.0),
-            self.respond_globally,
-            self.respond_locally,
-            self.joint_value,
-            n_outer_iterations,
-            convergence_rtol,
-        )
-        return list(proposals)
-
-
-def outcomes(values, **options):
-    return [proposal.outcome for proposal in Script(values).run(**options)]
-
-
-# The logic of the alternation, on scripted values.
-
-
-def test_each_proposal_answers_the_one_before_and_starts_from_its_value():
-    script = Script([10.0, 12.0, 14.0])
-    script.run(n_outer_iterations=3)
-    assert script.given == [(-1.0, None), (0.5, np.array(100)), (1.5, np.array(101))]
-
-
-def test_a_settled_value_stops_the_alternation():
-    history = outcomes([10.0, 12.0, 12.1, 99.0])
-    assert [outcome.stopped_because for outcome in history] == [None, None, "converged"]
-    assert all(outcome.accepted for outcome in history)
-
-
-def test_changes_are_relative_to_the_value_before():
-    history = outcomes([10.0, 12.0, 11.9, 99.0], convergence_rtol=0.005)
-    assert math.isnan(history[0].relative_change)
-    assert [outcome.relative_change for outcome in history[1:3]] == pytest.approx([0.2, -0.1 / 12])
-
-
-def test_changes_of_negative_values_are_relative_to_their_size():
-    history = outcomes([-10.0, -8.0, -8.01])
-    assert [outcome.relative_change for outcome in history[1:]] == pytest.approx([0.2, -0.00125])
-    assert history[-1].stopped_because == "converged"
-
-
-def test_values_of_zero_do_not_divide_by_zero():
-    assert [outcome.stopped_because for outcome in outcomes([0.0, 0.0])] == [None, "converged"]
-    assert outcomes([0.0, 5.0], n_outer_iterations=2)[-1].stopped_because == "n_outer_iterations"
-
-
-def test_a_clear_loss_is_rejected_and_ends_the_alternation():
-    history = outcomes([10.0, 8.0, 99.0])
-    assert [outcome.accepted for outcome in history] == [True, False]
-    assert history[-1].stopped_because == "reverted"
-
-
-def test_losses_are_against_the_best_value_and_changes_against_the_last():
-    # A loss of exactly the tolerance is accepted and settles nothing; only then do best and last differ.
-    history = outcomes([8.0, 4.0, 3.0, 99.0], convergence_rtol=0.5)
-    assert [outcome.accepted for outcome in history] == [True, True, False]
-    assert [outcome.relative_change for outcome in history[1:]] == [-0.5, -0.25]
-    assert history[-1].stopped_because == "reverted"
-
-
-def test_a_small_loss_is_accepted_and_a_rejected_last_pair_is_reported():
-    history = outcomes([100.0, 120.0, 119.0], convergence_rtol=0.01, n_outer_iterations=3)
-    assert (history[-1].accepted, history[-1].stopped_because) == (True, "converged")
-    history = outcomes([100.0, 120.0, 90.0], convergence_rtol=0.01, n_outer_iterations=3)
-    assert (history[-1].accepted, history[-1].stopped_because) == (False, "reverted")
-
-
-def test_losses_of_negative_values_are_losses():
-    assert [outcome.accepted for outcome in outcomes([-10.0, -12.0])] == [True, False]
-
-
-def test_iterations_that_are_used_up_are_the_reason():
-    history = outcomes([1.0, 2.0, 3.0, 4.0], n_outer_iterations=3)
-    assert [outcome.stopped_because for outcome in history] == [None, None, "n_outer_iterations"]
-    assert [outcome.iteration for outcome in history] == [0, 1, 2]
-
-
-def test_a_single_iteration_is_accepted_whatever_it_is_worth():
-    (outcome,) = outcomes([-5.0], n_outer_iterations=1)
-    assert (outcome.accepted, outcome.stopped_because, outcome.joint_value) == (True, "n_outer_iterations", -5.0)
-
-
-def test_certificates_of_both_responses_are_recorded():
-    second = outcomes([1.0, 2.0], n_outer_iterations=2)[1]
-    assert (second.global_n_iterations, second.global_bound, second.global_converged) == (11, 1e-7, True)
-    assert (second.local_n_iterations, second.local_bound, second.local_converged) == (21, 1e-8, False)
-    assert (second.n_recurrent_classes, second.mean_field_period) == (2, 3)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +93,120 @@ def test_joint_values_use_numbers_that_no_evaluation_uses():
     assert abs(evaluation.mean - result.joint_value) > 1e-6
 
 
+def test_the_first_proposal_answers_the_policy_that_one_starts_from():
+    env = robots()
+    up = np.eye(3)[np.ones((5, 5), dtype=int)]
+    result = train_alternating(env, **QUICK, initial_local_policy=up, n_outer_iterations=1)
+    globally = g_learn(env, up, k=2, n_mc_samples=4)
+    np.testing.assert_array_equal(result.global_policy, globally.policy)
+    np.testing.assert_array_equal(result.local_policy, l_learn(env, globally.policy, up, k=2).policy)
+    uniform, default = (
+        train_alternating(env, **QUICK, initial_local_policy=start) for start in (uniform_local_policy(env), None)
+    )
+    assert repr(uniform.history) == repr(default.history)
+
+
+def test_exact_joint_values_are_exact_returns_of_as_many_steps():
+    env = random_environment(np.random.default_rng(0), n_agents=5)
+    exact = {"k": 2, "transitions": "exact", "joint_value": "exact", "horizon": 20}
+    result = train_alternating(env, **exact)
+    value = exact_return(env, result.global_policy, result.local_policy, k=2, horizon=20)
+    assert result.joint_value == value.value
+    assert result.joint_value == pytest.approx(
+        reference.exact_return(env, result.global_policy, result.local_policy, k=2, horizon=20), abs=1e-10
+    )
+    # Nothing is drawn.
+    other = train_alternating(env, **exact, seed=7, n_rollouts=1)
+    assert repr(other.history) == repr(result.history)
+
+
+def test_exact_joint_values_are_what_rollouts_estimate():
+    env = robots(n_agents=6)
+    estimated, exact = (
+        train_alternating(env, k=2, transitions="exact", n_outer_iterations=1, joint_value=kind, n_rollouts=2000)
+        for kind in ("rollouts", "exact")
+    )
+    np.testing.assert_array_equal(estimated.local_policy, exact.local_policy)
+    spread = evaluate(env, exact.global_policy, exact.local_policy, k=2, n_rollouts=200).std
+    assert 0 < abs(estimated.joint_value - exact.joint_value) < 4 * spread / math.sqrt(2000)
+
+
+def follower():
+    """One agent, whom the global agent follows: being in the same state pays 0.8 in state 0 and 1 in state 1.
+
+    To be in state 1 costs the global agent 0.6, which the local agent does not reckon with: it
+    stays in state 1, for 0.4 a step. Left to chance it would be in state 0 half of the time, for 0.8.
+    """
+    moves = np.stack([np.eye(2), [[0.8, 0.2], [0.2, 0.8]]], axis=1)  # stay; try to change
+    return Environment(
+        transition_global=np.tile(np.eye(2), (2, 1, 1)),
+        transition_local=np.tile(moves, (2, 1, 1, 1)),
+        reward_global=np.tile([0.0, -0.6], (2, 1)),
+        reward_local=np.repeat(np.diag([0.8, 1.0])[:, :, None], 2, axis=2),
+        n_agents=1,
+        gamma=0.9,
+    )
+
+
+@pytest.mark.parametrize("joint_value", ["rollouts", "exact"])
+def test_a_response_that_loses_is_kept_in_a_pair_and_rejected_by_itself(joint_value):
+    env = follower()
+    options = {"k": 1, "transitions": "exact", "policy": "greedy", "joint_value": joint_value, "n_rollouts": 1000}
+    pair, each = (train_alternating(env, **options, update=update) for update in ("pair", "each"))
+    # Count vectors of one agent: it is in state 1, or in state 0.
+    for result in (pair, each):
+        np.testing.assert_array_equal(result.global_policy, [[1, 0], [1, 0]])
+    stay, change = range(2)
+    assert pair.local_policy.argmax(axis=-1).tolist() == [[change, stay]] * 2
+    np.testing.assert_array_equal(each.local_policy, uniform_local_policy(env))
+    assert (pair.stopped_because, each.stopped_because) == ("converged", "reverted")
+    assert [(outcome.proposal, outcome.accepted) for outcome in each.history] == [("global", True), ("local", False)]
+    worth = [
+        reference.exact_return(env, result.global_policy, result.local_policy, k=1, horizon=50)
+        for result in (pair, each)
+    ]
+    assert worth[1] > worth[0] + 0.7
+    tolerance = 1e-10 if joint_value == "exact" else 0.3
+    assert [pair.joint_value, each.joint_value] == pytest.approx(worth, abs=tolerance)
+
+
+def carousel():
+    """Three agents of whom one is seen, in a game whose best responses go round.
+
+    Some local policies make it worth while to react to what is seen. A local agent that takes those reactions for
+    chance answers with a policy to which no reaction is the best answer, which brings back the first one.
+    """
+    likely = np.array([[[1, 0], [1, 1]], [[1, 1], [1, 0]]])
+    return Environment(
+        transition_global=np.tile(np.eye(2), (2, 1, 1)),
+        transition_local=0.9 * np.eye(2)[likely] + 0.05,
+        reward_global=np.array([[3.0, 1.0], [3.0, 2.0]]),
+        reward_local=np.array([[[2.0, 3.0], [2.0, 0.0]], [[1.0, 1.0], [3.0, 3.0]]]),
+        n_agents=3,
+        gamma=0.9,
+        initial_local_concentration=np.ones(2),
+    )
+
+
+def test_best_responses_that_go_round_are_a_cycle():
+    env = carousel()
+    start = np.eye(2)[[[1, 0], [0, 1]]]
+    result = train_alternating(
+        env, k=1, transitions="exact", policy="greedy", joint_value="exact", initial_local_policy=start
+    )
+    assert [outcome.accepted for outcome in result.history] == [True, True, False]
+    assert [outcome.stopped_because for outcome in result.history] == [None, None, "cycle"]
+    first, second, third = (outcome.joint_value for outcome in result.history)
+    assert first == third == pytest.approx(45.6, abs=0.1)
+    assert result.joint_value == second == pytest.approx(54.4, abs=0.1)
+    np.testing.assert_array_equal(result.global_policy, np.zeros((2, 2)))
+    np.testing.assert_array_equal(result.local_policy, start)
+    # The best pair's responses are indeed the first pair again.
+    globally = g_learn(env, start, k=1, transitions="exact").policy
+    locally = l_learn(env, globally, start, k=1, policy="greedy").policy
+    assert exact_return(env, globally, locally, k=1, horizon=50).value == first
+
+
 def test_equal_arguments_give_equal_results_bit_for_bit():
     env = robots()
     first, again = (train_alternating(env, **QUICK, seed=(2, 1)) for _ in range(2))
@@ -211,10 +216,21 @@ def test_equal_arguments_give_equal_results_bit_for_bit():
     assert repr(first.history) == repr(again.history)
 
 
+@pytest.mark.parametrize("update", ["pair", "each"])
 @pytest.mark.parametrize("seed", range(6))
-def test_histories_of_random_games_are_consistent(seed):
+def test_histories_of_random_games_are_consistent(seed, update):
     env = random_environment(np.random.default_rng(seed), n_global_states=3, concentration=0.2)
-    result = train_alternating(env, **QUICK, n_outer_iterations=6, seed=seed)
+    rounds = []
+    result = train_alternating(
+        env,
+        **QUICK,
+        update=update,
+        n_outer_iterations=6,
+        seed=seed,
+        on_iteration=lambda outcome: rounds.append(outcome),
+    )
+    assert rounds == [outcome for outcome in result.history if outcome.proposal != "global"]
+    assert [outcome.iteration for outcome in rounds] == list(range(len(rounds)))
     values = [outcome.joint_value for outcome in result.history]
     assert result.joint_value == max(values)
     assert [outcome.stopped_because is None for outcome in result.history] == [True] * (len(values) - 1) + [False]
@@ -241,6 +257,11 @@ def test_robots_gain_from_the_alternation():
         ("k", 3),
         ("n_outer_iterations", 1),
         ("convergence_rtol", 0.1),
+        ("initial_local_policy", np.eye(3)[np.ones((5, 5), dtype=int)]),
+        ("update", "each"),
+        ("joint_value", "exact"),
+        ("policy", "greedy"),
+        ("observation", "included"),
         ("transitions", "rounded"),
         ("n_mc_samples", 5),
         ("convergence_threshold", 1.0),
@@ -254,7 +275,7 @@ def test_robots_gain_from_the_alternation():
     ],
 )
 def test_every_option_makes_a_difference(option, value):
-    env = robots()
+    env = robots(n_agents=8)
     base = train_alternating(env, **QUICK)
     changed = train_alternating(env, **(QUICK | {option: value}))
     assert repr(changed.history) != repr(base.history)
@@ -277,6 +298,12 @@ def test_unconverged_responses_are_reported():
         ({"horizon": 0}, r"^horizon: must be at least 1, got 0"),
         ({"convergence_rtol": -0.1}, r"^convergence_rtol: must be 0 or more, got -0\.1"),
         ({"convergence_rtol": math.nan}, r"^convergence_rtol: must be 0 or more, got nan"),
+        ({"update": "both"}, r"^update: must be one of pair, each, got 'both'"),
+        ({"joint_value": "guessed"}, r"^joint_value: must be one of rollouts, exact, got 'guessed'"),
+        ({"policy": "best"}, r"^policy: must be one of softmax, greedy"),
+        ({"observation": "inside"}, r"^observation: must be one of outside, included"),
+        ({"initial_local_policy": np.ones((5, 5, 3))}, r"^initial_local_policy\[0, 0\]: must sum to 1"),
+        ({"initial_local_policy": np.ones((5, 5))}, r"^initial_local_policy: must have shape"),
         ({"k": 31}, r"^k: must be from 1 to n_agents \(30\), got 31"),
         ({"transitions": "none"}, r"^transitions: must be one of"),
         ({"softmax_temperature_min": 0.0}, r"^softmax_temperature_min: must be positive"),
@@ -285,6 +312,12 @@ def test_unconverged_responses_are_reported():
 def test_impossible_arguments_are_refused(changes, message):
     with pytest.raises(InvalidArgumentError, match=message):
         train_alternating(robots(), **(QUICK | changes))
+
+
+def test_populations_too_large_for_exact_values_are_refused_before_any_work(monkeypatch):
+    monkeypatch.setattr(alternating, "g_learn", None)
+    with pytest.raises(InvalidArgumentError, match=r"^n_agents: 1000 agents in 5 local states"):
+        train_alternating(robots(n_agents=1000), k=2, joint_value="exact")
 
 
 def test_results_cannot_be_changed():

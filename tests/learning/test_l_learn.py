@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -11,7 +12,12 @@ from quantecon.markov import DiscreteDP
 
 from distmarl import l_learn, robots, uniform_local_policy
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.l_learn import induced_global_kernel, multinomial_probabilities, softmax_policy
+from distmarl.learning.l_learn import (
+    included_global_kernel,
+    induced_global_kernel,
+    multinomial_probabilities,
+    softmax_policy,
+)
 from distmarl.learning.mean_field import find_mean_field
 from distmarl.model.counts import count_vectors
 from tests.reference import (
@@ -47,10 +53,28 @@ def enumerated_kernel(env, global_policy, mu, k):
     return kernel
 
 
-def reference_q(env, global_policy, local_policy, k):
+def enumerated_included_kernel(env, global_policy, mu, k):
+    """P(s' | s_g, s_l) of one agent in s_l: wherever the n - 1 others are, and whichever k of the n are seen."""
+    number = number_of(k, env.n_local_states)
+    subsamples = list(itertools.combinations(range(env.n_agents), k))
+    kernel = np.zeros((env.n_global_states, env.n_local_states, env.n_global_states))
+    for s_g, s_l in np.ndindex(kernel.shape[:2]):
+        for others in np.ndindex(*[env.n_local_states] * (env.n_agents - 1)):
+            states = np.array([s_l, *others])
+            probability = math.prod(mu[list(others)]) / len(subsamples)
+            for seen in subsamples:
+                z = tuple(np.bincount(states[list(seen)], minlength=env.n_local_states).tolist())
+                kernel[s_g, s_l] += probability * env.transition_global[s_g, global_policy[s_g, number[z]]]
+    return kernel
+
+
+ENUMERATED_KERNELS = {"outside": enumerated_kernel, "included": enumerated_included_kernel}
+
+
+def reference_q(env, global_policy, local_policy, k, observation="outside"):
     """Q* of a local agent, (G, L, A_l), through the enumerated kernel."""
     mu = find_mean_field(mixed_kernel(env, local_policy), env.initial_local_concentration).distribution
-    rewards, moves = local_mdp(env, enumerated_kernel(env, global_policy, mu, k))
+    rewards, moves = local_mdp(env, ENUMERATED_KERNELS[observation](env, global_policy, mu, k))
     return action_values(rewards, moves, env.gamma, solve_mdp(rewards, moves, env.gamma)).reshape(
         env.reward_local.shape
     )
@@ -104,16 +128,72 @@ def test_a_constant_global_policy_induces_its_own_rows(action):
     np.testing.assert_allclose(kernel, env.transition_global[:, action], rtol=1e-14)
 
 
+# What an agent expects that is seen itself with probability k/n.
+
+
+@DETERMINISTIC
+@given(environments(max_agents=4), generators())
+def test_the_included_kernel_is_a_sum_over_all_populations_and_subsamples(env, rng):
+    k = int(rng.integers(1, env.n_agents + 1))
+    global_policy, mu = random_global_policy(rng, env, k), random_rows(rng, (env.n_local_states,))
+    np.testing.assert_allclose(
+        included_global_kernel(env, global_policy, mu, k=k),
+        enumerated_included_kernel(env, global_policy, mu, k),
+        rtol=0,
+        atol=1e-13,
+    )
+
+
+def test_another_probability_of_being_seen_fails_the_same_check():
+    rng = np.random.default_rng(0)
+    env = random_environment(rng, n_agents=4)
+    global_policy, mu = random_global_policy(rng, env, 2), np.array([0.1, 0.2, 0.7])
+    kernel = included_global_kernel(env, global_policy, mu, k=2)
+    more_agents = dataclasses.replace(env, n_agents=5)
+    assert np.abs(kernel - enumerated_included_kernel(more_agents, global_policy, mu, 2)).max() > 1e-3
+    assert np.abs(kernel - enumerated_kernel(env, global_policy, mu, 2)[:, None]).max() > 1e-3
+
+
+def test_a_lone_agent_knows_what_is_seen():
+    env = random_environment(np.random.default_rng(0), n_agents=1)
+    # Count vectors of one agent in lexicographic order: state 2, 1, 0.
+    global_policy = np.array([[0, 1, 1], [1, 0, 1]])
+    kernel = included_global_kernel(env, global_policy, np.array([0.2, 0.3, 0.5]), k=1)
+    for s_g, s_l in np.ndindex(2, 3):
+        np.testing.assert_array_equal(kernel[s_g, s_l], env.transition_global[s_g, global_policy[s_g, 2 - s_l]])
+
+
+def test_an_agent_of_very_many_is_as_good_as_outside():
+    rng = np.random.default_rng(0)
+    env, mu = random_environment(rng), random_rows(rng, (3,))
+    global_policy = random_global_policy(rng, env, 3)
+    outside = induced_global_kernel(env, global_policy, mu, k=3)[:, None]
+
+    def distance(n_agents):
+        crowd = dataclasses.replace(env, n_agents=n_agents)
+        return included_global_kernel(crowd, global_policy, mu, k=3) - outside
+
+    assert np.abs(distance(3)).max() > 0.01
+    np.testing.assert_allclose(1e6 * distance(3 * 10**6), distance(3), rtol=0, atol=1e-8)
+    included, alone = (
+        l_learn(dataclasses.replace(env, n_agents=10**8), global_policy, np.full((2, 3, 2), 0.5), k=3, observation=kind)
+        for kind in ("included", "outside")
+    )
+    np.testing.assert_allclose(included.policy, alone.policy, rtol=0, atol=1e-6)
+
+
 # The local agent's MDP.
 
 
+@pytest.mark.parametrize("observation", ["outside", "included"])
 @FEW
-@given(environments(), generators())
-def test_values_are_those_of_an_independent_solver(env, rng):
+@given(environments(max_agents=4), generators())
+def test_values_are_those_of_an_independent_solver(observation, env, rng):
     k = int(rng.integers(1, min(env.n_agents, 3) + 1))
     global_policy, local_policy = random_global_policy(rng, env, k), random_local_policy(rng, env)
-    result = l_learn(env, global_policy, local_policy, k=k, convergence_threshold=1e-9)
-    rewards, moves = local_mdp(env, enumerated_kernel(env, global_policy, result.mean_field.distribution, k))
+    result = l_learn(env, global_policy, local_policy, k=k, observation=observation, convergence_threshold=1e-9)
+    mu = result.mean_field.distribution
+    rewards, moves = local_mdp(env, ENUMERATED_KERNELS[observation](env, global_policy, mu, k))
     oracle = DiscreteDP(rewards, moves, env.gamma).solve(method="policy_iteration")
     assert result.converged
     assert result.bound <= 1e-9
@@ -164,6 +244,57 @@ def test_robots_gather_where_the_coordinator_goes():
     result = l_learn(env, np.zeros((5, 35), dtype=int), uniform_local_policy(env), k=3)
     stay, up, down = range(3)
     assert result.policy[0, [4, 0, 1]].argmax(axis=-1).tolist() == [up, stay, down]
+
+
+# The greedy policy.
+
+
+@pytest.mark.parametrize("observation", ["outside", "included"])
+@FEW
+@given(environments(max_agents=4), generators())
+def test_greedy_policies_are_worth_the_optimal_value(observation, env, rng):
+    k = int(rng.integers(1, min(env.n_agents, 3) + 1))
+    global_policy, local_policy = random_global_policy(rng, env, k), random_local_policy(rng, env)
+    result = l_learn(
+        env, global_policy, local_policy, k=k, policy="greedy", observation=observation, convergence_threshold=1e-10
+    )
+    assert (np.sort(result.policy, axis=-1)[..., :-1] == 0).all()
+    assert (result.policy.max(axis=-1) == 1).all()
+    rewards, moves = local_mdp(
+        env, ENUMERATED_KERNELS[observation](env, global_policy, result.mean_field.distribution, k)
+    )
+    solver = DiscreteDP(rewards, moves, env.gamma)
+    worth = solver.evaluate_policy(result.policy.argmax(axis=-1).ravel())
+    np.testing.assert_allclose(worth, solver.solve(method="policy_iteration").v, rtol=0, atol=1e-8)
+
+
+def test_greedy_ties_go_to_the_lowest_action():
+    env = random_environment(np.random.default_rng(0), n_local_actions=3, gamma=0.0)
+    reward = np.zeros((2, 3, 3))
+    reward[0, 0] = [1.0, 1.0, 1.0]
+    reward[0, 1] = [0.0, 1.0, 1.0]
+    reward[0, 2] = [1.0, 1.0 + 1e-13, 0.0]  # within the tolerance of rounding
+    reward[1, 0] = [1.0, 1.0 + 1e-9, 0.0]
+    env = dataclasses.replace(env, reward_local=reward)
+    result = l_learn(env, np.zeros((2, 6), dtype=int), uniform_local_policy(env), k=2, policy="greedy")
+    assert result.policy.argmax(axis=-1).tolist() == [[0, 1, 0], [1, 0, 0]]
+
+
+def test_differences_below_the_certified_error_are_ties():
+    env = robots()
+    arguments = (env, np.zeros((5, 15), dtype=int), uniform_local_policy(env))
+    rough = l_learn(*arguments, k=2, policy="greedy", max_vi_iterations=1)
+    fine = l_learn(*arguments, k=2, policy="greedy")
+    assert rough.bound > 10  # more than any two actions differ by
+    assert (rough.policy[..., 0] == 1).all()
+    assert fine.policy[0, 4, 1] == 1
+
+
+def test_greedy_is_the_softmax_of_no_temperature():
+    env = robots()
+    arguments = (env, np.arange(75).reshape(5, 15) % 5, uniform_local_policy(env))
+    cold = l_learn(*arguments, k=2, softmax_temperature_scale=1e12, softmax_temperature_min=1e-12)
+    np.testing.assert_array_equal(l_learn(*arguments, k=2, policy="greedy").policy, cold.policy)
 
 
 # The softmax.
@@ -253,6 +384,8 @@ def test_global_policies_may_have_any_integer_type(dtype):
         ({"local_policy": np.ones((2, 3, 2))}, r"^local_policy\[0, 0\]: must sum to 1"),
         ({"convergence_threshold": -1.0}, r"^convergence_threshold: must be positive, got -1"),
         ({"max_vi_iterations": 0}, r"^max_vi_iterations: must be at least 1, got 0"),
+        ({"policy": "best"}, r"^policy: must be one of softmax, greedy, got 'best'"),
+        ({"observation": "inside"}, r"^observation: must be one of outside, included, got 'inside'"),
         ({"softmax_temperature_scale": 0.0}, r"^softmax_temperature_scale: must be positive, got 0"),
         ({"softmax_temperature_min": math.nan}, r"^softmax_temperature_min: must be positive, got nan"),
     ],

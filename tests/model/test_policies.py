@@ -7,6 +7,7 @@ from hypothesis import given
 from distmarl import uniform_local_policy
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.policies import (
+    checked_action_law,
     checked_global_policy,
     checked_k,
     checked_local_policy,
@@ -118,3 +119,43 @@ def test_global_policies_with_unknown_actions_are_refused(env, action):
     policy[1, 3] = action
     with pytest.raises(InvalidArgumentError, match=rf"^global_policy: actions must be in 0 \.\. 1, got .*{action}"):
         checked_global_policy(env, policy, 2)
+
+
+@pytest.fixture
+def action_law():
+    """A law of the global action for the game: 2 actions over the 28 count vectors of 6 agents."""
+    return np.full((2, 2, 28), 0.5)
+
+
+def test_action_laws_are_normalised_and_not_changed(env, action_law):
+    before = action_law.copy()
+    np.testing.assert_array_equal(checked_action_law(env, action_law.tolist()), before)
+    checked = checked_action_law(env, action_law * (1 + 5e-10))
+    np.testing.assert_allclose(checked.sum(axis=1), 1.0, rtol=0, atol=4e-16)
+    np.testing.assert_array_equal(action_law, before)
+
+
+@pytest.mark.parametrize(
+    ("actions", "message"),
+    [
+        ([1.25, -0.25], r"^action_law\[1, 1, 7\]: must not be negative, got -0\.25$"),
+        ([np.nan, 0.5], r"^action_law\[1, 0, 7\]: must not be negative, got nan$"),
+        ([0.5, 0.25], r"^action_law\[1, :, 7\]: must sum to 1 within 1e-09, got 0\.75$"),
+        ([0.5, 0.5 + 2e-9], r"^action_law\[1, :, 7\]: must sum to 1 within 1e-09"),
+    ],
+)
+def test_action_laws_that_are_no_distributions_are_refused(env, action_law, actions, message):
+    action_law[1, :, 7] = actions
+    with pytest.raises(InvalidArgumentError, match=message):
+        checked_action_law(env, action_law)
+
+
+@pytest.mark.parametrize("shape", [(2, 28, 2), (2, 2, 6), ()])
+def test_action_laws_of_the_wrong_shape_are_refused(env, shape):
+    with pytest.raises(InvalidArgumentError, match=r"^action_law: must have shape .* = \(2, 2, 28\), got"):
+        checked_action_law(env, np.ones(shape))
+
+
+def test_action_laws_that_are_no_numbers_are_refused(env):
+    with pytest.raises(InvalidArgumentError, match=r"^action_law: must be numbers of shape .* = \(2, 2, 28\)"):
+        checked_action_law(env, "greedy")

@@ -37,6 +37,7 @@ def summary_of(n_settings: int = 1, k_values: tuple[int, ...] = K_VALUES, **colu
             "difference": float(k) if k != min(k_values) else np.nan,
             "difference_ci95_low": k - 1.0 if k != min(k_values) else np.nan,
             "difference_ci95_high": k + 3.0 if k != min(k_values) else np.nan,
+            "exact_return": np.nan,
             "mode_accuracy": 1 - 0.5 / k,
             "train_seconds": 0.5 * k,
             "bound": 1e-7,
@@ -175,6 +176,30 @@ def test_one_seed_has_no_bars_and_says_so():
     figure = reward_vs_k(summary_of(n_seeds=1))
     assert not bars(figure)
     assert notes(figure) == [BAND_NOTE, "one evaluation seed"]
+
+
+def test_exact_returns_are_a_line_through_markers_that_are_not_joined() -> None:
+    figure = reward_vs_k(summary_of(exact_return=[1.1, 2.2, 5.5]))
+    markers, line = figure.axes[0].lines
+    assert (markers.get_linestyle(), line.get_marker()) == ("None", "None")
+    np.testing.assert_allclose(line.get_ydata(), [1.1, 2.2, 5.5])
+    assert "line: exact return" in notes(figure)
+
+
+def test_exact_returns_alone_are_joined_markers() -> None:
+    figure = reward_vs_k(summary_of(n_seeds=0, exact_return=[1.0, 2.0, 5.0], ci95_low=np.nan, ci95_high=np.nan))
+    (line,) = figure.axes[0].lines
+    assert line.get_linestyle() == "-"
+    assert notes(figure) == ["exact returns"]
+
+
+def test_baselines_are_levels_named_below_the_axes() -> None:
+    rows = [("random", "exact", 3.0), ("random", "rollouts", 2.9), ("full_information", "rollouts", 9.0)]
+    baselines = pd.DataFrame(rows, columns=["baseline", "method", "value"]).assign(setting_id="s00")
+    figure = reward_vs_k(summary_of(), baselines=baselines)
+    assert [line.get_ydata()[0] for line in figure.axes[0].lines[1:]] == [9.0, 3.0]
+    assert legend_labels(figure) == ["full information", "random"]
+    assert len(reward_vs_k(summary_of(2), baselines=baselines).axes[0].lines) == 2
 
 
 def test_the_number_of_seeds_is_told():

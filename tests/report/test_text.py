@@ -1,5 +1,6 @@
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from rich.console import Console
@@ -13,7 +14,9 @@ def summary_of(labels: list[str], **columns: object) -> pd.DataFrame:
         for number, label in enumerate(labels)
         for k, value in ((1, 75.123), (25, 81.199))
     ]
-    frame = pd.DataFrame(rows).assign(train_seconds=[0.25, 100.0] * len(labels), converged=True)
+    frame = pd.DataFrame(rows).assign(
+        train_seconds=[0.25, 100.0] * len(labels), converged=True, exact_return=np.nan, n_seeds=3
+    )
     return frame.assign(**columns).astype({"converged": "boolean"})
 
 
@@ -28,6 +31,14 @@ def test_the_table_has_k_value_and_training_time():
     head, _, *rows = rendered(summary_of([""]))
     assert head == ["k", "Value", "(mean", "±", "std)", "Train", "(s)"]
     assert rows == [["1", "75.12", "±", "0.50", "0.25"], ["25", "81.20", "±", "0.50", "100.00"]]
+
+
+def test_exact_returns_have_a_column_of_their_own_beside_rollouts() -> None:
+    head, _, first, *_ = rendered(summary_of(["n=1"], exact_return=[75.12345, np.nan]))
+    assert "Exact" in head
+    assert "75.1235" in first
+    alone = rendered(summary_of(["n=1"], exact_return=75.12345, n_seeds=0))
+    assert "Exact" not in alone[0]
 
 
 def test_one_seed_has_a_value_without_a_deviation():

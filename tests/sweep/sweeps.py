@@ -72,7 +72,9 @@ def write_sweep(folder: Path, mapping: dict[str, Any] = TINY, name: str = "tiny.
 
 
 class ShuffledExecutor(SerialExecutor):
-    """Runs whatever waits in a random order, each task possibly more than once, as a faulty cluster may."""
+    """Runs whatever waits in a random order, in batches, each of them twice, as a faulty cluster may."""
+
+    batch_seconds = 1.0
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -82,9 +84,9 @@ class ShuffledExecutor(SerialExecutor):
     def max_in_flight(self) -> int:
         return 100
 
-    def next_completed(self) -> Completed:
+    def next_completed(self) -> list[Completed]:
         self._random.shuffle(self._waiting)
-        repeated: Task
+        repeated: tuple[Task, ...]
         repeated, value = self._waiting[0]
         self._waiting.appendleft((repeated, value))
         super().next_completed()

@@ -121,6 +121,15 @@ def test_a_k_above_one_settings_population_names_the_setting(tmp_path: Path) -> 
     assert "must be at most n_agents (2) of the setting n_agents=2, got 3" in message
 
 
+def test_exact_values_of_a_population_that_is_too_large_for_them(tmp_path: Path) -> None:
+    sweep = {"environment": {"n_agents": 1000}, "alternating": {"joint_value": "exact"}}
+    message = refuse_sweep(tmp_path, sweep)
+    assert "alternating.joint_value: must be rollouts, got 'exact': n_agents: 1000 agents in 5 local states" in message
+    grid = {**sweep, "experiment": {"k_values": [1]}, "grid": {"environment.n_agents": [10, 1000]}}
+    message = refuse_sweep(tmp_path, grid)
+    assert "alternating.joint_value: must be rollouts in the setting n_agents=1000, got 'exact'" in message
+
+
 @pytest.mark.parametrize("gamma", [1, 1.5, -0.1])
 def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
     message = refuse_sweep(tmp_path, changed(TINY, environment={"gamma": gamma}))
@@ -192,7 +201,7 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
     path = tmp_path / "results" / "trainings" / "data.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
     message = refuse_sweep(tmp_path, TINY, "--out", "results")
-    assert "was written with schema version 0, this distmarl uses version 1" in message
+    assert "was written with schema version 0, this distmarl uses version 2" in message
 
 
 @pytest.mark.parametrize(

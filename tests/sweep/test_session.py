@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import distmarl as dm
@@ -25,13 +26,27 @@ class CountingExecutor(SerialExecutor):
         self.submitted: list[TaskKey] = []
         self.put_values: list[Any] = []
 
-    def submit(self, task: Task) -> Any:
-        self.submitted.append(task.key)
-        return super().submit(task)
+    def submit(self, *batch: Task) -> Any:
+        self.submitted += [task.key for task in batch]
+        return super().submit(*batch)
 
     def put(self, value: Any) -> Any:
         self.put_values.append(value)
         return super().put(value)
+
+
+class BatchingExecutor(CountingExecutor):
+    """Takes short tasks together, like a cluster, and keeps the batches."""
+
+    batch_seconds = 1.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[TaskKey]] = []
+
+    def submit(self, *batch: Task) -> Any:
+        self.batches.append([task.key for task in batch])
+        return super().submit(*batch)
 
 
 class StoppingExecutor(CountingExecutor):
@@ -45,6 +60,19 @@ class StoppingExecutor(CountingExecutor):
         if self._left == 0:
             raise KeyboardInterrupt
         self._left -= 1
+        return super().next_completed()
+
+
+class InterruptedBatches(BatchingExecutor):
+    """Is interrupted once some tasks were submitted."""
+
+    def __init__(self, n_tasks: int) -> None:
+        super().__init__()
+        self._n_tasks = n_tasks
+
+    def next_completed(self) -> Any:
+        if len(self.submitted) > self._n_tasks:
+            raise KeyboardInterrupt
         return super().next_completed()
 
 
@@ -85,6 +113,22 @@ def test_each_outer_iteration_is_timed(tmp_path: Path) -> None:
     (whole,) = timings.loc[timings["task"] == "shared_policy", "seconds"]
     assert parts["iteration"].tolist() == [0, 1]
     assert 0 < parts["seconds"].sum() <= whole
+
+
+def test_policies_that_are_kept_one_by_one_have_rows_of_their_own(tmp_path: Path) -> None:
+    # So large a tolerance keeps everything, and stops in the second round.
+    tally = run(tmp_path, changed(TINY, alternating={"update": "each", "convergence_rtol": 10.0}))
+    assert tally.unconverged == []
+    columns = ["iteration", "proposal", "global_converged", "local_converged", "stopped_because"]
+    alternations = pq.read_table(tmp_path / "alternations", columns=columns)
+    assert [tuple(row.values()) for row in alternations.to_pylist()] == [
+        (0, "global", True, None, None),
+        (0, "local", None, True, None),
+        (1, "global", True, None, None),
+        (1, "local", None, True, "converged"),
+    ]
+    timings = pd.read_parquet(tmp_path / "timings")
+    assert timings.loc[timings["task"] == "outer_iteration", "iteration"].tolist() == [0, 1]
 
 
 def test_the_order_and_repetition_of_tasks_change_nothing(tmp_path: Path) -> None:
@@ -159,6 +203,57 @@ def test_the_longest_tasks_start_first(tmp_path: Path) -> None:
     assert [key.k for key in counting.submitted[1:5]] == [4, 3, 2, 1]
 
 
+def test_short_evaluations_are_batched_without_changing_a_number(tmp_path: Path) -> None:
+    many = changed(TINY, experiment={"n_eval_seeds": 20})
+    run(tmp_path / "single", many)
+    batching = BatchingExecutor()
+    run(tmp_path / "batched", many, batching)
+    assert table_bytes(tmp_path / "batched") == table_bytes(tmp_path / "single")
+    evaluations = [len(batch) for batch in batching.batches if batch[0].kind == "evaluate"]
+    assert sum(evaluations) == 40
+    assert len(evaluations) < 20
+    assert len(pd.read_parquet(tmp_path / "batched" / "timings").query("task == 'evaluate'")) == 40
+
+
+def test_long_evaluations_are_not_batched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batching = BatchingExecutor()
+    monkeypatch.setattr(batching, "batch_seconds", 1e-5)
+    run(tmp_path, changed(TINY, experiment={"n_eval_seeds": 20}), batching)
+    assert {len(batch) for batch in batching.batches} == {1}
+
+
+def test_a_failure_in_a_batch_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = tasks.evaluate_pair
+
+    def break_at_seed_7(job: Any, local_policy: Any, global_policy: Any, k: int, seed: int) -> Any:
+        if (k, seed) == (1, 7):
+            raise ArithmeticError("a broken seed")
+        return original(job, local_policy, global_policy, k, seed)
+
+    monkeypatch.setitem(tasks.TASK_FUNCTIONS, "evaluate", break_at_seed_7)
+    batching = BatchingExecutor()
+    many = changed(TINY, experiment={"n_eval_seeds": 20})
+    tally = run(tmp_path, many, batching)
+    (batch,) = [batch for batch in batching.batches if any((key.k, key.seed) == (1, 7) for key in batch)]
+    assert len(batch) > 1
+    assert (tally.failed["evaluate"], tally.done["evaluate"]) == (1, 39)
+    assert pd.read_parquet(tmp_path / "failures")[["k", "seed"]].to_numpy().tolist() == [[1, 7]]
+    monkeypatch.undo()
+    again = CountingExecutor()
+    run(tmp_path, many, again)
+    assert [(key.k, key.seed) for key in again.submitted] == [(1, 7)]
+
+
+def test_a_batch_never_replaces_the_parts_of_a_larger_one(tmp_path: Path) -> None:
+    few, many = (changed(TINY, experiment={"n_eval_seeds": n}) for n in (10, 20))
+    run(tmp_path / "whole", many)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", many, InterruptedBatches(30))
+    run(tmp_path / "parts", few, BatchingExecutor())
+    run(tmp_path / "parts", many, BatchingExecutor())
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+
+
 def test_a_failed_task_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     original = tasks.train_global_policy
 
@@ -191,6 +286,7 @@ def test_training_that_does_not_converge_is_told(tmp_path: Path) -> None:
     tally = run(tmp_path, changed(TINY, global_agent={"max_vi_iterations": 2}))
     assert {name.partition("-")[0] for name in tally.unconverged} == {"shared_policy", "g_learn"}
     assert all("only, after 2 sweeps" in name for name in tally.unconverged)
+    assert not any("local agent" in name for name in tally.unconverged)
     trainings = pd.read_parquet(tmp_path / "trainings")
     assert not trainings["converged"].any()
     assert (trainings["bound"] > 1e-6).all()

@@ -1,0 +1,142 @@
+"""Rollouts of the n-agent game in pairs: in one world a pair of policies is kept, in the other someone deviates.
+
+One of the n agents is told apart, so that it can be the one who deviates; the others are counts. Each world by itself
+has the law of the game. Together they stay as alike as they can:
+
+- both start alike, and draw with the same numbers who is seen, what the agent does, where it goes and where s_g goes;
+- agents that are in the same state in both worlds are matched: they are seen together, and move together while s_g
+  is the same in both. As populations meet again, agents match again.
+
+So a difference of returns is 0 until the deviation matters, and its noise is that of what it brings about.
+Rewards are expectations given the states and the global action, which has the same mean and less noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.dynamics.draws import draw_subsample
+from distmarl.model.counts import rank_valid
+from distmarl.model.environment import Environment
+from distmarl.model.policies import local_kernel, local_reward, read_only
+
+Array = NDArray[np.float64]
+Counts = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedReturns:
+    """Discounted returns of both worlds, row 0 with the pair of policies and row 1 with the deviation.
+
+    Attributes
+    ----------
+    team : ndarray, shape (2, n_rollouts)
+        Return of the system.
+    own : ndarray, shape (2, n_rollouts)
+        sum over t of gamma^t r_l of the agent that is told apart.
+    """
+
+    team: Array
+    own: Array
+
+
+def run_paired_rollouts(
+    env: Environment,
+    local_policy: Array,
+    global_policies: tuple[NDArray[np.integer], NDArray[np.integer]],
+    own_policies: tuple[Array, Array],
+    *,
+    k: int,
+    n_rollouts: int,
+    horizon: int,
+    rng: np.random.Generator,
+) -> PairedReturns:
+    """Simulate the n-agent game in two worlds at once.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    local_policy : ndarray, shape (G, L, A_l)
+        What n - 1 agents do in both worlds.
+    global_policies : pair of ndarrays of int, shape (G, C)
+        pi_g over the count vectors of ``k`` agents, in each world.
+    own_policies : pair of ndarrays, shape (G, L, A_l)
+        What the agent that is told apart does in each world.
+    k : int
+        Number of agents that the global agent sees.
+    n_rollouts, horizon : int
+        Number of rollouts R, and of steps in each.
+    rng : Generator
+        Source of all draws.
+
+    Notes
+    -----
+    Takes O(R L²) memory, whatever n and the horizon are.
+    """
+    kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
+    global_policy, own_policy = np.stack(global_policies), np.stack(own_policies)
+    own_reward = np.einsum("wgla,gla->wgl", own_policy, env.reward_local)
+    world = np.arange(2)[:, None]
+    s_g, s_i, others = _start(env, n_rollouts, rng)
+    team, own = np.zeros((2, n_rollouts)), np.zeros((2, n_rollouts))
+    discount = 1.0
+    for _ in range(horizon):
+        a_g = global_policy[world, s_g, rank_valid(_observe(s_i, others, k, rng), k)]
+        a_i = _draw_alike(own_policy[world, s_g, s_i], rng)
+        earned = own_reward[world, s_g, s_i]
+        population_reward = np.einsum("wrl,wrl->wr", others, reward[s_g]) + earned
+        team += discount * (env.reward_global[s_g, a_g] + population_reward / env.n_agents)
+        own += discount * earned
+        discount *= env.gamma
+        others = _move(s_g, others, kernel, rng)
+        s_i = _draw_alike(env.transition_local[s_g, s_i, a_i], rng)
+        s_g = _draw_alike(env.transition_global[s_g, a_g], rng)
+    return PairedReturns(read_only(team), read_only(own))
+
+
+def _start(
+    env: Environment, n_rollouts: int, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Counts]:
+    """Draw s_g and s_i, (2, R), and the counts of the others, (2, R, L), the same in both worlds."""
+    shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
+    others = rng.multinomial(env.n_agents - 1, shares)
+    s_g = _draw_alike(np.tile(env.initial_global, (2, n_rollouts, 1)), rng)
+    s_i = _draw_alike(np.tile(shares, (2, 1, 1)), rng)
+    return s_g, s_i, np.tile(others, (2, 1, 1))
+
+
+def _observe(s_i: NDArray[np.int64], others: Counts, k: int, rng: np.random.Generator) -> Counts:
+    """Draw k of all n agents in each world, (2, R, L): the same ones, as far as they are matched."""
+    n_agents = int(others[0, 0].sum()) + 1
+    seen_itself = (rng.random(len(others[0])) * n_agents < k).astype(np.int64)
+    matched = others.min(axis=0)
+    unmatched = others - matched
+    # The unmatched of a world are as many as those of the other; first draw how many of them are seen.
+    groups = np.concatenate([matched, unmatched[0].sum(axis=1, keepdims=True)], axis=1)
+    drawn = draw_subsample(groups, k - seen_itself, rng)
+    seen: Counts = drawn[:, :-1] + np.stack([draw_subsample(rest, drawn[:, -1], rng) for rest in unmatched])
+    seen += seen_itself[:, None] * np.eye(others.shape[-1], dtype=np.int64)[s_i]
+    return seen
+
+
+def _move(s_g: NDArray[np.int64], others: Counts, kernel: Array, rng: np.random.Generator) -> Counts:
+    """Draw the next counts of the others; matched agents move together where s_g is the same."""
+    together = others.min(axis=0) * (s_g[0] == s_g[1])[:, None]
+    moved_together = rng.multinomial(together, kernel[s_g[0]]).sum(axis=1)
+    return np.stack(
+        [
+            moved_together + rng.multinomial(counts - together, kernel[states]).sum(axis=1)
+            for states, counts in zip(s_g, others, strict=True)
+        ]
+    )
+
+
+def _draw_alike(probabilities: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw one outcome from each row of both worlds, (2, R, S) to (2, R), with one number for both."""
+    uniform = rng.random(len(probabilities[0]))
+    outcome: NDArray[np.int64] = (uniform[:, None] >= np.cumsum(probabilities, axis=-1)[..., :-1]).sum(axis=-1)
+    return outcome
