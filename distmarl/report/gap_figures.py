@@ -66,9 +66,10 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
             _draw_rates(axes, rows)
-            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        first = panels[0][0]  # they share their y axis
+        first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
         figure.supylabel(GAIN_LABEL, fontsize=8)
-        _add_legend(figure, panels[0][0])
+        _add_legend(figure, first)
     return figure
 
 
