@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import distmarl
 from distmarl.errors import DistmarlError
+from distmarl.results.location import Location
+from distmarl.results.opening import open_location
 
 if TYPE_CHECKING:
     from distmarl.report.write import Report
@@ -46,13 +47,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     from distmarl.report.write import write_report
 
     try:
-        report = write_report(arguments.folder)
+        folder = open_location(arguments.folder)
+        report = write_report(folder)
     except DistmarlError as error:
         messages.print("[red]error:[/red] ", end="")
         messages.print(str(error), markup=False, highlight=False)
         return BAD_INPUT
     print_report(report, Console(emoji=False), messages)
-    _tell_what_is_missing(report, arguments.folder, messages)
+    _tell_what_is_missing(report, folder, messages)
     return DONE
 
 
@@ -63,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="results folder of a sweep, for example results/robots")
+    parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     return parser
 
 
-def _tell_what_is_missing(report: Report, folder: Path, messages: Console) -> None:
+def _tell_what_is_missing(report: Report, folder: Location, messages: Console) -> None:
     if report.n_failures:
         tasks = "1 task" if report.n_failures == 1 else f"{report.n_failures} tasks"
-        messages.print(f"{tasks} failed: see {folder / 'failures'}", markup=False, highlight=False)
+        messages.print(f"{tasks} failed: see {folder.describe('failures')}", markup=False, highlight=False)
     if report.unfinished:
         messages.print("To go on, run the sweep's command again.")

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.reading import read_sweep_file
+from distmarl.config.reading import RawSweep, parse_sweep
 from distmarl.config.validation import k_values, validated_sweep
-from distmarl.errors import ResultsError
+from distmarl.errors import ConfigError, ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
-from distmarl.results.folder import SWEEP_FILE, locked, open_results
+from distmarl.results.folder import SWEEP_FILE, open_results
+from distmarl.results.location import Location
+from distmarl.results.lock import locked
+from distmarl.results.opening import Place
 from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
-from distmarl.results.summary import IsWanted
 
 TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
 # Large, and of no use here.
 UNREAD = ("traceback",)
-READ_ATTEMPTS = 5
 
 Draw = Callable[..., Figure | None]
 REWARD_FIGURE = "reward_vs_k.png"
@@ -67,8 +67,8 @@ class Report:
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns.
-    figures : tuple of Path
-        Files that were written.
+    figures : tuple of str
+        Files that were written, with the folder's name.
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
@@ -78,18 +78,18 @@ class Report:
     """
 
     summary: pd.DataFrame
-    figures: tuple[Path, ...]
+    figures: tuple[str, ...]
     skipped: tuple[SkippedFigure, ...]
     n_failures: int
     unfinished: str | None
 
 
-def write_report(folder: str | Path, *, publish: bool = True) -> Report:
+def write_report(folder: Place, *, publish: bool = True) -> Report:
     """Summarise a results folder and write its figures into it.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str, Path or Location
         The results folder.
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
@@ -105,14 +105,14 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    sweep = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE))
+    sweep = validated_sweep(_read_sweep(store.folder))
     experiment = sweep.experiment
     asked_for, method = k_values(experiment), sweep.evaluation.method
     n_seeds = experiment.n_eval_seeds if method != "exact" else 0
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    points, tables = _read(
-        store, lambda k, seed: k in asked_for and seed < n_seeds, asked_for if method != "rollouts" else ()
-    )
+    points = store.summary(lambda k, seed: k in asked_for and seed < n_seeds, asked_for if method != "rollouts" else ())
+    # They come first: whatever they rest on has been committed when the other tables are read.
+    tables = {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
     settings = tables[SETTINGS.name]
     ids = settings.loc[settings["in_sweep"], "setting_id"]
     gaps, baselines = tables[NASH_GAPS.name], tables[BASELINES.name]
@@ -144,25 +144,18 @@ def _publish_if_free(store: Store) -> None:
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(store.folder))
-        except (ResultsError, OSError):
+        except ResultsError:
             return  # reading merges what is not published
         store.publish()
 
 
-def _read(store: Store, is_wanted: IsWanted, exact_k: Collection[int]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read what there is, again when a running sweep published meanwhile and deleted what was to be read."""
-    for _ in range(READ_ATTEMPTS - 1):
-        with suppress(FileNotFoundError):
-            return _read_once(store, is_wanted, exact_k)
-    return _read_once(store, is_wanted, exact_k)
-
-
-def _read_once(
-    store: Store, is_wanted: IsWanted, exact_k: Collection[int]
-) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    # Evaluations come first: whatever they rest on has been committed when the other tables are read.
-    points = store.summary(is_wanted, exact_k)
-    return points, {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+def _read_sweep(folder: Location) -> RawSweep:
+    """Read the sweep file that ran last."""
+    source = folder.describe(SWEEP_FILE)
+    try:
+        return parse_sweep(folder.read(SWEEP_FILE), source)
+    except FileNotFoundError:
+        raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
 
 
 def _figures(
@@ -177,27 +170,17 @@ def _figures(
 
 
 def _write_figures(
-    folder: Path, figures: Iterable[tuple[str, Figure | None, str | None]]
-) -> tuple[tuple[Path, ...], tuple[SkippedFigure, ...]]:
+    folder: Location, figures: Iterable[tuple[str, Figure | None, str | None]]
+) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
     for name, figure, reason in figures:
-        try:
-            if figure is None:
-                (folder / name).unlink(missing_ok=True)
-                if reason is not None:
-                    skipped.append(SkippedFigure(name, reason))
-            else:
-                _save(figure, folder / name)
-                written.append(folder / name)
-        except OSError as error:
-            raise ResultsError(f"{folder / name}: cannot be written: {error.strerror or error}") from error
+        if figure is None:
+            folder.delete([name])
+            if reason is not None:
+                skipped.append(SkippedFigure(name, reason))
+        else:
+            with folder.writing(name) as stream, paper_style():
+                figure.savefig(stream, format="png", metadata={"Software": None})  # without date or version
+            written.append(folder.describe(name))
     return tuple(written), tuple(skipped)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Save a figure aside and rename it, so that no reader sees half a file; without date or version."""
-    aside = path.with_name(f"_{path.name}.tmp")
-    with paper_style():
-        figure.savefig(aside, format="png", metadata={"Software": None})
-    aside.replace(path)

@@ -20,6 +20,8 @@ from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.results.folder import check_folder
+from distmarl.results.location import Location
+from distmarl.results.opening import open_location
 from distmarl.results.schemas import SETTINGS
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Executor, SerialExecutor
@@ -76,7 +78,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/<name>)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="results folder: a path, or a URI such as s3://bucket/name (default: results/<name>)",
+    )
     parser.add_argument(
         "--set",
         dest="assignments",
@@ -123,12 +129,12 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     """Check everything, then run the sweep and report on it."""
     plan = make_plan(_read(arguments))
-    folder = arguments.out or Path("results") / plan.sweep.name
+    folder = open_location(arguments.out or f"results/{plan.sweep.name}")
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None
     if arguments.executor == "ray" and address is None:
         _check_cores(plan.sweep.runner)
-    store = None if arguments.overwrite or not folder.exists() else Store(folder)
+    store = None if arguments.overwrite or not folder.is_there() else Store(folder)
     pending = find_pending(plan, store)
     if arguments.plan:
         print(*plan_lines(plan, folder, pending), sep="\n")  # noqa: T201
@@ -142,7 +148,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     with _progress(console, quiet=arguments.quiet) as progress:
-        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite)
+        tell = functools.partial(console.print, markup=False)
+        tally = run_session(plan, folder, start_executor, progress, overwrite=arguments.overwrite, tell=tell)
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
@@ -168,9 +175,9 @@ def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
         )
 
 
-def _warn_of_job_folder(folder: Path, console: Console) -> None:
+def _warn_of_job_folder(folder: Location, console: Console) -> None:
     """Warn of results that would vanish with a submitted job; Ray sets the variable in jobs alone."""
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and folder.is_relative:
         console.print(
             f"[yellow]warning:[/] {escape(str(folder))} lies in the job's own copy of the folder, "
             "which goes with the cluster; give --out an absolute path"
@@ -191,7 +198,7 @@ def _start_executor(runner: Runner, kind: str, address: str | None) -> Executor:
     return RayExecutor(runner, address)
 
 
-def _report(folder: Path, console: Console, *, quiet: bool) -> None:
+def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     """Draw the figures; print the final table and where everything lies."""
     from distmarl.report.text import print_report
     from distmarl.report.write import write_report
@@ -201,7 +208,7 @@ def _report(folder: Path, console: Console, *, quiet: bool) -> None:
         print_report(report, Console(emoji=False), console)
 
 
-def _conclude(tally: Tally, folder: Path, console: Console) -> int:
+def _conclude(tally: Tally, folder: Location, console: Console) -> int:
     """Say what went wrong, if anything, and return the exit code."""
     for name in tally.unconverged:
         console.print(f"[yellow]warning:[/] {name}, which is above its convergence_threshold")
@@ -210,6 +217,6 @@ def _conclude(tally: Tally, folder: Path, console: Console) -> int:
     not_run = f", {tally.n_not_run} that needed them were not run" if tally.n_not_run else ""
     console.print(
         f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; "
-        f"their tracebacks are in {escape(str(folder / 'failures'))}. The same command tries them again."
+        f"their tracebacks are in {escape(folder.describe('failures'))}. The same command tries them again."
     )
     return SOME_FAILED

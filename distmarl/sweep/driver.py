@@ -107,8 +107,8 @@ class Driver:
             return
         self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
         self._push_trainings(job)
-        for k in unfinished:
-            self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
+        for k, global_policy in self._stored_global_policies(job, unfinished).items():
+            self._push_evaluations(job, k, self._executor.put(global_policy))
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; short evaluations, which come last, are taken together."""
@@ -222,9 +222,10 @@ class Driver:
         shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
         return np.array([row["probability"] for row in rows]).reshape(shape)
 
-    def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
-        rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
-        return np.array([row["actions"] for row in rows], dtype=np.int16)
+    def _stored_global_policies(self, job: Job, ks: list[int]) -> dict[int, NDArray[np.int16]]:
+        """Return the stored policy for each k; the table is read once, which may lie far away."""
+        rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=ks)
+        return {k: np.array([row["actions"] for row in rows if row["k"] == k], dtype=np.int16) for k in ks}
 
 
 def _population_cost(job: Job) -> float:

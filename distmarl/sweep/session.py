@@ -6,11 +6,12 @@ import json
 import signal
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from distmarl.results.folder import locked, make_folder, start_session
+from distmarl.results.folder import start_session
+from distmarl.results.lock import locked
+from distmarl.results.opening import Place, open_location
 from distmarl.results.provenance import describe_session
 from distmarl.results.store import Store
 from distmarl.sweep.driver import Driver
@@ -25,7 +26,13 @@ class Interrupted(Exception):  # noqa: N818  # a message to the command line, no
 
 
 def run_session(
-    plan: Plan, folder: Path, start_executor: Callable[[], Executor], progress: Progress, *, overwrite: bool
+    plan: Plan,
+    folder: Place,
+    start_executor: Callable[[], Executor],
+    progress: Progress,
+    *,
+    overwrite: bool,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Tally:
     """Run what is missing of a plan and publish the tables.
 
@@ -33,7 +40,7 @@ def run_session(
     ----------
     plan : Plan
         The checked sweep.
-    folder : Path
+    folder : str, Path or Location
         The results folder, checked too.
     start_executor : callable
         Starts or joins whatever runs the tasks; it is closed at the end.
@@ -41,23 +48,25 @@ def run_session(
         Whom to tell.
     overwrite : bool
         Start afresh.
+    tell : callable
+        Is told in a line of text of a lock that an earlier session left behind.
 
     Raises
     ------
     ExecutorError
-        Before anything is written, when the tasks cannot be run.
+        Before anything but the lock is written, when the tasks cannot be run.
     ResultsError
         When the folder cannot be written or another process writes it.
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    with start_executor() as executor:
-        make_folder(folder)
-        with locked(folder):
-            session = describe_session(sys.orig_argv)
-            store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite)
-            store.add_settings(_setting_rows(plan), plan.sweep.grid)
-            return _drive(plan, store, executor, progress)
+    location = open_location(folder)
+    location.make()
+    with locked(location, wait=True, tell=tell) as lock, start_executor() as executor:
+        session = describe_session(sys.orig_argv)
+        store = start_session(location, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+        store.add_settings(_setting_rows(plan), plan.sweep.grid)
+        return _drive(plan, store, executor, progress)
 
 
 def _drive(plan: Plan, store: Store, executor: Executor, progress: Progress) -> Tally:

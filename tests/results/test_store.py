@@ -89,10 +89,10 @@ def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, mon
     commit(store, training(2))
 
     def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: no space left on device"):
+    with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: No space left on device; free some"):
         store.publish()
     monkeypatch.undo()
     assert published(tmp_path)["k"].tolist() == [1]
