@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -63,6 +64,7 @@ class Location:
         self.filesystem = filesystem
         self.path = path.rstrip("/")
         self.name = name
+        self._uploads = ThreadPoolExecutor(1)
 
     def __str__(self) -> str:
         return self.name
@@ -134,10 +136,7 @@ class Location:
         content = io.BytesIO()
         with self._explained(name, "cannot be written", or_missing=True):
             yield content
-            # In a thread of its own, which no signal can stop between opening the object and the last
-            # byte: pyarrow publishes whatever has been written when an object is closed.
-            with ThreadPoolExecutor(1) as pool:
-                pool.submit(self._upload, self._at(name), pa.py_buffer(content.getbuffer())).result()
+            self._upload(self._at(name), pa.py_buffer(content.getbuffer()))
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files, if they are there."""
@@ -166,8 +165,24 @@ class Location:
             return source.read_buffer()
 
     def _upload(self, path: str, content: pa.Buffer) -> None:
-        with self.filesystem.open_output_stream(path) as stream:
-            stream.write(content)
+        """Upload an object, in one piece whatever happens: pyarrow publishes what is written when it is closed.
+
+        Ctrl-C and the like stop the main thread alone, between any two instructions; so another one
+        uploads, in the order of the calls.
+        """
+
+        def upload() -> None:
+            with self.filesystem.open_output_stream(path) as stream:
+                stream.write(content)
+
+        if threading.current_thread() is not threading.main_thread():
+            upload()
+            return
+        running = self._uploads.submit(upload)
+        try:
+            running.result()
+        finally:
+            wait([running])
 
     def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         """Do something for several names at the same time."""

@@ -87,9 +87,15 @@ class Lock:
     """
 
     def __init__(self, folder: Location) -> None:
-        now = _now()
-        command = shlex.join(sys.orig_argv)
-        self._holder = Holder(uuid.uuid4().hex, socket.gethostname(), os.getpid(), _user(), command, now, now)
+        self._holder = Holder(
+            token=uuid.uuid4().hex,
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            user=_user(),
+            command=shlex.join(sys.orig_argv),
+            since=_now("seconds"),
+            last_beat=_now(),
+        )
         self._folder = folder
         self._rival: Holder | None = None
         self._released = threading.Event()
@@ -258,8 +264,8 @@ def _write_holder(location: Location, holder: Holder) -> None:
         stream.write(json.dumps(asdict(holder), indent=2).encode())
 
 
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+def _now(precision: str = "milliseconds") -> str:
+    return datetime.now(timezone.utc).isoformat(timespec=precision)
 
 
 def _user() -> str:

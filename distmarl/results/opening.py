@@ -21,6 +21,11 @@ from distmarl.results.reasons import reason_of
 URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 SECRET = re.compile(r"key|secret|token|password|signature", re.IGNORECASE)
 
+# A store that does not answer is given up after about half a minute.
+CONNECT_TIMEOUT_S = 3
+REQUEST_TIMEOUT_S = 5
+MAX_ATTEMPTS = 5
+
 Place: TypeAlias = Location | Path | str
 
 
@@ -70,21 +75,21 @@ def _name_without_credentials(uri: str) -> str:
             f"{parts.scheme}://{host}{parts.path}: the URI carries credentials, which would end up in logs and in "
             "the provenance; put them into the environment, for S3 as AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
 
 
 def _patient_s3(filesystem: fs.FileSystem) -> fs.FileSystem:
     """Return an S3 file system with options that a URI has no words for, made again as a copy of it is.
 
-    A store that does not answer is given up after half a minute. Writing in the background is what
-    makes a failed upload fail: in the foreground, pyarrow goes on to publish the object without
-    the piece that failed. Opened late, an object of up to 10 MB is one request instead of three.
+    Writing in the background is what makes a failed upload fail: in the foreground, pyarrow goes on to
+    publish the object without the piece that failed. Opened late, an object of up to 10 MB is one
+    request instead of three.
     """
     _, (options,) = filesystem.__reduce__()
     ours = {
-        "connect_timeout": 3,
-        "request_timeout": 5,
-        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=5),
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "request_timeout": REQUEST_TIMEOUT_S,
+        "retry_strategy": fs.AwsStandardS3RetryStrategy(max_attempts=MAX_ATTEMPTS),
         "background_writes": True,
         "allow_delayed_open": True,
     }

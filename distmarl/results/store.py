@@ -109,7 +109,8 @@ class Store:
         """Return the rows with the given values in key columns; a list stands for any of its values."""
         selected = None
         for name, value in key.items():
-            matches = pc.field(name).isin(value if isinstance(value, list) else [value])
+            values = pa.array(value if isinstance(value, list) else [value], table.schema.field(name).type)
+            matches = pc.field(name).isin(values)
             selected = matches if selected is None else selected & matches
         return self._merged(table, where=selected).to_pylist()
 

@@ -3,14 +3,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from distmarl.errors import ResultsError
+from distmarl.results.location import File, LocalFolder
 from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
 from distmarl.results.store import Store, check_schema_version
 
@@ -204,6 +207,23 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
         check_schema_version(tmp_path)
     with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
         Store(tmp_path).keys(TRAININGS)
+
+
+def test_a_file_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    files, cut = LocalFolder.files, iter([20, 50])
+
+    def cut_files(self: LocalFolder, names: list[str]) -> list[File]:
+        length = next(cut, None)
+        return [File(file.name, partial(pa.BufferReader, file.open().read()[:length])) for file in files(self, names)]
+
+    monkeypatch.setattr(LocalFolder, "files", cut_files)
+    assert store.keys(TRAININGS) == {("s", 1)}
+    assert next(cut, None) is None
 
 
 def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) -> None:

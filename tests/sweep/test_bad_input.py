@@ -182,6 +182,16 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "file/results: cannot be written" in refuse_sweep(tmp_path, TINY, "--out", "file/results")
 
 
+def test_a_place_that_is_none(tmp_path: Path) -> None:
+    assert "s4://bucket/x: cannot be opened: Unrec" in refuse_sweep(tmp_path, TINY, "--out", "s4://bucket/x")
+
+
+def test_credentials_on_the_command_line(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, TINY, "--out", "s3://name:hunter2@bucket/x")
+    assert "s3://bucket/x: the URI carries credentials" in message
+    assert "hunter2" not in message
+
+
 def test_a_foreign_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("precious")
