@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -196,20 +195,6 @@ def test_files_that_a_power_loss_tore_are_deleted(tmp_path: Path) -> None:
     (tmp_path / "_tmp-4567").write_bytes(b"")
     location.delete_torn_files()
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["data.parquet"]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a disk of one megabyte, where the system lets us mount one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], capture_output=True, check=False
-    )
-    if mounted.returncode != 0:
-        pytest.skip("no file system can be mounted here")
-    yield disk
-    subprocess.run(["umount", str(disk)], check=True)
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(small_disk: Path) -> None:

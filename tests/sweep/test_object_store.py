@@ -18,7 +18,7 @@ from pyarrow import fs
 
 from distmarl.report import cli as report_cli
 from distmarl.results import lock, opening
-from distmarl.sweep import cli
+from distmarl.sweep import cli, driver
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
@@ -58,6 +58,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     pd.testing.assert_frame_equal(frame, pd.read_parquet(tmp_path / "out" / "evaluations"))
     assert object_store.uri(place) in json.loads(objects["provenance.json"])["sessions"][0]["command"]
     assert is_secret_free(done.stdout, done.stderr, *objects.values())
+    assert not is_secret_free(ENVIRONMENT["AWS_SECRET_ACCESS_KEY"])
     for figure in FIGURES:
         object_store.filesystem.delete_file(f"{place}/{figure}")
     assert report_cli.main([object_store.uri(place)]) == 0
@@ -77,17 +78,17 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
     sweep = write_sweep(tmp_path, MANY)
     command = [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial"]
     for n_evaluations in (3, 20):
-        with subprocess.Popen([*command, "--out", object_store.uri(place)], stderr=subprocess.PIPE) as driver:
+        with subprocess.Popen([*command, "--out", object_store.uri(place)], stderr=subprocess.PIPE) as process:
             deadline = time.monotonic() + 60
             while time.monotonic() < deadline and n_parts(object_store, f"{place}/_parts/evaluations") < n_evaluations:
                 time.sleep(0.02)
-            driver.kill()
-        assert driver.returncode == -9
+            process.kill()
+        assert process.returncode == -9
     n_evaluated = n_parts(object_store, f"{place}/_parts/evaluations")
     assert 20 <= n_evaluated < 40
     done = run_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
     assert done.returncode == 0, done.stderr
-    assert f"s3://{place}: took over from process {driver.pid} on " in done.stderr
+    assert f"s3://{place}: took over from process {process.pid} on " in done.stderr
     assert f"43 tasks, {n_evaluated + 3} of them done before" in done.stderr
     assert not [name for name in object_store.objects(place) if name.startswith("_")]
     run(tmp_path / "whole", MANY)
@@ -119,6 +120,22 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
     waiting, refused = capsys.readouterr().err.splitlines()
     assert "listening for 30 s whether it still does" in waiting
     assert f"is being written by process {os.getpid()} on " in refused
+
+
+def test_parts_are_taken_in_while_the_sweep_runs(
+    tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver, "PUBLISH_EVERY_S", 0)
+    place = f"{object_store.new_bucket()}/tiny"
+    written: list[str] = []
+    with object_store.failing(
+        lambda request: written.append(request["PATH_INFO"]) if request["REQUEST_METHOD"] == "PUT" else None
+    ):
+        run(object_store.uri(place))
+    assert written.count(f"/{place}/evaluations/data.parquet") >= 4
+    assert not [name for name in object_store.objects(place) if name.startswith("_")]
+    run(tmp_path)
+    assert stored_tables(object_store, place) == table_bytes(tmp_path)
 
 
 def test_starting_afresh_deletes_what_was_there(tmp_path: Path, object_store: ObjectStore) -> None:
