@@ -42,11 +42,7 @@ def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
     provenance = _read_provenance(location)
     if overwrite:
         return
-    if provenance.get("sweep") != sweep_name:
-        raise ResultsError(
-            f"{location}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
-            "choose another folder with --out, or start afresh with --overwrite"
-        )
+    _check_sweep(location, provenance, sweep_name)
     check_schema_version(location)
 
 
@@ -91,19 +87,35 @@ def start_session(
         Delete what earlier sessions of any sweep left here; other files stay.
     lock : Lock, optional
         The folder's lock, which this process holds.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds another sweep's results, or cannot be written.
     """
     location = open_location(folder)
+    is_new = overwrite or not location.exists(PROVENANCE_FILE)
+    provenance = {} if is_new else _read_provenance(location)
+    if not is_new:
+        _check_sweep(location, provenance, sweep_name)  # another one may have started here before the lock was free
     if overwrite:
         for name in (*TABLES, PARTS):
             location.delete_folder(name)
         location.delete(name for name in location.names() if name.endswith("_vs_k.png"))
     location.delete_torn_files()
-    provenance = _read_provenance(location) if location.exists(PROVENANCE_FILE) and not overwrite else {}
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
     _write_text(location, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
     _write_text(location, SWEEP_FILE, dump_yaml(resolved))
     return Store(location, lock)
+
+
+def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) -> None:
+    if provenance.get("sweep") != sweep_name:
+        raise ResultsError(
+            f"{folder}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
+            "choose another folder with --out, or start afresh with --overwrite"
+        )
 
 
 def _read_provenance(folder: Location) -> dict[str, Any]:

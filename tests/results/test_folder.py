@@ -34,6 +34,8 @@ def test_another_sweeps_folder_is_refused_unless_overwritten(tmp_path: Path) -> 
     start(tmp_path, "robots")
     with pytest.raises(ResultsError, match="holds the results of the sweep 'robots', not of 'paper'"):
         check_folder(tmp_path, "paper", overwrite=False)
+    with pytest.raises(ResultsError, match="holds the results of the sweep 'robots', not of 'paper'"):
+        start(tmp_path, "paper")
     check_folder(tmp_path, "paper", overwrite=True)
 
 

@@ -38,8 +38,12 @@ with locked(sys.argv[1]):
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT_EVERY_S", 0.05)
-    monkeypatch.setattr(lock, "SILENT_AFTER_S", 0.5)
     monkeypatch.setattr(lock, "POLL_EVERY_S", 0.02)
+
+
+@pytest.fixture
+def _short_silence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lock, "SILENT_AFTER_S", 0.5)
 
 
 @pytest.fixture(params=["disk without locks", "s3"])
@@ -100,10 +104,12 @@ def test_a_second_driver_is_refused_and_told_who_writes_since_when(folder: Locat
                 pass
             message = str(refused.value)
             assert f"{folder}: is being written by process {os.getpid()} on {held.host} ({held.user}; " in message
-            assert f") since {held.since}, last heard of 0 s ago; wait for it to end" in message
+            assert f") since {held.since}, last heard of " in message
+            assert message.endswith(" s ago; wait for it to end, or choose another folder with --out")
         assert found(folder).token == held.token
 
 
+@pytest.mark.usefixtures("_short_silence")
 def test_a_holder_that_stays_silent_is_taken_over(folder: Location) -> None:
     leave(folder, holder())
     with pytest.raises(ResultsError, match="is being written by process 7 on elsewhere"), locked(folder):
@@ -114,10 +120,12 @@ def test_a_holder_that_stays_silent_is_taken_over(folder: Location) -> None:
         assert found(folder).pid == os.getpid()
     assert time.monotonic() - started_at >= lock.SILENT_AFTER_S
     who = "process 7 on elsewhere (ada; python -m distmarl.sweep a.yaml)"
-    assert told[0] == f"{folder}: {who} wrote here 0 s ago; listening for 0.5 s whether it still does"
+    assert told[0].startswith(f"{folder}: {who} wrote here ")
+    assert told[0].endswith(" s ago; listening for 0.5 s whether it still does")
     assert told[1].startswith(f"{folder}: took over from {who}, which ended without a word ")
 
 
+@pytest.mark.usefixtures("_short_silence")
 def test_a_clock_that_is_ahead_or_behind_neither_protects_nor_kills(folder: Location) -> None:
     for silent_s in (-300.0, 300.0):
         leave(folder, holder(silent_s=silent_s))
@@ -148,7 +156,7 @@ def test_a_lock_that_is_given_back_meanwhile_is_not_called_taken_over(folder: Lo
 
     with locked(folder, wait=True, tell=give_back):
         pass
-    assert len(told) == 1
+    assert [line for line in told if "took over" in line] == []
 
 
 def test_whatever_is_no_lock_holds_nothing(folder: Location) -> None:
@@ -163,10 +171,10 @@ def test_who_was_taken_over_stops_and_leaves_the_lock_alone(folder: Location) ->
     with locked(folder) as held:
         store = Store(folder, held)
         store.replace(TRAININGS, [])
-        leave(folder, holder())
         deadline = time.monotonic() + 10
         while held._thread.is_alive() and time.monotonic() < deadline:
-            time.sleep(0.01)
+            leave(folder, holder())  # again, since a beat may have come between
+            time.sleep(0.1)
         stops = "was taken over by process 7 on elsewhere .*; this one stops"
         for write in (store.publish, lambda: store.commit("g_learn-s-k1", [(TRAININGS, [])])):
             with pytest.raises(ResultsError, match=stops):
@@ -175,11 +183,11 @@ def test_who_was_taken_over_stops_and_leaves_the_lock_alone(folder: Location) ->
     assert folder.names("_parts/trainings") == []
 
 
+@pytest.mark.usefixtures("_short_silence")
 def test_who_has_slept_looks_before_it_writes(folder: Location, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lock, "BEAT_EVERY_S", 60)
     with locked(folder) as held:
         leave(folder, holder())
-        held.check()
         time.sleep(lock.SILENT_AFTER_S)
         with pytest.raises(ResultsError, match="was taken over"):
             held.check()
