@@ -12,7 +12,7 @@ import os
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +24,7 @@ from pyarrow import fs
 
 from distmarl.errors import ResultsError
 from distmarl.results.reasons import reason_of
+from distmarl.results.worker import Worker
 
 ASIDE = "_tmp-"  # readers of Parquet pass over names with a leading underscore
 N_REQUESTS = 16  # at once; an object store answers each in some tens of milliseconds
@@ -64,7 +65,7 @@ class Location:
         self.filesystem = filesystem
         self.path = path.rstrip("/")
         self.name = name
-        self._uploads = ThreadPoolExecutor(1)
+        self._worker: Worker | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -165,24 +166,18 @@ class Location:
             return source.read_buffer()
 
     def _upload(self, path: str, content: pa.Buffer) -> None:
-        """Upload an object, in one piece whatever happens: pyarrow publishes what is written when it is closed.
-
-        Ctrl-C and the like stop the main thread alone, between any two instructions; so another one
-        uploads, in the order of the calls.
-        """
+        """Upload an object in one piece, whatever happens: pyarrow publishes what is written when it is closed."""
 
         def upload() -> None:
             with self.filesystem.open_output_stream(path) as stream:
                 stream.write(content)
 
         if threading.current_thread() is not threading.main_thread():
-            upload()
+            upload()  # nothing interrupts it
             return
-        running = self._uploads.submit(upload)
-        try:
-            running.result()
-        finally:
-            wait([running])
+        if self._worker is None:
+            self._worker = Worker()
+        self._worker.run(upload)
 
     def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         """Do something for several names at the same time."""
