@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -78,7 +79,7 @@ def test_a_lock_names_its_holder_and_leaves_nothing(folder: Location) -> None:
     with locked(folder):
         held = found(folder)
         assert held.pid == os.getpid()
-        assert "pytest" in held.command
+        assert held.command == shlex.join(sys.orig_argv)
         assert held.user
         assert held.host
         assert abs(held.age_s) < 5

@@ -189,7 +189,7 @@ def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> No
     figures = {"nash_gap_vs_k.png", "price_of_subsampling.png"}
     for method, expected in (("estimate", {"nash_gap_vs_k.png"}), ("exact", figures), ("off", set())):
         run(tmp_path, changed(BOTH, experiment={"nash_gap": method}))
-        assert {path.name for path in write_report(tmp_path).figures} & figures == expected
+        assert {Path(path).name for path in write_report(tmp_path).figures} & figures == expected
     assert not any((tmp_path / name).exists() for name in figures)
 
 
