@@ -20,7 +20,7 @@ import pytest
 from distmarl.errors import ResultsError
 from distmarl.results import lock
 from distmarl.results.location import Location
-from distmarl.results.lock import HOLDER_FILE, Holder, locked
+from distmarl.results.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer, locked
 from distmarl.results.opening import open_location
 from distmarl.results.schemas import TRAININGS
 from distmarl.results.store import Store
@@ -86,6 +86,20 @@ def test_a_lock_names_its_holder_and_leaves_nothing(folder: Location) -> None:
     assert HOLDER_FILE not in folder.names()
     with locked(folder):
         pass
+
+
+def test_who_writes_is_told_without_locking(folder: Location) -> None:
+    assert find_writer(folder) is None
+    with locked(folder):
+        writer = find_writer(folder)
+        assert writer is not None
+        assert writer.pid == os.getpid()
+    assert find_writer(folder) is None
+    leave(folder, holder())
+    assert find_writer(folder) == found(folder)
+    for gone in (holder(silent_s=SILENT_AFTER_S + 1), holder(socket.gethostname(), NOBODY)):
+        leave(folder, gone)
+        assert find_writer(folder) is None
 
 
 def test_a_holder_is_heard_of_again_and_again(folder: Location) -> None:

@@ -125,6 +125,18 @@ def test_what_needs_a_failed_task_neither_runs_nor_waits(tmp_path: Path) -> None
         assert states(read_status(tmp_path)) == {"": ["failed", "missing", "missing"]}
 
 
+def test_what_failed_earlier_runs_again(tmp_path: Path) -> None:
+    store = start_folder(tmp_path)
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    failed = {**failure_row("only", 1), "task": "shared_policy", "k": None, "failed_at": yesterday}
+    store.commit("failed", [(FAILURES, [failed])])
+    assert states(read_status(tmp_path)) == {"": ["failed", "missing", "missing"]}
+    with locked(tmp_path):
+        status = read_status(tmp_path)
+    assert states(status) == {"": ["running", "waiting", "waiting"]}
+    assert not status.failures
+
+
 def test_phases_that_are_asked_for_wait_for_what_they_need(tmp_path: Path) -> None:
     asked_for = changed(TINY, experiment={"nash_gap": "exact", "baselines": ["random"]}, evaluation={"method": "both"})
     with pytest.raises(Interrupted):

@@ -16,16 +16,17 @@ import moto.settings
 import pandas as pd
 import pytest
 
+import distmarl as dm
 from distmarl.report import cli as report_cli
 from distmarl.results import lock, opening
-from distmarl.results.schemas import EVALUATIONS, TABLES
+from distmarl.results.schemas import EVALUATIONS
 from distmarl.results.store import Store
+from distmarl.status.folder_status import read_status
 from distmarl.sweep import cli, pace
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
 
-FIGURES = {"reward_vs_k.png", "difference_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"}
 MANY = changed(TINY, experiment={"n_eval_seeds": 100})
 
 
@@ -52,8 +53,8 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert without_seconds(done.stdout) == without_seconds(local.stdout)
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "out")
     objects = object_store.objects(place)
-    tables = {f"{name}/data.parquet" for name in TABLES}
-    assert set(objects) == tables | FIGURES | {"sweep.yaml", "provenance.json"}
+    local_files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
+    assert {*objects, "_lock"} == {str(path.relative_to(tmp_path / "out")) for path in local_files}
     for name in ("reward_vs_k.png", "mode_accuracy_vs_k.png", "sweep.yaml"):
         assert objects[name] == (tmp_path / "out" / name).read_bytes(), name
     frame = pd.read_parquet(object_store.uri(f"{place}/evaluations"))
@@ -61,11 +62,15 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert object_store.uri(place) in json.loads(objects["provenance.json"])["sessions"][0]["command"]
     assert is_secret_free(done.stdout, done.stderr, *objects.values())
     assert not is_secret_free(ENVIRONMENT["AWS_SECRET_ACCESS_KEY"])
-    for figure in FIGURES:
+    for figure in [name for name in objects if name.endswith(".png")]:
         object_store.filesystem.delete_file(f"{place}/{figure}")
     assert report_cli.main([object_store.uri(place)]) == 0
     assert capsys.readouterr().out == done.stdout
     assert object_store.objects(place) == objects
+    assert read_status(object_store.uri(place)).is_done
+    opened, local_results = dm.open(object_store.uri(place)), dm.open(tmp_path / "out")
+    pd.testing.assert_frame_equal(opened.summary(), local_results.summary())
+    assert opened.global_policy(3).tolist() == local_results.global_policy(3).tolist()
 
 
 def without_seconds(table: str) -> list[str]:
