@@ -4,7 +4,7 @@
 
 FAULTS is a JSON object:
 
-trace        file to which each task adds a line when it starts
+trace        file to which each task adds a line when it starts; beside it lies one of the memory that each got
 sleep_s      time that each task takes beside its own
 misbehave    a list of [kind, k, seed, how]; how is one of those below
 constants    values for constants of modules of distmarl.sweep, by "module.NAME"
@@ -23,6 +23,8 @@ import sys
 import time
 from pathlib import Path
 from typing import Any
+
+import ray
 
 from distmarl.sweep import cli, ray_worker, tasks
 from distmarl.sweep.ray_executor import RayExecutor
@@ -68,6 +70,16 @@ def eat_at_first(trace: Path, line: str) -> None:
 WAYS = {function.__name__: function for function in (hang, die, fail, eat)}
 
 
+def append(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+
+def assigned_memory() -> int:
+    """Return the memory that Ray has set aside for the running task."""
+    return int(ray.get_runtime_context().get_assigned_resources().get("memory", 0))
+
+
 def faulty(faults: dict[str, Any], kind: str, function: Any) -> Any:
     """Return a function of a task that does what it is told before it does its work."""
 
@@ -76,8 +88,8 @@ def faulty(faults: dict[str, Any], kind: str, function: Any) -> Any:
         numbers = [argument for argument in arguments if isinstance(argument, int)]
         line = " ".join(map(str, (kind, job.setting_id, *numbers)))
         trace = Path(faults["trace"])
-        with trace.open("a") as file:
-            file.write(f"{line}\n")
+        append(trace, line)
+        append(trace.with_suffix(".memory"), f"{line}: {assigned_memory()}")
         time.sleep(faults.get("sleep_s", 0.0))
         for *which, how in faults.get("misbehave", []):
             if [kind, *numbers] == which:
