@@ -204,23 +204,21 @@ class RayExecutor(Executor):
         batch = submission.batch
         try:
             outcomes: list[Outcome] = ray.get(reference)
-        except OutOfMemoryError as error:
-            largest = self.largest_node_memory
-            memory_bytes = min(2 * max(submission.memory_bytes, SMALL_TASK_BYTES), largest)
-            if submission.n_memory_kills < MAX_MEMORY_RETRIES and submission.memory_bytes < largest:
-                self._submit(batch, memory_bytes, submission.n_memory_kills + 1)
-                return []
-            return self._give_up(submission, error)
         except RayError as error:
-            return self._give_up(submission, error)
+            return self._try_again(submission, error)
         value = submission.value if len(batch) == 1 else None
         return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
 
-    def _give_up(self, submission: _Submission, error: RayError) -> list[Completed]:
-        """Return a lost task as a failure; the tasks of a lost batch get a chance of their own."""
+    def _try_again(self, submission: _Submission, error: RayError) -> list[Completed]:
+        """Submit a lost batch again where that may help; where it cannot, return the lost task as a failure."""
+        asked, n_kills = submission.memory_bytes, submission.n_memory_kills
         if len(submission.batch) > 1:
-            for task in submission.batch:
-                self._submit((task,), submission.memory_bytes)
+            for task in submission.batch:  # each gets a chance of its own
+                self._submit((task,), task.memory_bytes)
+            return []
+        largest = self.largest_node_memory
+        if isinstance(error, OutOfMemoryError) and n_kills < MAX_MEMORY_RETRIES and asked < largest:
+            self._submit(submission.batch, min(2 * max(asked, SMALL_TASK_BYTES), largest), n_kills + 1)
             return []
         cause: Exception = error
         if submission.is_overdue:

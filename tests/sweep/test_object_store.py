@@ -69,7 +69,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert object_store.objects(place) == objects
     assert read_status(object_store.uri(place)).is_done
     opened, local_results = dm.open(object_store.uri(place)), dm.open(tmp_path / "out")
-    pd.testing.assert_frame_equal(opened.summary(), local_results.summary())
+    pd.testing.assert_frame_equal(opened.table("summary"), local_results.table("summary"))
     assert opened.global_policy(3).tolist() == local_results.global_policy(3).tolist()
 
 

@@ -1,0 +1,111 @@
+"""A sweep loses nothing and counts nothing twice, whatever dies."""
+
+from __future__ import annotations
+
+import random
+import signal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.faults.kill_loop import ROBOTS, kill_loop
+from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for
+from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
+
+pytestmark = pytest.mark.ray
+
+WHOLE = changed(TINY, experiment={"n_eval_seeds": 6})
+
+
+@pytest.fixture(scope="session")
+def robots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(folder, ROBOTS)
+    return table_bytes(folder)
+
+
+def failures(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the failed evaluations by their seed."""
+    rows = pd.read_parquet(folder / "failures")
+    assert set(rows["task"]) == {"evaluate"}
+    return {row["seed"]: row for row in rows.to_dict("records")}
+
+
+def test_a_sweep_whose_driver_and_workers_are_killed_ends_with_the_same_tables(
+    cluster: Cluster, tmp_path: Path, robots: dict[str, bytes]
+) -> None:
+    toll = kill_loop(cluster, tmp_path, n_driver_kills=3, seed=0)
+    assert toll.driver_kills == 3
+    assert toll.worker_kills > 0
+    assert toll.run_again > 0, "the faults hit nothing"
+    assert (toll.lost, toll.counted_twice) == (0, 0)
+    assert table_bytes(tmp_path / "out") == robots
+
+
+def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, WHOLE)
+    faults = {
+        "misbehave": [["evaluate", 3, 1, "hang"], ["evaluate", 3, 2, "die"], ["evaluate", 3, 3, "fail"]],
+        "constants": {"ray_executor.DEADLINE_MARGIN_S": 1.0},
+    }
+    driver = FaultyDriver(cluster, tmp_path, faults)
+    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=5")
+    assert code == 1, said
+    assert "3 tasks failed" in said
+    found = failures(tmp_path / "out")
+    assert set(found) == {1, 2, 3}
+    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (5 s) and could not be" in found[1]["error"]
+    assert found[2]["error"].startswith("WorkerCrashedError")
+    assert found[2]["log_tail"] == "last words\n"
+    assert found[3]["error"] == "TwoArgumentsError: no luck"
+    assert found[3]["log_tail"] == "about to fail\n"
+    for failure in found.values():
+        assert failure["traceback"].startswith(("Traceback", failure["error"].split(":")[0], "distmarl", "ray"))
+        assert failure["arguments"].startswith("job=")
+        assert failure["hostname"]
+    starts = driver.starts()
+    (setting_id,) = {failure["setting_id"] for failure in found.values()}
+    assert starts[f"evaluate {setting_id} 3 3"] <= 3, "errors of the task itself are not retried"
+    assert 1 + 3 <= starts[f"evaluate {setting_id} 3 2"] <= 2 * (1 + 3), "lost processes are, on their own and before"
+    healed = FaultyDriver(cluster, tmp_path)
+    code, said = healed.run(sweep, "--out", "out", "--retry-failed")
+    assert code == 0, said
+    run(tmp_path / "whole", WHOLE)
+    assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
+
+
+def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
+    faults = {"sleep_s": 0.5, "constants": {"ray_executor.MAX_RETRIES": 0}}
+    driver = FaultyDriver(cluster, tmp_path, faults)
+    with driver.start(write_sweep(tmp_path), "--out", "out") as process:
+        wait_for(lambda: kill_a_worker(cluster, random.Random(0)), "worker")
+        _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "WorkerCrashedError" in said
+
+
+def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
+    cluster: Cluster, tmp_path: Path, robots: dict[str, bytes]
+) -> None:
+    sweep = write_sweep(tmp_path, ROBOTS, "robots.json")
+    driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.3})
+    victim, hung, _ = cluster.raylets
+    timings = tmp_path / "out" / "_parts" / "timings"
+
+    def nodes_seen() -> set[str]:
+        return {node for part in timings.glob("*.parquet") for node in pd.read_parquet(part)["node_id"]}
+
+    with driver.start(sweep, "--out", "out") as process:
+        wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3, "task on every node")
+        cluster.signal_node(victim, signal.SIGKILL)
+        cluster.signal_node(hung, signal.SIGSTOP)
+        _, said = process.communicate(timeout=120)
+    cluster.signal_node(hung, signal.SIGKILL)
+    assert process.returncode == 0, said
+    assert table_bytes(tmp_path / "out") == robots
+    assert pd.read_parquet(tmp_path / "out" / "timings")["node_id"].nunique() == 3
+    starts = driver.starts()
+    assert starts.total() > len(starts), "the nodes had nothing to do"
