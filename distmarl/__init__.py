@@ -6,6 +6,9 @@ The names below are the notebook API; ``python -m distmarl.sweep`` and
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from distmarl.environments.robots import robots
 from distmarl.errors import DistmarlError
 from distmarl.evaluation.evaluate import EvaluationResult, evaluate
@@ -19,6 +22,9 @@ from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
+
+if TYPE_CHECKING:
+    from distmarl.notebook import Results
 
 __version__ = "0.1.0"
 
@@ -47,3 +53,28 @@ __all__ = [
     "train_alternating",
     "uniform_local_policy",
 ]
+
+
+def open(folder: str | Path) -> Results:  # noqa: A001  # read as dm.open; not in __all__, since it would hide Python's
+    """Open the results folder of a sweep, finished or not.
+
+    Parameters
+    ----------
+    folder : str or Path
+        The results folder: a path, or a URI such as s3://bucket/name.
+
+    Returns
+    -------
+    Results
+        Its tables as pandas frames, its figures, its policies and its games.
+
+    Raises
+    ------
+    ResultsError
+        When there is no such folder, it is not a sweep's, or it is of another schema version.
+    ConfigError
+        When its sweep file cannot be read.
+    """
+    from distmarl.notebook import open_folder  # and with it pandas, which importing distmarl need not wait for
+
+    return open_folder(folder)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
+import pytest
 from ruamel.yaml import YAML
 
 from distmarl import NashGap
@@ -58,6 +62,30 @@ def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(
     assert "Improvement: " in done.stdout
     (reading,) = (block for block in snippets("python") if "read_parquet" in block)
     exec(reading.replace("results/", f"{tmp_path}/results/"), {})
+
+
+def test_a_results_folder_is_looked_at_as_it_says(
+    tmp_path: Path, run_sweep: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smaller = ("experiment.k_range=null", "experiment.k_values=[1, 10]", "global_agent.n_mc_samples=3")
+    options = [word for assignment in smaller for word in ("--set", assignment)]
+    done = run_sweep(REPOSITORY / "sweeps" / "robots.yaml", "--executor", "serial", *options)
+    assert done.returncode == 0, done.stderr
+    monkeypatch.chdir(tmp_path)
+    for word in ("dm.open", "duckdb"):
+        (snippet,) = (block for block in snippets("python") if word in block)
+        exec(snippet, {})
+    typed = [line for block in snippets("bash") for line in block.splitlines()]
+    commands = [line for line in typed if re.match(r"python -m distmarl(\.status|\.config)? ", line)]
+    assert len(commands) == 3
+    for command in commands:
+        subprocess.run(
+            command.replace("python", sys.executable, 1),
+            shell=True,
+            check=True,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        )
+    assert (tmp_path / "sweep.schema.json").read_text() == (REPOSITORY / "sweeps" / "sweep.schema.json").read_text()
 
 
 def test_the_keys_of_the_sweep_file_are_all_there_with_their_defaults() -> None:

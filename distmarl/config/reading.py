@@ -62,14 +62,27 @@ def read_sweep_file(path: str | Path) -> RawSweep:
     ConfigError
         When the file cannot be read, is not YAML, repeats a key, or is no mapping of named keys.
     """
-    source = str(path)
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        content = Path(path).read_bytes()
     except FileNotFoundError:
-        raise ConfigError(f"{source}: there is no such file{_similar_files(Path(path))}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigError(f"{source}: cannot be read: {reason}") from None
+        raise ConfigError(f"{path}: there is no such file{_similar_files(Path(path))}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    return parse_sweep(content, str(path))
+
+
+def parse_sweep(content: bytes, source: str) -> RawSweep:
+    """Read a sweep file that is in memory; ``source`` is its path, or whatever names it.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`read_sweep_file` does.
+    """
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{source}: cannot be read: it is not UTF-8 text") from None
     try:
         mapping = _yaml().load(text)
     except YAMLError as error:
@@ -79,9 +92,10 @@ def read_sweep_file(path: str | Path) -> RawSweep:
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
     _check_keys(mapping, source)
-    if "name" not in mapping and not re.fullmatch(NAME_PATTERN, Path(path).stem):
+    stem = Path(source).stem
+    if "name" not in mapping and not re.fullmatch(NAME_PATTERN, stem):
         raise ConfigError(f"{source}: name: is required, since the file's own name cannot name a folder")
-    return RawSweep({"name": Path(path).stem, **mapping}, source, text)
+    return RawSweep({"name": stem, **mapping}, source, text)
 
 
 def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:

@@ -24,6 +24,7 @@ RewardKind: TypeAlias = Literal["sampled", "expected"]
 Count = Annotated[int, Strict(), Field(ge=1)]
 Natural = Annotated[int, Strict(), Field(ge=0)]
 Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Discount = Annotated[float, Strict(), Field(ge=0, lt=1)]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=1e7)]
 NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
 
@@ -46,7 +47,8 @@ class GlobalAgent:
     max_vi_iterations : int
         Cap on the sweeps of value iteration.
     convergence_threshold : float
-        Certified error of the value at which value iteration stops, in units of return.
+        Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
+        gaps of a sweep are certified to it, too.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
@@ -142,7 +144,7 @@ class Experiment:
     Attributes
     ----------
     k_range : tuple of int
-        First and last subsample size k.
+        First and last subsample size k; by default 1 and 25.
     k_values : tuple of int, optional
         The sizes themselves, instead of ``k_range``.
     reference_k : int, optional

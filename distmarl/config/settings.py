@@ -20,6 +20,7 @@ from distmarl.errors import ConfigError
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
+DEFAULT_ENVIRONMENT = "robots"
 ID_LENGTH = 12
 
 
@@ -143,7 +144,7 @@ def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
         values = ", ".join(f"{key}={value!r}" for key, value in combination.items())
         raise ConfigError(f"{error}\n(in the grid's setting {values})") from None
     return Setting(
-        environment={"name": "robots", **sweep.environment},
+        environment={"name": DEFAULT_ENVIRONMENT, **sweep.environment},
         global_agent=sweep.global_agent,
         local_agent=sweep.local_agent,
         alternating=sweep.alternating,
@@ -166,6 +167,8 @@ def _check_grid_key(raw: RawSweep, key: str) -> None:
         return  # its keys are known to the environment alone
     if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
         return
+    if key == "evaluation.method":
+        raise ConfigError(f"{where}: is not part of a setting, as it changes no number; ask for both instead")
     if section in GRID_SECTIONS and section != "environment" and dot:
         known = known_keys(get_type_hints(SweepFile)[section])
         if name in known:

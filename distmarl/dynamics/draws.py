@@ -22,7 +22,7 @@ LARGEST_INVERTED = 30.0
 # A hypergeometric variable of k draws is farther than 20 sqrt(k) from its mean with a probability below
 # 2 exp(-800) (Hoeffding, 1963), which is 0 in double precision.
 REACH = 20
-SMALLEST = np.finfo(np.float64).tiny
+SMALLEST = 1e-280  # stands for 0 where that would not do
 
 
 def draw_categorical(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
@@ -69,20 +69,20 @@ def hypergeometric_quantile(
         mean = (n_drawn * (n_good / np.maximum(n_good + n_bad, 1))).astype(np.int64)
         lowest, highest = np.maximum(lowest, mean - reach), np.minimum(highest, mean + reach)
     x = lowest[:, None] + np.arange((highest - lowest).max())
-    rises = np.maximum(n_good[:, None] - x, 0) * np.maximum(n_drawn[:, None] - x, 0)
+    # 0 at the largest x of a row, after which nothing is left to grow again: all later ratios are below 1.
+    rises = (n_good[:, None] - x) * (n_drawn[:, None] - x)
     falls = (x + 1) * ((n_bad - n_drawn + 1)[:, None] + x)
     logs = np.zeros((len(x), x.shape[1] + 1))
     logs[:, 1:] = np.log(np.maximum(rises, SMALLEST) / falls)
     logs = logs.cumsum(axis=1)
     cumulative = np.exp(logs - logs.max(axis=1, keepdims=True)).cumsum(axis=1)
-    n_passed = (uniform[:, None] * cumulative[:, -1:] >= cumulative[:, :-1]).sum(axis=1)
-    return np.minimum(lowest + n_passed, highest)
+    return lowest + (uniform[:, None] * cumulative[:, -1:] >= cumulative[:, :-1]).sum(axis=1)
 
 
 def conditional_probabilities(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return P(outcome = j | outcome >= j) for j < m - 1, (..., m) to (m - 1, ...).
 
-    Zeros are replaced by the smallest positive number, which draws nobody either, but takes its random number.
+    Zeros are replaced by a number so small that it draws nobody either, but takes its random number.
     """
     tails = np.flip(np.flip(probabilities, axis=-1).cumsum(axis=-1), axis=-1)
     conditional = np.divide(probabilities, tails, out=np.zeros_like(tails), where=tails > 0)[..., :-1]

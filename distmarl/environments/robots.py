@@ -7,11 +7,13 @@ coordinator that sees more of them steers to a more populated zone.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from distmarl.config.sections import Count, Discount
 from distmarl.errors import InvalidEnvironmentError
 from distmarl.model.environment import Environment
 
@@ -30,12 +32,12 @@ ACTION_BONUSES = (0.0, 0.5, -0.3)
 
 def robots(
     *,
-    n_agents: int = 30,
-    gamma: float = 0.95,
-    n_global_states: int = 5,
-    n_local_states: int = 5,
-    n_global_actions: int = 5,
-    n_local_actions: int = 3,
+    n_agents: Count = 30,
+    gamma: Discount = 0.95,
+    n_global_states: Count = 5,
+    n_local_states: Count = 5,
+    n_global_actions: Count = 5,
+    n_local_actions: Annotated[int, Field(ge=1, le=3)] = 3,
     reward_global: Literal["flat", "paper"] = "flat",
 ) -> Environment:
     """Return the robots game.

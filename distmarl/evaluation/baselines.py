@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from distmarl.config.sections import BaselineName, EvaluationMethod, GlobalAgent
 from distmarl.dynamics.population import global_action_law
 from distmarl.dynamics.rollouts import run_rollouts
-from distmarl.learning.exact_return import expected_at_start, population_value
+from distmarl.learning.exact_return import ExactReturn, expected_at_start, population_value
 from distmarl.learning.g_learn import g_learn
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
@@ -45,11 +45,14 @@ class BaselinePair:
         pi_l.
     k : int
         Number of agents that the global agent sees, 0 for none.
+    converged : bool
+        Whether G-LEARN, if it was needed, reached its threshold.
     """
 
     global_policy: NDArray[np.integer] | Array
     local_policy: Array
     k: int
+    converged: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,8 @@ class BaselineValue:
         Standard error of the mean, or the certified bound of an exact value; NaN for a single rollout.
     n_rollouts : int
         Rollouts in all; 0 for an exact value.
+    converged : bool
+        Whether the pair's training, if it needed any, reached its threshold.
     """
 
     method: ValueMethod
@@ -76,6 +81,7 @@ class BaselineValue:
     value: float
     error: float
     n_rollouts: int
+    converged: bool
 
 
 def methods(method: EvaluationMethod) -> tuple[ValueMethod, ...]:
@@ -89,6 +95,7 @@ def baseline_pair(
     name: BaselineName,
     *,
     k: int,
+    method: EvaluationMethod,
     horizon: int,
     seed: Seed,
     global_agent: GlobalAgent,
@@ -105,6 +112,8 @@ def baseline_pair(
         Which baseline.
     k : int
         Number of agents that ``no_local_update`` sees.
+    method : {"rollouts", "exact", "both"}
+        How ``fixed_action`` is chosen: exactly, unless rollouts alone are asked for.
     horizon : int
         Number of steps over which ``fixed_action`` is the best.
     seed : int or sequence of int
@@ -117,23 +126,25 @@ def baseline_pair(
         return BaselinePair(_law(env, np.full(env.n_global_actions, 1 / env.n_global_actions)), uniform, 0)
     if name == "fixed_action":
         pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
-        trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
+        if method == "rollouts":
+            trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
+        else:
+            tolerance = global_agent.convergence_threshold
+            trials = [_exact_value(env, pair, horizon, tolerance).value for pair in pairs]
         return pairs[int(np.argmax(trials))]
-    if name == "full_information":
-        threshold = global_agent.convergence_threshold
-        found = g_learn(env, local_policy, k=env.n_agents, transitions="exact", convergence_threshold=threshold)
-        return BaselinePair(found.policy, local_policy, env.n_agents)
+    everyone = name == "full_information"
+    against, n_seen = (local_policy, env.n_agents) if everyone else (uniform, k)
     found = g_learn(
         env,
-        uniform,
-        k=k,
-        transitions=global_agent.transitions,
+        against,
+        k=n_seen,
+        transitions="exact" if everyone else global_agent.transitions,
         n_mc_samples=global_agent.n_mc_samples,
         seed=seed,
         convergence_threshold=global_agent.convergence_threshold,
         max_vi_iterations=global_agent.max_vi_iterations,
     )
-    return BaselinePair(found.policy, uniform, k)
+    return BaselinePair(found.policy, against, n_seen, found.converged)
 
 
 def evaluate_baseline(
@@ -144,6 +155,7 @@ def evaluate_baseline(
     n_rollouts: int,
     horizon: int,
     seeds: Sequence[Seed],
+    tolerance: float,
 ) -> Iterator[BaselineValue]:
     """Yield what a baseline is worth, in each of the ways asked for.
 
@@ -159,18 +171,20 @@ def evaluate_baseline(
         Rollouts per seed, and steps.
     seeds : sequence of seeds
         Evaluation seeds: those of the pairs that it is compared with, for the same initial states.
+    tolerance : float
+        Certified error that an exact value may have.
     """
     for way in methods(method):
         if way == "exact":
-            law = _population_law(env, pair)
-            found = expected_at_start(env, population_value(env, law, pair.local_policy, horizon=horizon))
-            yield BaselineValue(way, env.n_agents, horizon, found.value, found.bound, 0)
+            found = _exact_value(env, pair, horizon, tolerance)
+            yield BaselineValue(way, env.n_agents, horizon, found.value, found.bound, 0, pair.converged)
             continue
         returns = np.concatenate(
             [_rollout_returns(env, pair, n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
         )
         error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("nan")
-        yield BaselineValue(way, env.n_agents, horizon, float(returns.mean()), error, len(returns))
+        mean = float(returns.mean())
+        yield BaselineValue(way, env.n_agents, horizon, mean, error, len(returns), pair.converged)
 
 
 def _law(env: Environment, probabilities: Array) -> Array:
@@ -192,6 +206,12 @@ def _rollout_returns(
         role=role,
     )
     return rollouts.returns
+
+
+def _exact_value(env: Environment, pair: BaselinePair, horizon: int, tolerance: float) -> ExactReturn:
+    law = _population_law(env, pair)
+    value = population_value(env, law, pair.local_policy, horizon=horizon, tolerance=tolerance)
+    return expected_at_start(env, value)
 
 
 def _population_law(env: Environment, pair: BaselinePair) -> Array:

@@ -7,10 +7,7 @@ rollouts of its own: the largest of several estimates on the same rollouts would
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from dataclasses import dataclass
-from statistics import NormalDist
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -29,6 +26,7 @@ from distmarl.evaluation.deviations import (
 )
 from distmarl.evaluation.deviator import DeviatorChain, Utility
 from distmarl.evaluation.exact_gaps import surrogate_gap
+from distmarl.evaluation.intervals import estimate_mean
 from distmarl.evaluation.quantity import Kind, Quantity
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
@@ -45,7 +43,6 @@ CHOOSING, ESTIMATING = range(2)
 # vectors: for a global agent that sees all of them, and for a local agent that is one of them.
 MOST_UNSEEN = 30
 MAX_SEEN, MAX_OTHERS = 50_000, 10_000
-HALF_WIDTH_95 = NormalDist().inv_cdf(0.975)
 NEEDS_EXACT_VALUES = "needs exact values over all count vectors of the population: method='exact', with fewer agents"
 
 
@@ -156,7 +153,7 @@ def _local_deviations(
     size = _similar_size(env, k, MAX_OTHERS)
     if n_count_vectors(size, env.n_local_states) > MAX_OTHERS:
         return policies
-    smaller = dataclasses.replace(env, n_agents=size)
+    smaller = replace(env, n_agents=size)
     law = global_action_law(smaller, global_policy, k=k)
     try:
         chain = DeviatorChain(smaller, law, local_policy, utility=utility, tolerance=tolerance)
@@ -176,5 +173,5 @@ def _similar_size(env: Environment, k: int, max_vectors: int) -> int:
 
 def _estimate(sample: Array, kind: Kind, of: str) -> Quantity:
     """Return the mean of a sample, with half the width of its 95 % interval."""
-    half_width = HALF_WIDTH_95 * float(sample.std(ddof=1)) / math.sqrt(len(sample))
-    return Quantity(float(sample.mean()), half_width, kind, of)
+    found = estimate_mean(sample)
+    return Quantity(found.mean, (found.ci95_high - found.ci95_low) / 2, kind, of)

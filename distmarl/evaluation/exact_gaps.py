@@ -170,18 +170,26 @@ def welfare_gap(
     n_starts: int,
     seed: Seed,
 ) -> Quantity:
-    """Return what the best pair would gain over ``joint``, with a global agent that sees everyone."""
+    """Return what the best pair would gain over ``joint``, with a global agent that sees everyone.
+
+    There is no value where one of the local policies that it takes has too imprecise transitions.
+    """
     n_policies = n_deterministic_policies(env)
-    if n_policies <= max_enumerated:
-        returns = [
-            best_answer(env, local_policy, tolerance=tolerance).worth,
-            best_deterministic(env, tolerance=tolerance),
-        ]
-        of = f"gain of the best full-information pair among the present and {n_policies:,} deterministic local policies"
-        return _gain(returns, joint, "exact", of)
-    best = best_of_alternations(env, local_policy, tolerance=tolerance, n_starts=n_starts, seed=seed)
-    of = f"gain of the best full-information pair, by {n_starts} alternation{'s' * (n_starts > 1)} of best responses"
-    return _gain([best], joint, "lower bound", of, floor=0.0)
+    exhaustive = n_policies <= max_enumerated
+    among = f"by {n_starts} alternation{'s' * (n_starts > 1)} of best responses"
+    if exhaustive:
+        among = f"among the present and {n_policies:,} deterministic local policies"
+    kind: Kind = "exact" if exhaustive else "lower bound"
+    of = f"gain of the best full-information pair {among}"
+    try:
+        if exhaustive:
+            present = best_answer(env, local_policy, tolerance=tolerance).worth
+            found = [present, best_deterministic(env, tolerance=tolerance)]
+        else:
+            found = [best_of_alternations(env, local_policy, tolerance=tolerance, n_starts=n_starts, seed=seed)]
+    except InvalidArgumentError as error:
+        return Quantity(None, None, kind, of, str(error))
+    return _gain(found, joint, kind, of, floor=-np.inf if exhaustive else 0.0)
 
 
 def _gain(returns: list[ExactReturn], present: ExactReturn, kind: Kind, of: str, *, floor: float = -np.inf) -> Quantity:

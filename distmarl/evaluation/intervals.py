@@ -130,7 +130,7 @@ def _two_sided_probability(angle: float, v: int) -> float:
     """Return P(|T| <= sqrt(v) tan(angle))."""
     is_odd = v % 2
     # Odd v: cos + 2/3 cos^3 + 2*4/(3*5) cos^5 ...; even v: 1 + 1/2 cos^2 + 1*3/(2*4) cos^4 ...
-    steps = np.arange(2 + is_odd, v - 1, 2)
+    steps = np.arange(2 + is_odd, v, 2)
     terms = np.cumprod((steps - 1) / steps * math.cos(angle) ** 2)
     series = math.sin(angle) * (1 + float(terms.sum()))
     if not is_odd:

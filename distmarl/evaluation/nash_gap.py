@@ -16,6 +16,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
@@ -27,7 +28,7 @@ from distmarl.learning.exact_return import MAX_BYTES, population_bytes
 from distmarl.learning.g_learn import check_choice
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
-from distmarl.model.random_streams import Seed
+from distmarl.model.random_streams import Role, Seed, random_stream
 
 GapMethod: TypeAlias = Literal["exact", "estimate"]
 
@@ -49,6 +50,8 @@ class NashGap:
         Without sampling, or by paired rollouts.
     utility : {"team", "own"}
         What a local agent that deviates is after.
+    horizon : int or None
+        Steps that the returns are over; None for all steps to come (``exact``, and always the surrogate gap).
     joint_value : Quantity
         J, the expected return of the pair.
     surrogate : Quantity
@@ -66,6 +69,7 @@ class NashGap:
     n_agents: int
     method: GapMethod
     utility: Utility
+    horizon: int | None
     joint_value: Quantity
     surrogate: Quantity
     global_lower: Quantity
@@ -134,7 +138,8 @@ def nash_gap(
     Returns
     -------
     NashGap
-        What cannot be had by ``estimate`` has no value, but a reason.
+        What cannot be had has no value, but a reason: the upper bounds and the welfare by ``estimate``, and whatever
+        takes exact transitions of local policies that lose too many digits.
 
     Raises
     ------
@@ -159,10 +164,11 @@ def nash_gap(
         ("n_rollouts", n_rollouts, 2),
         ("horizon", 1 if horizon is None else horizon, 1),
     ):
-        if number < least:
-            raise InvalidArgumentError(f"{name}: must be at least {least}, got {number}")
+        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
+            raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {number!r}")
+    random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
-        _check_size(env)
+        check_gap_size(env)
         gaps = exact_gaps(
             env,
             behaviour,
@@ -175,6 +181,7 @@ def nash_gap(
             seed=seed,
         )
     else:
+        horizon = _long_horizon(env.gamma) if horizon is None else horizon
         gaps = estimated_gaps(
             env,
             behaviour,
@@ -183,10 +190,11 @@ def nash_gap(
             utility=utility,
             tolerance=tolerance,
             n_rollouts=n_rollouts,
-            horizon=_long_horizon(env.gamma) if horizon is None else horizon,
+            horizon=horizon,
             seed=seed,
         )
-    return NashGap(k=k, n_agents=env.n_agents, method=method, utility=utility, **gaps)
+    steps = horizon if method == "estimate" else None
+    return NashGap(k=k, n_agents=env.n_agents, method=method, utility=utility, horizon=steps, **gaps)
 
 
 def _long_horizon(gamma: float) -> int:
@@ -194,7 +202,7 @@ def _long_horizon(gamma: float) -> int:
     return 1 if gamma == 0 else max(1, math.ceil(math.log(TRUNCATED_SHARE) / math.log(gamma)))
 
 
-def _check_size(env: Environment) -> None:
+def check_gap_size(env: Environment) -> None:
     """Refuse a population that is too large for exact gaps.
 
     Raises

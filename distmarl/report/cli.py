@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 import distmarl
 from distmarl.errors import DistmarlError
+from distmarl.results.location import Location
+from distmarl.results.opening import open_location
+from distmarl.terminal import message_console, print_error
 
 if TYPE_CHECKING:
     from distmarl.report.write import Report
@@ -19,7 +21,8 @@ DONE, BAD_INPUT = 0, 2
 
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
-the figures reward_vs_k.png, difference_vs_k.png, runtime_vs_k.png and mode_accuracy_vs_k.png into the folder.
+the figures reward_vs_k.png, difference_vs_k.png, runtime_vs_k.png and mode_accuracy_vs_k.png into the folder,
+and nash_gap_vs_k.png and price_of_subsampling.png where the sweep asks for Nash gaps.
 
 Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
 that still runs, or was interrupted, shows what there is and says what is missing.
@@ -39,19 +42,19 @@ exit codes: 0 done, 2 no usable results
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    messages = Console(stderr=True, soft_wrap=True, emoji=False)
+    messages = message_console()
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.text import print_report
     from distmarl.report.write import write_report
 
     try:
-        report = write_report(arguments.folder)
+        folder = open_location(arguments.folder)
+        report = write_report(folder)
     except DistmarlError as error:
-        messages.print("[red]error:[/red] ", end="")
-        messages.print(str(error), markup=False, highlight=False)
+        print_error(error, messages)
         return BAD_INPUT
     print_report(report, Console(emoji=False), messages)
-    _tell_what_is_missing(report, arguments.folder, messages)
+    _tell_what_is_missing(report, folder, messages)
     return DONE
 
 
@@ -62,14 +65,14 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", type=Path, help="results folder of a sweep, for example results/robots")
+    parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     return parser
 
 
-def _tell_what_is_missing(report: Report, folder: Path, messages: Console) -> None:
+def _tell_what_is_missing(report: Report, folder: Location, messages: Console) -> None:
     if report.n_failures:
         tasks = "1 task" if report.n_failures == 1 else f"{report.n_failures} tasks"
-        messages.print(f"{tasks} failed: see {folder / 'failures'}", markup=False, highlight=False)
+        messages.print(f"{tasks} failed: see {folder.describe('failures')}", markup=False, highlight=False)
     if report.unfinished:
         messages.print("To go on, run the sweep's command again.")

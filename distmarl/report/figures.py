@@ -28,6 +28,7 @@ from distmarl.report.style import (
     NOTE_COLOUR,
     PALETTE,
     WIDTH_IN,
+    PaperFigure,
     SeriesStyle,
     paper_style,
     series_styles,
@@ -188,7 +189,7 @@ def _new_figure(
     is_joined: bool = True,
 ) -> tuple[Figure, Axes]:
     """Return a figure with a line per setting, notes above the axes and a legend below them."""
-    figure = Figure()
+    figure = PaperFigure()
     axes = figure.add_subplot()
     set_k_axis(axes, np.unique(summary["k"]))
     series = _series(summary, column)

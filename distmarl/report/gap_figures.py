@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from distmarl.report.axes import K_LABEL, RETURN_LABEL, add_notes, set_k_axis
-from distmarl.report.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, paper_style
+from distmarl.report.axes import K_LABEL, add_notes, set_k_axis
+from distmarl.report.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, PaperFigure, paper_style
 
 GAIN_LABEL = "gain by deviating (reward)"
 MAX_PANELS = 12
@@ -43,12 +43,13 @@ BRACKETS = (
 def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
     """Draw what deviating would gain against k, as brackets, beside the rates of the theory.
 
-    The rates are 1/sqrt(k) and sqrt((n - k + 1) / (n k)), through the global agent's first point.
+    A bracket is a band from a lower bound (markers) to an upper bound. The rates are 1/sqrt(k) and
+    sqrt((n - k + 1) / (n k)), through the first upper bound of the global agent's gain.
 
     Parameters
     ----------
     gaps : DataFrame
-        Rows of the table ``nash_gaps``, with ``label`` of the settings, in their order.
+        Rows of the table ``nash_gaps`` of one method, with ``label`` of the settings, in their order.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
 
@@ -65,9 +66,10 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
             _draw_rates(axes, rows)
-            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+        first = panels[0][0]  # they share their y axis
+        first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
         figure.supylabel(GAIN_LABEL, fontsize=8)
-        _add_legend(figure, panels[0][0])
+        _add_legend(figure, first)
     return figure
 
 
@@ -97,7 +99,7 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
             axes.plot(k, value, "o-", color=PALETTE[0], label="sees k agents", zorder=3)
             axes.plot(k, value + gain, "--", color=NOTE_COLOUR, label="sees all agents")
             axes.fill_between(k, value, value + gain, color=PALETTE[0], alpha=BAND_ALPHA, linewidth=0)
-        figure.supylabel(RETURN_LABEL, fontsize=8)
+        figure.supylabel("discounted return, over all steps (reward)", fontsize=8)
         _add_legend(figure, panels[0][0])
     return figure
 
@@ -109,7 +111,7 @@ def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tu
     n_columns = min(N_COLUMNS, len(shown))
     n_rows = -(-len(shown) // n_columns)
     height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
-    figure = Figure(figsize=(WIDTH_IN * n_columns, height))
+    figure = PaperFigure(figsize=(WIDTH_IN * n_columns, height))
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes in grid[len(shown) :]:
         axes.remove()
@@ -150,7 +152,7 @@ def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
 
 
 def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
-    """Draw the rates of the theory through the global agent's first positive point."""
+    """Draw the rates of the theory through the first upper bound of the global agent's gain, or its first estimate."""
     k, gap, _ = _column(rows, "global_upper")
     if not len(k):
         k, gap, _ = _column(rows, "global_lower")

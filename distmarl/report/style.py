@@ -5,6 +5,7 @@ It is used through :func:`paper_style`, so that nobody else's figures change.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from dataclasses import dataclass
 import matplotlib
 import matplotlib.style
 from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
 
 WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
 DPI = 300
+NOTEBOOK_DPI = 144
 
 NOTE_SIZE_PT = 6.5
 NOTE_COLOUR = "#555555"
@@ -83,6 +86,16 @@ class SeriesStyle:
 
     colour: str
     marker: str
+
+
+class PaperFigure(Figure):
+    """A figure that a notebook shows by itself, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        stream = io.BytesIO()
+        with paper_style():
+            self.savefig(stream, format="png", dpi=NOTEBOOK_DPI, metadata={"Software": None})
+        return stream.getvalue()
 
 
 @contextmanager

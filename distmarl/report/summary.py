@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distmarl.config.sections import EvaluationMethod
+from distmarl.results.settings import sweep_settings
 
 POINT = ["setting_id", "k"]
 
@@ -63,7 +64,7 @@ def with_labels(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def improvement(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return what each setting gains from its smallest to its largest evaluated k.
+    """Return what each setting gains from its smallest to its largest evaluated k, exactly where that is known.
 
     Parameters
     ----------
@@ -76,13 +77,14 @@ def improvement(summary: pd.DataFrame) -> pd.DataFrame:
         One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
         ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
     """
-    by_setting = summary.sort_values("k", kind="stable").groupby("setting_id", sort=False)
+    known = summary.assign(known_return=summary["exact_return"].fillna(summary["mean_return"]))
+    by_setting = known.sort_values("k", kind="stable").groupby("setting_id", sort=False)
     gains = by_setting.agg(
         label=("label", "first"),
         first_k=("k", "first"),
         last_k=("k", "last"),
-        first_return=("mean_return", "first"),
-        last_return=("mean_return", "last"),
+        first_return=("known_return", "first"),
+        last_return=("known_return", "last"),
     )
     gains["absolute"] = gains["last_return"] - gains["first_return"]
     gains["percent"] = 100 * gains["absolute"] / gains["first_return"].abs().replace(0, np.nan)
@@ -136,8 +138,23 @@ def unfinished_note(
     return None if done >= planned else f"unfinished: {done} of {planned} evaluations"
 
 
+def missing_note(n_gaps: tuple[int, int], n_baselines: tuple[int, int]) -> str | None:
+    """Return which gaps and baselines are missing, or None.
+
+    Parameters
+    ----------
+    n_gaps, n_baselines : tuple of int
+        How many there are, and how many the sweep file asks for.
+    """
+    missing = [
+        f"{done} of {planned} {name}"
+        for (done, planned), name in ((n_gaps, "Nash gaps"), (n_baselines, "baselines"))
+        if done < planned
+    ]
+    return f"unfinished: {', '.join(missing)}" if missing else None
+
+
 def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:
     """Return the id, label and place of the sweep's settings, sorted by the grid's columns."""
-    grid = [name for name in settings.columns if "." in name]
-    chosen = settings[settings["in_sweep"]].sort_values([*grid, "setting_id"])[["setting_id", "label"]]
+    chosen = sweep_settings(settings)[["setting_id", "label"]]
     return chosen.assign(order=range(len(chosen)))

@@ -2,44 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.reading import read_sweep_file
-from distmarl.config.validation import k_values, validated_sweep
+from distmarl.config.validation import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.style import paper_style
-from distmarl.report.summary import summarise, unfinished_note, with_labels
-from distmarl.results.folder import SWEEP_FILE, locked, open_results
+from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
+from distmarl.results.folder import open_results, read_sweep
+from distmarl.results.location import Location
+from distmarl.results.lock import locked
+from distmarl.results.opening import Place
 from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 
+# The summary comes first: whatever it rests on has been committed when these are read.
 TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
 # Large, and of no use here.
-UNREAD = ("traceback",)
-READ_ATTEMPTS = 5
+UNREAD = ("traceback", "log_tail")
 
 Draw = Callable[..., Figure | None]
 REWARD_FIGURE = "reward_vs_k.png"
 FIGURES: dict[str, tuple[Draw, str]] = {
-    "difference_vs_k.png": (difference_vs_k, "a difference needs two subsample sizes, evaluated on the same seeds"),
+    "difference_vs_k.png": (difference_vs_k, "it needs rollouts of two subsample sizes, on the same seeds"),
     "runtime_vs_k.png": (runtime_vs_k, "no training time is stored"),
     "mode_accuracy_vs_k.png": (
         mode_accuracy_vs_k,
-        "the mode accuracy needs as many global actions as local states",
+        "the mode accuracy needs rollouts, and as many global actions as local states",
     ),
 }
 GAP_FIGURES: dict[str, tuple[Draw, str]] = {
     "nash_gap_vs_k.png": (nash_gap_vs_k, "no gap is known"),
     "price_of_subsampling.png": (price_of_subsampling, "it needs exact Nash gaps"),
 }
+FIGURE_NAMES = (REWARD_FIGURE, *FIGURES, *GAP_FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,29 @@ class SkippedFigure:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Numbers:
+    """What a results folder holds, as far as its report is about it.
+
+    Attributes
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns.
+    nash_gaps, baselines : DataFrame
+        Rows of these tables that the sweep asks for.
+    n_failures : int
+        Tasks that have failed and have not succeeded since.
+    unfinished : str, optional
+        How far an unfinished sweep is; None for a finished one.
+    """
+
+    summary: pd.DataFrame
+    nash_gaps: pd.DataFrame
+    baselines: pd.DataFrame
+    n_failures: int
+    unfinished: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Report:
     """What a results folder holds, and the figures that were made of it.
 
@@ -66,29 +92,29 @@ class Report:
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns.
-    figures : tuple of Path
-        Files that were written.
+    figures : tuple of str
+        Files that were written, with the folder's name.
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
-        Tasks of the last session that failed.
+        Tasks that have failed and have not succeeded since.
     unfinished : str, optional
         How far an unfinished sweep is; None for a finished one.
     """
 
     summary: pd.DataFrame
-    figures: tuple[Path, ...]
+    figures: tuple[str, ...]
     skipped: tuple[SkippedFigure, ...]
     n_failures: int
     unfinished: str | None
 
 
-def write_report(folder: str | Path, *, publish: bool = True) -> Report:
+def write_report(folder: Place, *, publish: bool = True) -> Report:
     """Summarise a results folder and write its figures into it.
 
     Parameters
     ----------
-    folder : str or Path
+    folder : str, Path or Location
         The results folder.
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
@@ -104,11 +130,35 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
     store = open_results(folder)
     if publish:
         _publish_if_free(store)
-    sweep = validated_sweep(read_sweep_file(store.folder / SWEEP_FILE))
+    numbers = read_numbers(store)
+    written, skipped = _write_figures(store.folder, figure_makers(numbers))
+    return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
+
+
+def read_numbers(store: Store) -> Numbers:
+    """Return what a report says of a results folder, without writing anything.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds no evaluation of its sweep yet.
+    ConfigError
+        When its sweep file cannot be read.
+    """
+    sweep = read_sweep(store.folder)
     experiment = sweep.experiment
-    asked_for = k_values(experiment)
+    asked_for, method = k_values(experiment), sweep.evaluation.method
+    n_seeds = experiment.n_eval_seeds if method != "exact" else 0
     # Rows of an earlier, larger sweep stay in the tables, but out of the report.
-    points, tables = _read(store, lambda k, seed: k in asked_for and seed < experiment.n_eval_seeds)
+    points = store.summary(
+        lambda k, seed: k in asked_for and seed < n_seeds, exact_k=asked_for if method != "rollouts" else ()
+    )
+    tables = {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
+    settings = tables[SETTINGS.name]
+    ids = settings.loc[settings["in_sweep"], "setting_id"]
+    gaps, baselines = tables[NASH_GAPS.name], tables[BASELINES.name]
+    gaps = gaps[(gaps["method"] == experiment.nash_gap) & gaps["k"].isin(asked_for) & gaps["setting_id"].isin(ids)]
+    baselines = baselines[baselines["baseline"].isin(experiment.baselines) & baselines["setting_id"].isin(ids)]
     summary = summarise(points, *(tables[table.name] for table in (TRAININGS, TIMINGS, SETTINGS)))
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
@@ -121,10 +171,12 @@ def write_report(folder: str | Path, *, publish: bool = True) -> Report:
         tables[SETTINGS.name],
         k_values=asked_for,
         n_eval_seeds=experiment.n_eval_seeds,
-        method=sweep.evaluation.method,
+        method=method,
+    ) or missing_note(
+        (len(gaps.drop_duplicates(["setting_id", "k"])), len(ids) * len(asked_for) * (experiment.nash_gap != "off")),
+        (len(baselines.drop_duplicates(["setting_id", "baseline"])), len(ids) * len(experiment.baselines)),
     )
-    written, skipped = _write_figures(store.folder, _figures(summary, tables, unfinished))
-    return Report(summary, written, skipped, n_failures, unfinished)
+    return Numbers(summary, gaps, baselines, n_failures, unfinished)
 
 
 def _publish_if_free(store: Store) -> None:
@@ -132,59 +184,45 @@ def _publish_if_free(store: Store) -> None:
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(store.folder))
-        except (ResultsError, OSError):
+        except ResultsError:
             return  # reading merges what is not published
         store.publish()
 
 
-def _read(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read what there is, again when a running sweep published meanwhile and deleted what was to be read."""
-    for _ in range(READ_ATTEMPTS - 1):
-        with suppress(FileNotFoundError):
-            return _read_once(store, is_wanted)
-    return _read_once(store, is_wanted)
+def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | None], str | None]]:
+    """Return what draws each figure, and why it may draw none; no reason where nobody asked for it.
 
-
-def _read_once(store: Store, is_wanted: Callable[[int, int], bool]) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    # Evaluations come first: whatever they rest on has been committed when the other tables are read.
-    points = store.summary(is_wanted)
-    return points, {table.name: store.read(table, without=UNREAD) for table in TABLES_READ}
-
-
-def _figures(
-    summary: pd.DataFrame, tables: dict[str, pd.DataFrame], unfinished: str | None
-) -> Iterator[tuple[str, Figure | None, str | None]]:
-    """Yield the name of each figure, the figure, and why it is none; no reason where nobody asked for it."""
-    yield REWARD_FIGURE, reward_vs_k(summary, baselines=tables[BASELINES.name], unfinished=unfinished), None
-    for name, (draw, reason) in FIGURES.items():
-        yield name, draw(summary, unfinished=unfinished), reason
-    gaps = tables[NASH_GAPS.name]
-    for name, (draw, reason) in GAP_FIGURES.items():
-        yield name, draw(with_labels(gaps, summary), unfinished=unfinished), reason if len(gaps) else None
+    Parameters
+    ----------
+    numbers : Numbers
+        What :func:`read_numbers` returns.
+    """
+    summary, unfinished = numbers.summary, numbers.unfinished
+    gaps = with_labels(numbers.nash_gaps, summary)
+    draw_reward = partial(reward_vs_k, summary, baselines=numbers.baselines, unfinished=unfinished)
+    return {
+        REWARD_FIGURE: (draw_reward, None),
+        **{name: (partial(draw, summary, unfinished=unfinished), reason) for name, (draw, reason) in FIGURES.items()},
+        **{
+            name: (partial(draw, gaps, unfinished=unfinished), reason if len(gaps) else None)
+            for name, (draw, reason) in GAP_FIGURES.items()
+        },
+    }
 
 
 def _write_figures(
-    folder: Path, figures: Iterable[tuple[str, Figure | None, str | None]]
-) -> tuple[tuple[Path, ...], tuple[SkippedFigure, ...]]:
+    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]]
+) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
-    for name, figure, reason in figures:
-        try:
-            if figure is None:
-                (folder / name).unlink(missing_ok=True)
-                if reason is not None:
-                    skipped.append(SkippedFigure(name, reason))
-            else:
-                _save(figure, folder / name)
-                written.append(folder / name)
-        except OSError as error:
-            raise ResultsError(f"{folder / name}: cannot be written: {error.strerror or error}") from error
+    for name, (draw, reason) in makers.items():
+        figure = draw()
+        if figure is None:
+            folder.delete([name])
+            if reason is not None:
+                skipped.append(SkippedFigure(name, reason))
+        else:
+            with folder.writing(name) as stream, paper_style():
+                figure.savefig(stream, format="png", metadata={"Software": None})  # without date or version
+            written.append(folder.describe(name))
     return tuple(written), tuple(skipped)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """Save a figure aside and rename it, so that no reader sees half a file; without date or version."""
-    aside = path.with_name(f"_{path.name}.tmp")
-    with paper_style():
-        figure.savefig(aside, format="png", metadata={"Software": None})
-    aside.replace(path)

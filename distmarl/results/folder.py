@@ -1,4 +1,4 @@
-"""A results folder: whose it is, whether it can be used, and who writes to it.
+"""A results folder: whose it is, and whether it can be used.
 
 ::
 
@@ -11,28 +11,25 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
-import shutil
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from distmarl.config.reading import dump_yaml
-from distmarl.errors import ResultsError
+from distmarl.config.reading import dump_yaml, parse_sweep
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import validated_sweep
+from distmarl.errors import ConfigError, ResultsError
+from distmarl.results.location import ASIDE, Location
+from distmarl.results.lock import HOLDER_FILE, LOCK_FILE, Lock
+from distmarl.results.opening import Place, open_location
 from distmarl.results.schemas import SCHEMA_VERSION, TABLES
-from distmarl.results.store import PARTS, SCRATCH, Store, check_schema_version
+from distmarl.results.store import PARTS, Store, check_schema_version
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
-LOCK_FILE = "_lock"
 TOOL = "distmarl"
 
 
-def check_folder(folder: Path, sweep_name: str, *, overwrite: bool) -> None:
+def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
     """Refuse a folder that a sweep cannot write its results to. Nothing is changed.
 
     Raises
@@ -40,28 +37,18 @@ def check_folder(folder: Path, sweep_name: str, *, overwrite: bool) -> None:
     ResultsError
         When the folder is foreign, another sweep's, of another schema version, or cannot be written.
     """
-    if folder.exists() and not folder.is_dir():
-        raise ResultsError(f"{folder}: is not a folder; choose another one with --out")
-    ancestor = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-        raise ResultsError(f"{folder}: cannot be written ({ancestor} forbids it); choose another folder with --out")
-    if not folder.exists() or all(entry.name in (LOCK_FILE, SCRATCH) for entry in folder.iterdir()):
+    location = open_location(folder)
+    location.check()
+    if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in location.names()):
         return
-    provenance = _read_provenance(folder)
-    if (folder / LOCK_FILE).exists():
-        with _open_lock(folder, "r") as stream:
-            _take_lock(folder, stream)
+    provenance = read_provenance(location)
     if overwrite:
         return
-    if provenance.get("sweep") != sweep_name:
-        raise ResultsError(
-            f"{folder}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
-            "choose another folder with --out, or start afresh with --overwrite"
-        )
-    check_schema_version(folder)
+    _check_sweep(location, provenance, sweep_name)
+    check_schema_version(location)
 
 
-def open_results(folder: str | Path) -> Store:
+def open_results(folder: Place) -> Store:
     """Return the tables of an existing results folder, to read.
 
     Raises
@@ -69,72 +56,29 @@ def open_results(folder: str | Path) -> Store:
     ResultsError
         When there is no such folder, it is not a sweep's, or it is of another schema version.
     """
-    path = Path(folder)
-    if not path.is_dir():
-        raise ResultsError(f"{path}: there is no such results folder")
-    _read_provenance(path)
-    check_schema_version(path)
-    return Store(path)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a results folder.
-
-    Raises
-    ------
-    ResultsError
-        When the system forbids it.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ResultsError(f"{folder}: cannot be made: {error.strerror}; choose another folder with --out") from error
-
-
-@contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Hold a folder's lock, so that it has one writer. The system frees it when the process ends.
-
-    Raises
-    ------
-    ResultsError
-        When another process holds it; the message says which.
-    """
-    with _open_lock(folder, "a+") as stream:
-        _take_lock(folder, stream)
-        stream.truncate(0)
-        stream.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        stream.flush()
-        yield
-
-
-def _open_lock(folder: Path, mode: str) -> IO[str]:
-    try:
-        return (folder / LOCK_FILE).open(mode)
-    except OSError as error:
-        raise ResultsError(f"{folder / LOCK_FILE}: cannot be opened: {error.strerror}") from error
-
-
-def _take_lock(folder: Path, stream: IO[str]) -> None:
-    """Lock an open file until it is closed, or say who has locked it."""
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        stream.seek(0)
-        raise ResultsError(f"{folder}: is being written by {stream.read().strip()}") from None
-    except OSError as error:
-        raise ResultsError(f"{folder / LOCK_FILE}: cannot be locked: {error.strerror}") from error
+    location = open_location(folder)
+    if not location.is_there():
+        raise ResultsError(f"{location}: there is no such results folder")
+    read_provenance(location)
+    check_schema_version(location)
+    return Store(location)
 
 
 def start_session(
-    folder: Path, sweep_name: str, resolved: dict[str, Any], session: dict[str, Any], *, overwrite: bool
+    folder: Place,
+    sweep_name: str,
+    resolved: dict[str, Any],
+    session: dict[str, Any],
+    *,
+    overwrite: bool,
+    lock: Lock | None = None,
 ) -> Store:
     """Make a folder ready for a session of a sweep, and return its tables.
 
     Parameters
     ----------
-    folder : Path
-        The results folder, which this process has locked.
+    folder : str, Path or Location
+        The results folder.
     sweep_name : str
         Name of the sweep.
     resolved : dict
@@ -143,44 +87,82 @@ def start_session(
         What provenance.json says about the session.
     overwrite : bool
         Delete what earlier sessions of any sweep left here; other files stay.
+    lock : Lock, optional
+        The folder's lock, which this process holds.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds another sweep's results, or cannot be written.
     """
+    location = open_location(folder)
+    is_new = overwrite or not location.exists(PROVENANCE_FILE)
+    provenance = {} if is_new else read_provenance(location)
+    if not is_new:
+        _check_sweep(location, provenance, sweep_name)  # another one may have started here before the lock was free
     if overwrite:
         for name in (*TABLES, PARTS):
-            shutil.rmtree(folder / name, ignore_errors=True)
-        for figure in folder.glob("*_vs_k.png"):
-            figure.unlink()
-    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
-    provenance_path = folder / PROVENANCE_FILE
-    provenance = json.loads(provenance_path.read_text()) if provenance_path.exists() and not overwrite else {}
+            location.delete_folder(name)
+        location.delete(name for name in location.names() if name.endswith("_vs_k.png"))
+    location.delete_torn_files()
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
-    _replace_text(provenance_path, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
-    _replace_text(folder / SWEEP_FILE, dump_yaml(resolved))
-    return Store(folder)
+    _write_text(location, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
+    _write_text(location, SWEEP_FILE, dump_yaml(resolved))
+    return Store(location, lock)
 
 
-def end_session(folder: Path, end: dict[str, Any]) -> None:
+def end_session(folder: Place, end: dict[str, Any]) -> None:
     """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
-    provenance = _read_provenance(folder)
+    location = open_location(folder)
+    provenance = read_provenance(location)
     provenance["sessions"][-1] |= end
-    _replace_text(folder / PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+    _write_text(location, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
 
 
-def _read_provenance(folder: Path) -> dict[str, Any]:
-    """Return a folder's provenance; whatever has none is not ours."""
+def read_sweep(folder: Place) -> SweepFile:
+    """Return the sweep that ran last in a folder, resolved.
+
+    Raises
+    ------
+    ConfigError
+        When its file is missing or cannot be used.
+    """
+    location = open_location(folder)
+    source = location.describe(SWEEP_FILE)
     try:
-        provenance = json.loads((folder / PROVENANCE_FILE).read_text())
-    except (OSError, ValueError):
+        content = location.read(SWEEP_FILE)
+    except FileNotFoundError:
+        raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
+    return validated_sweep(parse_sweep(content, source))
+
+
+def read_provenance(folder: Place) -> dict[str, Any]:
+    """Return a folder's provenance.
+
+    Raises
+    ------
+    ResultsError
+        When it has none, and so is not ours.
+    """
+    location = open_location(folder)
+    try:
+        provenance = json.loads(location.read(PROVENANCE_FILE))
+    except (FileNotFoundError, ValueError):
         provenance = None
     if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:
-        raise ResultsError(f"{folder}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
+        raise ResultsError(f"{location}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
     return provenance
 
 
-def _replace_text(path: Path, text: str) -> None:
-    aside = path.with_name(f"_{path.name}.tmp")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    except OSError as error:
-        raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
+def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) -> None:
+    if provenance.get("sweep") != sweep_name:
+        raise ResultsError(
+            f"{folder}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
+            "choose another folder with --out, or start afresh with --overwrite"
+        )
+
+
+def _write_text(folder: Location, name: str, text: str) -> None:
+    with folder.writing(name) as stream:
+        stream.write(text.encode())

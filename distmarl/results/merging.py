@@ -7,7 +7,7 @@ ever held whole: a table of long lists is merged in little memory.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from contextlib import contextmanager
 
 import numpy as np
 import pyarrow as pa
@@ -16,17 +16,22 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
+from distmarl.results.location import File
 from distmarl.results.schemas import Table
 
 
+class UnreadableFileError(ResultsError):
+    """A file is no Parquet file, or was replaced by a longer one while it was read."""
+
+
 def read_merged(
-    files: Sequence[Path], table: Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+    files: Sequence[File], table: Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None
 ) -> pa.Table:
     """Return the newest rows of a table, sorted by key.
 
     Parameters
     ----------
-    files : sequence of Path
+    files : sequence of File
         The table's files, oldest first.
     table : Table
         The table.
@@ -42,7 +47,7 @@ def read_merged(
     return data.take(_newest(data, table)["row"]) if pieces else data
 
 
-def merged_chunks(files: Sequence[Path], table: Table) -> Iterator[pa.Table]:
+def merged_chunks(files: Sequence[File], table: Table) -> Iterator[pa.Table]:
     """Yield the newest rows of a table, sorted by key, ``table.rows_per_chunk`` at a time; one empty chunk if none."""
     keys, places = [], []
     for number, file in enumerate(files):
@@ -57,14 +62,11 @@ def merged_chunks(files: Sequence[Path], table: Table) -> Iterator[pa.Table]:
         yield _rows_at(files, chosen[start : start + table.rows_per_chunk], table)
 
 
-def published_chunks(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+def published_chunks(file: File, columns: Sequence[str]) -> Iterator[pa.Table]:
     """Yield some columns of a published file, which is sorted by key, one row group at a time."""
-    try:
-        with pq.ParquetFile(path) as file:
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=list(columns))
-    except pa.ArrowInvalid as error:
-        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+    with _explained(file), file.open() as source, pq.ParquetFile(source) as parquet:
+        for group in range(parquet.num_row_groups):
+            yield parquet.read_row_group(group, columns=list(columns))
 
 
 def _newest(keyed: pa.Table, table: Table) -> pa.Table:
@@ -75,7 +77,7 @@ def _newest(keyed: pa.Table, table: Table) -> pa.Table:
     return newest.select(["number_max"]).rename_columns(["row"])
 
 
-def _rows_at(files: Sequence[Path], places: NDArray[np.int64], table: Table) -> pa.Table:
+def _rows_at(files: Sequence[File], places: NDArray[np.int64], table: Table) -> pa.Table:
     """Return rows by their places, pairs of a file's and a row's number, in the given order."""
     pieces, order = [], []
     for number in np.unique(places[:, 0]):
@@ -87,21 +89,37 @@ def _rows_at(files: Sequence[Path], places: NDArray[np.int64], table: Table) -> 
     return pa.concat_tables(pieces).take(pa.array(position)).combine_chunks()
 
 
-def _rows_of_file(path: Path, rows: NDArray[np.int64], table: Table) -> pa.Table:
+def _rows_of_file(file: File, rows: NDArray[np.int64], table: Table) -> pa.Table:
     """Return some rows of a file, reading only the row groups that hold them."""
-    with pq.ParquetFile(path) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
+    with file.open() as source, pq.ParquetFile(source) as parquet:
+        sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.num_row_groups)]
         ends = np.cumsum(sizes)
         groups, inverse = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
         offsets = np.cumsum([0, *(sizes[group] for group in groups)])
         starts = ends - sizes
-        data = file.read_row_groups(groups.tolist(), columns=table.schema.names)
+        data = parquet.read_row_groups(groups.tolist(), columns=table.schema.names)
     local = offsets[inverse] + rows - starts[groups[inverse]]
     return data.select(table.schema.names).cast(table.schema).take(pa.array(local))
 
 
-def _read(path: Path, columns: list[str], where: pc.Expression | None) -> pa.Table:
+def read_schema(file: File) -> pa.Schema:
+    """Return the schema of a Parquet file."""
+    with _explained(file), file.open() as source:
+        return pq.read_schema(source)
+
+
+def _read(file: File, columns: list[str], where: pc.Expression | None) -> pa.Table:
+    with _explained(file), file.open() as source:
+        return pq.read_table(source, columns=columns, filters=where, partitioning=None).select(columns)
+
+
+@contextmanager
+def _explained(file: File) -> Iterator[None]:
+    """Name a file that cannot be read; that there is none any more is left to the caller."""
     try:
-        return pq.read_table(path, columns=columns, filters=where, partitioning=None).select(columns)
-    except pa.ArrowInvalid as error:
-        raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UnreadableFileError(f"{file.name}: is not a readable Parquet file of distmarl: {reason}") from error

@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = "3"
 VERSION_KEY = b"distmarl.schema_version"
 
 
@@ -111,6 +111,7 @@ NASH_GAPS = _table(
     _field("quantity", pa.string(), "joint_value, surrogate, global_lower, …, as in dm.nash_gap", "name"),
     _field("n_agents", pa.int64(), "number of local agents", "agents"),
     _field("utility", pa.string(), "what a deviating local agent is after: team or own", "name"),
+    _field("horizon", pa.int64(), "steps that the returns are over; null for all steps to come", "steps"),
     _field("value", pa.float64(), "the number; null where there is none", "reward"),
     _field("error", pa.float64(), "certified error of value; for estimates half its 95 % interval", "reward"),
     _field("kind", pa.string(), "exact, lower bound, upper bound, estimate or estimate of a lower bound", "name"),
@@ -130,6 +131,7 @@ BASELINES = _table(
     _field("value", pa.float64(), "expected discounted return", "reward"),
     _field("error", pa.float64(), "standard error of the rollouts' mean; certified bound of an exact value", "reward"),
     _field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 for an exact value", "rollouts"),
+    _field("converged", pa.bool_(), "whether G-LEARN, where the baseline needs it, reached its threshold", "boolean"),
 )
 
 TRAININGS = _table(
@@ -282,7 +284,10 @@ SUMMARY = _table(
     EXACT_RETURN,
     EXACT_BOUND,
     _field(
-        "is_best", pa.bool_(), "whether no other k of the setting has a larger mean, or else exact, return", "boolean"
+        "is_best",
+        pa.bool_(),
+        "whether no other k has a larger exact return or, where none is known, mean",
+        "boolean",
     ),
     _field("previous_k", pa.int64(), "the next smaller k of the setting; null for the smallest", "agents"),
     _field("n_pairs", pa.int64(), "rollouts that both k have of the same evaluation seeds", "pairs"),

@@ -1,7 +1,7 @@
 """The tables of a results folder: committed in parts, published whole.
 
-What a task yields is committed at once, as ``_parts/<table>/<task>.parquet``: written aside,
-flushed to the disk and renamed, so that a part is there whole or not at all, and a
+What a task yields is committed at once, as ``_parts/<table>/<task>.parquet``, in one step
+(:mod:`distmarl.results.location`): a part is there whole or not at all, and a
 task that runs twice replaces its own part. ``<table>/data.parquet``, which readers read, is
 made from the last one and the parts, by key, and replaced in one step; parts
 that it has taken in are deleted after that. A crash at any moment loses no
@@ -14,11 +14,10 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, BinaryIO
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -26,7 +25,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distmarl.errors import ResultsError
-from distmarl.results.merging import merged_chunks, published_chunks, read_merged
+from distmarl.results.location import Location
+from distmarl.results.lock import Lock
+from distmarl.results.merging import UnreadableFileError, merged_chunks, published_chunks, read_merged, read_schema
+from distmarl.results.opening import Place, open_location
 from distmarl.results.schemas import (
     EVALUATIONS,
     EXACT_BOUND,
@@ -42,10 +44,11 @@ from distmarl.results.schemas import (
 from distmarl.results.summary import EVALUATION_COLUMNS, IsWanted, summary_rows
 
 PARTS = "_parts"
-SCRATCH = "_tmp"
 DATA_FILE = "data.parquet"
+READ_ATTEMPTS = 5
 
 Row = Mapping[str, Any]
+_T = TypeVar("_T")
 
 
 class Store:
@@ -53,12 +56,15 @@ class Store:
 
     Parameters
     ----------
-    folder : Path
+    folder : str, Path or Location
         The results folder.
+    lock : Lock, optional
+        The folder's lock; once another process has taken it over, nothing is written any more.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Place, lock: Lock | None = None) -> None:
+        self.folder = open_location(folder)
+        self._lock = lock
         self._has_unpublished_parts = True
 
     def commit(self, task: str, rows: Sequence[tuple[Table, Sequence[Row]]]) -> None:
@@ -73,31 +79,40 @@ class Store:
         """
         for table, table_rows in rows:
             part = pa.Table.from_pylist([dict(row) for row in table_rows], schema=table.schema)
-            self._write([part], self.folder / PARTS / table.name / f"{task}.parquet")
+            self._write([part], f"{PARTS}/{table.name}/{task}.parquet")
         self._has_unpublished_parts = True
 
     def keys(self, table: Table) -> set[tuple[Any, ...]]:
         """Return the keys of all rows, committed or published."""
-        data = read_merged(self._files(table), table, columns=table.key)
+        data = self._merged(table, columns=table.key)
         return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
 
     def read(self, table: Table, without: Sequence[str] = ()) -> pd.DataFrame:
         """Return a table as it would be published now, but for some columns, without writing anything."""
         columns = [name for name in table.schema.names if name not in without]
-        (data,) = self._completed(table, [read_merged(self._files(table), table, columns=columns)])
+        (data,) = self._completed(table, [self._merged(table, columns=columns)])
         return data.to_pandas()
 
-    def summary(self, is_wanted: IsWanted | None = None) -> pd.DataFrame:
-        """Return the table ``summary`` of the evaluations that are wanted, without writing anything."""
-        return self._summary(is_wanted).to_pandas()
+    def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
+        """Return the table ``summary`` of what is wanted, without writing anything.
+
+        Parameters
+        ----------
+        is_wanted : callable, optional
+            Which evaluations count, by their k and seed; all by default.
+        exact_k : collection of int, optional
+            Every k whose exact returns count; all by default.
+        """
+        return self._summary(is_wanted, exact_k).to_pandas()
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
-        """Return the rows with the given values in key columns."""
+        """Return the rows with the given values in key columns; a list stands for any of its values."""
         selected = None
         for name, value in key.items():
-            matches = pc.field(name) == value
+            values = pa.array(value if isinstance(value, list) else [value], table.schema.field(name).type)
+            matches = pc.field(name).isin(values)
             selected = matches if selected is None else selected & matches
-        return read_merged(self._files(table), table, where=selected).to_pylist()
+        return self._merged(table, where=selected).to_pylist()
 
     def publish(self, *, force: bool = False) -> None:
         """Bring every table up to date, then delete the parts that it has taken in."""
@@ -106,35 +121,33 @@ class Store:
         for table in TABLES.values():
             if table is SUMMARY:
                 continue  # follows from the evaluations, below
-            parts = self._parts(table)
-            published = self.folder / table.name / DATA_FILE
-            if not parts and published.exists() and not force:
+            parts, published = self._parts(table), _published(table)
+            is_published = self.folder.exists(published)
+            if not parts and is_published and not force:
                 continue
-            self._write(self._completed(table, merged_chunks(self._files(table), table)), published)
-            for part in parts:
-                part.unlink()
-        self._write([self._summary()], self.folder / SUMMARY.name / DATA_FILE)
+            files = self.folder.files([published] * is_published + parts)
+            self._write(self._completed(table, merged_chunks(files, table)), published)
+            self.folder.delete(parts)
+        self._write([self._summary()], _published(SUMMARY))
         self._has_unpublished_parts = False
 
     def tidy(self) -> None:
-        """Remove the folders that only a running session needs, once they are empty."""
-        for folder in (*(self.folder / PARTS / name for name in TABLES), self.folder / PARTS, self.folder / SCRATCH):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        """Remove the folder that only a running session needs, once there is no part in it."""
+        self.folder.delete_folder(PARTS, only_empty=True)
 
     def replace(self, table: Table, rows: Sequence[Row]) -> None:
         """Replace a whole table; for the small ones that the driver keeps itself."""
-        for part in self._parts(table):
-            part.unlink()
+        self.folder.delete(self._parts(table))
         data = pa.Table.from_pylist([dict(row) for row in rows], schema=table.schema)
-        self._write(self._completed(table, [data]), self.folder / table.name / DATA_FILE)
+        self._write(self._completed(table, [data]), _published(table))
 
     def grid_keys(self) -> list[str]:
         """Return the dotted keys that have been varied in this folder."""
-        published = self.folder / SETTINGS.name / DATA_FILE
-        if not published.exists():
+        published = _published(SETTINGS)
+        if not self.folder.exists(published):
             return []
-        return [name for name in pq.read_schema(published).names if "." in name]
+        (file,) = self.folder.files([published])
+        return [name for name in read_schema(file).names if "." in name]
 
     def add_settings(self, settings: Iterable[Row], grid_keys: Iterable[str]) -> None:
         """Note the settings of the sweep that runs now; older ones are kept, out of the sweep.
@@ -151,15 +164,20 @@ class Store:
         keys = list(dict.fromkeys([*grid_keys, *self.grid_keys()]))
         ordered = [rows[setting_id] for setting_id in sorted(rows)]
         data = pa.Table.from_pylist(ordered, schema=SETTINGS.schema)
-        self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], self.folder / SETTINGS.name / DATA_FILE)
+        self._write([_with_grid_columns(SETTINGS, data, ordered, keys)], _published(SETTINGS))
 
-    def _summary(self, is_wanted: IsWanted | None = None) -> pa.Table:
-        published = self.folder / EVALUATIONS.name / DATA_FILE
-        if self._files(EVALUATIONS) == [published]:
-            chunks = published_chunks(published, EVALUATION_COLUMNS)
-        else:  # of a sweep that runs, or has not started
-            chunks = iter([read_merged(self._files(EVALUATIONS), EVALUATIONS, EVALUATION_COLUMNS)])
-        rows = summary_rows(chunks, self.rows(EXACT_RETURNS), is_wanted)
+    def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
+        def read() -> list[dict[str, Any]]:
+            names = self._names(EVALUATIONS)
+            files = self.folder.files(names)
+            if names == [_published(EVALUATIONS)]:
+                chunks = published_chunks(files[0], EVALUATION_COLUMNS)
+            else:  # of a sweep that runs, or has not started
+                chunks = iter([read_merged(files, EVALUATIONS, EVALUATION_COLUMNS)])
+            exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
+            return summary_rows(chunks, exact, is_wanted)
+
+        rows = _until_undisturbed(read)
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
         return data
 
@@ -172,29 +190,45 @@ class Store:
                 chunk = _with_exact_columns(chunk, exact)
             yield _with_grid_columns(table, chunk, settings, keys) if table.has_grid else chunk
 
-    def _files(self, table: Table) -> list[Path]:
-        """Return the files of a table, oldest first."""
-        published = self.folder / table.name / DATA_FILE
-        return [*([published] if published.exists() else []), *self._parts(table)]
+    def _merged(
+        self, table: Table, columns: Sequence[str] | None = None, where: pc.Expression | None = None
+    ) -> pa.Table:
+        """Return a table's rows, even while a running sweep publishes."""
+        return _until_undisturbed(lambda: read_merged(self.folder.files(self._names(table)), table, columns, where))
 
-    def _parts(self, table: Table) -> list[Path]:
-        return sorted((self.folder / PARTS / table.name).glob("*.parquet"))
+    def _names(self, table: Table) -> list[str]:
+        """Return the names of a table's files, oldest first."""
+        parts = self._parts(table)  # first: one that is published after this is missed when it is read, not before
+        published = _published(table)
+        return [published] * self.folder.exists(published) + parts
 
-    def _write(self, chunks: Iterable[pa.Table], path: Path) -> None:
-        """Write a file aside, flush it to the disk, and rename it into its place."""
-        scratch = self.folder / SCRATCH
-        aside = scratch / uuid.uuid4().hex
-        try:
-            scratch.mkdir(parents=True, exist_ok=True)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with aside.open("wb") as stream:
-                _write_chunks(chunks, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            aside.replace(path)
-            _flush_folder(path.parent)
-        except OSError as error:
-            raise ResultsError(f"{path}: cannot be written: {error.strerror or error}") from error
+    def _parts(self, table: Table) -> list[str]:
+        """Return the names of a table's parts."""
+        return _parts(self.folder, table)
+
+    def _write(self, chunks: Iterable[pa.Table], name: str) -> None:
+        """Write a table's file in one step."""
+        if self._lock is not None:
+            self._lock.check()
+        with self.folder.writing(name) as stream:
+            _write_chunks(chunks, stream)
+
+
+def _published(table: Table) -> str:
+    return f"{table.name}/{DATA_FILE}"
+
+
+def _parts(folder: Location, table: Table) -> list[str]:
+    found = folder.names(f"{PARTS}/{table.name}")
+    return [f"{PARTS}/{table.name}/{name}" for name in found if name.endswith(".parquet")]
+
+
+def _until_undisturbed(read: Callable[[], _T]) -> _T:
+    """Read again what a running sweep has replaced or deleted meanwhile."""
+    for _ in range(READ_ATTEMPTS - 1):
+        with suppress(FileNotFoundError, UnreadableFileError):
+            return read()
+    return read()
 
 
 def _write_chunks(chunks: Iterable[pa.Table], stream: BinaryIO) -> None:
@@ -206,16 +240,7 @@ def _write_chunks(chunks: Iterable[pa.Table], stream: BinaryIO) -> None:
             writer.write_table(chunk, row_group_size=max(1, len(chunk)))
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a renamed file survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def check_schema_version(folder: Path) -> None:
+def check_schema_version(folder: Place) -> None:
     """Refuse a folder whose tables were written by another version of the schemas.
 
     Raises
@@ -223,19 +248,20 @@ def check_schema_version(folder: Path) -> None:
     ResultsError
         Naming the file and both versions.
     """
-    for name in TABLES:
-        for path in [folder / name / DATA_FILE, *sorted((folder / PARTS / name).glob("*.parquet"))[:1]]:
-            try:
-                found = (pq.read_schema(path).metadata or {}).get(VERSION_KEY, b"none").decode()
-            except FileNotFoundError:
-                continue  # no such table yet, or a part that a running sweep has just published
-            except (pa.ArrowInvalid, OSError) as error:
-                raise ResultsError(f"{path}: is not a readable Parquet file: {error}") from error
-            if found != SCHEMA_VERSION:
-                raise ResultsError(
-                    f"{path}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
-                    "choose another folder with --out, or start afresh with --overwrite"
-                )
+    location = open_location(folder)
+    for table in TABLES.values():
+        _until_undisturbed(partial(_check_table_version, location, table))
+
+
+def _check_table_version(folder: Location, table: Table) -> None:
+    published = _published(table)
+    for file in folder.files([published] * folder.exists(published) + _parts(folder, table)[:1]):
+        found = (read_schema(file).metadata or {}).get(VERSION_KEY, b"none").decode()
+        if found != SCHEMA_VERSION:
+            raise ResultsError(
+                f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
+                "choose another folder with --out, or start afresh with --overwrite"
+            )
 
 
 def _with_grid_columns(table: Table, data: pa.Table, settings: Sequence[Row], keys: Sequence[str]) -> pa.Table:

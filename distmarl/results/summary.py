@@ -46,9 +46,9 @@ def summary_rows(
         The ``EVALUATION_COLUMNS`` of the table ``evaluations``, sorted by its key. Of all chunks, the returns of two
         k are held at a time.
     exact : iterable of rows
-        The table ``exact_returns``.
+        Rows of the table ``exact_returns``, all of which count.
     is_wanted : callable, optional
-        Which rows of ``evaluations`` count; all by default. Exact returns count as those of seed 0 would.
+        Which rows of ``evaluations`` count; all by default.
     """
     rows: list[dict[str, Any]] = []
     previous: _Point | None = None
@@ -58,8 +58,7 @@ def summary_rows(
             row |= _difference(previous, point)
         rows.append(row)
         previous = point
-    wanted = [row for row in exact if is_wanted is None or is_wanted(row["k"], 0)]
-    rows = _with_exact_returns(rows, wanted)
+    rows = _with_exact_returns(rows, exact)
     best: dict[str, float] = {}
     for row in rows:
         best[row["setting_id"]] = max(_known_return(row), best.get(row["setting_id"], -math.inf))
@@ -77,7 +76,8 @@ def _with_exact_returns(rows: list[dict[str, Any]], exact: Iterable[Mapping[str,
 
 
 def _known_return(row: Mapping[str, Any]) -> float:
-    return float(row["exact_return"] if row.get("mean_return") is None else row["mean_return"])
+    """Return the exact return where it is known, else the rollouts' mean."""
+    return float(row["mean_return"] if row.get("exact_return") is None else row["exact_return"])
 
 
 def _points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iterator[_Point]:

@@ -20,6 +20,8 @@ from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.results.folder import check_folder
+from distmarl.results.location import Location
+from distmarl.results.opening import open_location
 from distmarl.results.schemas import SETTINGS
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Executor, SerialExecutor
@@ -32,6 +34,7 @@ from distmarl.sweep.resources import check_memory, machine_memory
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.stopping import EXIT_CODE
 from distmarl.sweep.tally import Tally
+from distmarl.terminal import message_console, print_error
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
 
@@ -58,12 +61,11 @@ exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
-    console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    console = message_console()
     try:
         return _run(arguments, console)
     except DistmarlError as error:
-        console.print("[bold red]error:[/]", end=" ")
-        console.print(str(error), markup=False)
+        print_error(error, console)
         return BAD_INPUT
     except (Interrupted, KeyboardInterrupt):
         command = shlex.join(word for word in sys.orig_argv if word != "--overwrite")
@@ -80,7 +82,11 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
-    parser.add_argument("--out", type=Path, metavar="FOLDER", help="results folder (default: results/<name>)")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="results folder: a path, or a URI such as s3://bucket/name (default: results/<name>)",
+    )
     parser.add_argument(
         "--set",
         dest="assignments",
@@ -134,12 +140,12 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     """Check everything, then run the sweep and report on it."""
     plan = make_plan(_read(arguments))
-    folder = arguments.out or Path("results") / plan.sweep.name
+    folder = open_location(arguments.out or f"results/{plan.sweep.name}")
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None
     if arguments.executor == "ray" and address is None:
         _check_cores(plan.sweep.runner)
-    store = None if arguments.overwrite or not folder.exists() else Store(folder)
+    store = None if arguments.overwrite or not folder.is_there() else Store(folder)
     pending = find_pending(plan, store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
@@ -164,6 +170,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             overwrite=arguments.overwrite,
             retry_failed=arguments.retry_failed,
             fail_fast=arguments.fail_fast,
+            tell=functools.partial(console.print, markup=False),
         )
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
@@ -190,9 +197,9 @@ def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
         )
 
 
-def _warn_of_job_folder(folder: Path, console: Console) -> None:
+def _warn_of_job_folder(folder: Location, console: Console) -> None:
     """Warn of results that would vanish with a submitted job; Ray sets the variable in jobs alone."""
-    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and not folder.is_absolute():
+    if "RAY_JOB_CONFIG_JSON_ENV_VAR" in os.environ and folder.is_relative:
         console.print(
             f"[yellow]warning:[/] {escape(str(folder))} lies in the job's own copy of the folder, "
             "which goes with the cluster; give --out an absolute path"
@@ -221,7 +228,7 @@ def _start_executor(plan: Plan, pending: Pending, kind: str, address: str | None
     return executor
 
 
-def _report(folder: Path, console: Console, *, quiet: bool) -> None:
+def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     """Draw the figures; print the final table and where everything lies."""
     from distmarl.report.text import print_report
     from distmarl.report.write import write_report
@@ -231,7 +238,7 @@ def _report(folder: Path, console: Console, *, quiet: bool) -> None:
         print_report(report, Console(emoji=False), console)
 
 
-def _conclude(tally: Tally, folder: Path, console: Console) -> int:
+def _conclude(tally: Tally, folder: Location, console: Console) -> int:
     """Say what went wrong, if anything, and return the exit code."""
     for name in tally.unconverged:
         console.print(f"[yellow]warning:[/] {name}, which is above its convergence_threshold")
@@ -242,7 +249,7 @@ def _conclude(tally: Tally, folder: Path, console: Console) -> int:
     not_run = f", {tally.n_not_run} not run" if tally.n_not_run else ""
     console.print(
         f"[bold red]{counted(tally.n_failed, 'task')} failed[/]{not_run}; "
-        f"their tracebacks are in {escape(str(folder / 'failures'))}. "
+        f"their tracebacks are in {escape(folder.describe('failures'))}. "
         "The same command tries them again, with --retry-failed only them."
     )
     return SOME_FAILED

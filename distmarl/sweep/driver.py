@@ -12,14 +12,11 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
+from distmarl.results.policies import read_global_policies, read_local_policy
 from distmarl.results.schemas import (
     ALTERNATIONS,
+    BASELINES,
     FAILURES,
-    GLOBAL_POLICIES,
-    LOCAL_POLICIES,
     TABLES,
     TIMINGS,
     TRAININGS,
@@ -168,10 +165,10 @@ class Driver:
         unfinished = [k for k in self._plan.k_values if self._pending.is_unfinished(name, k) and k not in untrained]
         if not (unfinished or untrained or name in self._pending.baselines):
             return
-        self._local_policies[name] = self._executor.put(self._stored_local_policy(job))
+        self._local_policies[name] = self._executor.put(read_local_policy(self._store, name))
         self._push_trainings(job)
-        for k in unfinished:
-            self._push_evaluations(job, k, self._executor.put(self._stored_global_policy(job, k)))
+        for k, global_policy in read_global_policies(self._store, name, unfinished).items():
+            self._push_evaluations(job, k, self._executor.put(global_policy))
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; short evaluations, which come last, are taken together."""
@@ -229,6 +226,9 @@ class Driver:
         """Keep a line for each training that ended above its threshold."""
         trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
+        for row in rows.get(BASELINES.name, []):
+            if not row["converged"]:
+                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
         for row, side in trainings:
             converged = row[f"{side}converged"]
             if converged is not None and not converged:
@@ -288,16 +288,6 @@ class Driver:
         if job.setting_id not in self._job_handles:
             self._job_handles[job.setting_id] = self._executor.put(job)
         return self._job_handles[job.setting_id]
-
-    def _stored_local_policy(self, job: Job) -> NDArray[np.float64]:
-        env = job.environment
-        rows = self._store.rows(LOCAL_POLICIES, setting_id=job.setting_id)
-        shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
-        return np.array([row["probability"] for row in rows]).reshape(shape)
-
-    def _stored_global_policy(self, job: Job, k: int) -> NDArray[np.int16]:
-        rows = self._store.rows(GLOBAL_POLICIES, setting_id=job.setting_id, k=k)
-        return np.array([row["actions"] for row in rows], dtype=np.int16)
 
 
 def _population_cost(job: Job) -> float:

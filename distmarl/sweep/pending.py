@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import k_values
 from distmarl.evaluation.baselines import methods
 from distmarl.results.schemas import ALTERNATIONS, BASELINES, EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TRAININGS, Table
 from distmarl.results.store import Store
-from distmarl.sweep.plan import Plan
+from distmarl.sweep.plan import Plan, count_tasks
 from distmarl.sweep.tasks import TaskKey, TaskKind
 
 
@@ -60,6 +62,12 @@ class Pending:
         numbers |= {kind: sum(map(len, missing.values())) for kind, missing in self.by_k.items()}
         return {**numbers, "evaluate": sum(map(len, self.seeds.values()))}
 
+    def n_tasks_of(self, setting_id: str, k_values: Sequence[int]) -> dict[str, int]:
+        """Return the number of missing tasks of each kind of one setting."""
+        numbers: dict[str, int] = {kind: int(setting_id in names) for kind, names in self.by_setting.items()}
+        numbers |= {kind: len(missing[setting_id]) for kind, missing in self.by_k.items()}
+        return {**numbers, "evaluate": sum(len(self.seeds[setting_id, k]) for k in k_values)}
+
     def has(self, key: TaskKey) -> bool:
         """Return whether a task is missing."""
         if key.kind in self.by_setting:
@@ -99,19 +107,41 @@ class Pending:
 
 def find_pending(plan: Plan, store: Store | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
+    return find_missing({job.setting_id: job.setting.evaluation.n_rollouts for job in plan.jobs}, plan.sweep, store)
+
+
+def find_missing(n_rollouts: Mapping[str, int], sweep: SweepFile, store: Store | None) -> Pending:
+    """Compare what a sweep asks for with the tables of its results folder, if there are any.
+
+    Parameters
+    ----------
+    n_rollouts : dict of str to int
+        Rollouts per evaluation seed of each of its settings, by their ids.
+    sweep : SweepFile
+        The sections of the sweep file.
+    store : Store, optional
+        The tables.
+    """
+    names, asked_for = list(n_rollouts), k_values(sweep.experiment)
 
     def keys(table: Table) -> set[tuple[Any, ...]]:
         return store.keys(table) if store else set()
 
     def missing(is_asked_for: bool, done: set[tuple[Any, ...]]) -> dict[str, list[int]]:
-        return {name: [k for k in plan.k_values if is_asked_for and (name, k) not in done] for name in names}
+        return {name: [k for k in asked_for if is_asked_for and (name, k) not in done] for name in names}
 
-    experiment, method = plan.sweep.experiment, plan.sweep.evaluation.method
-    names = [job.setting_id for job in plan.jobs]
+    experiment, method = sweep.experiment, sweep.evaluation.method
     shared = {setting_id for setting_id, *_ in keys(ALTERNATIONS)}
     gaps = {(name, k) for name, k, kind, _ in keys(NASH_GAPS) if kind == experiment.nash_gap}
-    valued, evaluated = keys(BASELINES), keys(EVALUATIONS)
-    seeds = range(plan.n_eval_seeds if method != "exact" else 0)
+    evaluated = keys(EVALUATIONS)
+    # More evaluation seeds are more rollouts of a baseline, too.
+    valued = {
+        (row["setting_id"], row["baseline"], row["method"])
+        for row in (store.rows(BASELINES) if store and experiment.baselines else [])
+        if row["method"] == "exact"
+        or row["n_rollouts"] >= experiment.n_eval_seeds * n_rollouts.get(row["setting_id"], 0)
+    }
+    seeds = range(experiment.n_eval_seeds if method != "exact" else 0)
     pending = Pending(
         shared_policies={name for name in names if name not in shared},
         trainings=missing(True, keys(TRAININGS)),
@@ -124,11 +154,10 @@ def find_pending(plan: Plan, store: Store | None) -> Pending:
         nash_gaps=missing(experiment.nash_gap != "off", gaps),
         exact_returns=missing(method != "rollouts", keys(EXACT_RETURNS)),
         seeds={
-            (name, k): [seed for seed in seeds if (name, k, seed) not in evaluated]
-            for name in names
-            for k in plan.k_values
+            (name, k): [seed for seed in seeds if (name, k, seed) not in evaluated] for name in names for k in asked_for
         },
         done=Counter(),
     )
-    pending.done.update({kind: number - pending.n_tasks[kind] for kind, number in plan.n_tasks.items()})
+    n_tasks = count_tasks(sweep, len(names))
+    pending.done.update({kind: number - pending.n_tasks[kind] for kind, number in n_tasks.items()})
     return pending

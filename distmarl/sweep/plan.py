@@ -13,6 +13,7 @@ from distmarl.config.settings import Setting, resolved_mapping, setting_content,
 from distmarl.config.validation import k_values
 from distmarl.environments.lookup import BuiltEnvironment, build_environment
 from distmarl.errors import ConfigError, InvalidArgumentError
+from distmarl.evaluation.nash_gap import check_gap_size
 from distmarl.learning.exact_return import check_population_size
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
@@ -74,16 +75,29 @@ class Plan:
     @property
     def n_tasks(self) -> dict[str, int]:
         """Number of tasks of each kind, with nothing done yet."""
-        n_trainings = len(self.jobs) * len(self.k_values)
-        experiment, method = self.sweep.experiment, self.sweep.evaluation.method
-        return {
-            "shared_policy": len(self.jobs),
-            "g_learn": n_trainings,
-            "baselines": len(self.jobs) if experiment.baselines else 0,
-            "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
-            "exact_return": n_trainings if method != "rollouts" else 0,
-            "evaluate": n_trainings * self.n_eval_seeds if method != "exact" else 0,
-        }
+        return count_tasks(self.sweep, len(self.jobs))
+
+
+def count_tasks(sweep: SweepFile, n_settings: int) -> dict[str, int]:
+    """Return the number of tasks of each kind that a sweep has.
+
+    Parameters
+    ----------
+    sweep : SweepFile
+        The sections of the sweep file.
+    n_settings : int
+        Number of its settings.
+    """
+    experiment, method = sweep.experiment, sweep.evaluation.method
+    n_trainings = n_settings * len(k_values(experiment))
+    return {
+        "shared_policy": n_settings,
+        "g_learn": n_trainings,
+        "baselines": n_settings if experiment.baselines else 0,
+        "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
+        "exact_return": n_trainings if method != "rollouts" else 0,
+        "evaluate": n_trainings * experiment.n_eval_seeds if method != "exact" else 0,
+    }
 
 
 def make_plan(raw: RawSweep) -> Plan:
@@ -168,6 +182,8 @@ def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, envir
             continue
         try:
             check_population_size(environment)
+            if key == "experiment.nash_gap":
+                check_gap_size(environment)
         except InvalidArgumentError as error:
             place = raw.place(("grid", key) if key in setting.grid else split_key(key))
             setting_name = f" in the setting {setting.label}" if setting.grid else ""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from distmarl.results.location import Location
 from distmarl.sweep.pending import Pending
 from distmarl.sweep.plan import Plan, n_count_vectors_of
 from distmarl.sweep.progress import PHASES
@@ -13,7 +13,7 @@ from distmarl.sweep.resources import mebibytes, shared_policy_bytes, training_by
 MAX_SETTINGS_SHOWN = 20
 
 
-def plan_lines(plan: Plan, folder: Path, pending: Pending) -> list[str]:
+def plan_lines(plan: Plan, folder: Location, pending: Pending) -> list[str]:
     """Return the lines that ``--plan`` prints."""
     ks = plan.k_values
     tasks = plan.n_tasks

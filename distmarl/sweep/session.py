@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-from distmarl.results.folder import end_session, locked, make_folder, start_session
+from distmarl.results.folder import end_session, start_session
+from distmarl.results.lock import locked
+from distmarl.results.opening import Place, open_location
 from distmarl.results.provenance import describe_session, now
 from distmarl.results.store import Store
 from distmarl.sweep.driver import Driver
@@ -25,13 +26,14 @@ class Interrupted(Exception):  # noqa: N818  # a message to the command line, no
 
 def run_session(
     plan: Plan,
-    folder: Path,
+    folder: Place,
     start_executor: Callable[[], Executor],
     progress: Progress,
     *,
     overwrite: bool = False,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Tally:
     """Run what is missing of a plan and publish the tables.
 
@@ -39,7 +41,7 @@ def run_session(
     ----------
     plan : Plan
         The checked sweep.
-    folder : Path
+    folder : str, Path or Location
         The results folder, checked too.
     start_executor : callable
         Starts or joins whatever runs the tasks; it is closed at the end.
@@ -51,27 +53,29 @@ def run_session(
         Run the tasks that have failed before, and no others.
     fail_fast : bool
         Submit nothing more once a task has failed.
+    tell : callable
+        Is told in a line of text of a lock that an earlier session left behind.
 
     Raises
     ------
     ExecutorError
-        Before anything is written, when the tasks cannot be run.
+        Before anything but the lock is written, when the tasks cannot be run.
     ResultsError
         When the folder cannot be written or another process writes it.
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    with start_executor() as executor:
-        make_folder(folder)
-        with locked(folder):
-            session = describe_session(sys.orig_argv, executor.resources)
-            store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite)
-            store.add_settings(_setting_rows(plan), plan.sweep.grid)
-            stop = Stop()
-            driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
-            # After the executor has started, since Ray installs a handler of its own.
-            with stop.on_signals():
-                return _drive(driver, store, stop)
+    location = open_location(folder)
+    location.make()
+    with locked(location, wait=True, tell=tell) as lock, start_executor() as executor:
+        session = describe_session(sys.orig_argv, executor.resources)
+        store = start_session(location, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+        store.add_settings(_setting_rows(plan), plan.sweep.grid)
+        stop = Stop()
+        driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
+        # After the executor has started, since Ray installs a handler of its own.
+        with stop.on_signals():
+            return _drive(driver, store, stop)
 
 
 def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:

@@ -180,7 +180,8 @@ def value_pair_exactly(
 ) -> TaskResult:
     """Compute what a trained pair is worth over the horizon of its rollouts."""
     horizon = job.setting.evaluation.horizon
-    result = exact_return(job.environment, global_policy, local_policy, k=k, horizon=horizon)
+    tolerance = job.setting.global_agent.convergence_threshold
+    result = exact_return(job.environment, global_policy, local_policy, k=k, horizon=horizon, tolerance=tolerance)
     row = {
         "sweep": job.sweep,
         "setting_id": job.setting_id,
@@ -214,6 +215,7 @@ def measure_nash_gap(
         "method": method,
         "n_agents": job.environment.n_agents,
         "utility": gaps.utility,
+        "horizon": gaps.horizon,
     }
     rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
     return TaskResult(None, {"nash_gaps": rows})
@@ -236,6 +238,7 @@ def value_baselines(
             local_policy,
             baseline,
             k=setting.reference_k,
+            method=method,
             horizon=setting.evaluation.horizon,
             seed=setting.seed,
             global_agent=setting.global_agent,
@@ -247,8 +250,9 @@ def value_baselines(
             n_rollouts=setting.evaluation.n_rollouts,
             horizon=setting.evaluation.horizon,
             seeds=[(setting.seed, seed) for seed in range(n_eval_seeds)],
+            tolerance=setting.global_agent.convergence_threshold,
         ):
-            rows.append({**name, "baseline": baseline, **asdict(value)})
+            rows.append({**name, "baseline": baseline, **_nan_as_null(asdict(value))})
     return TaskResult(None, {"baselines": rows})
 
 

@@ -57,18 +57,19 @@ def test_a_subsample_of_everyone_is_the_population():
 
 
 @DETERMINISTIC
-@given(generators(), st.integers(0, 9), st.integers(0, 9))
-def test_hypergeometric_quantiles_are_those_of_whole_number_arithmetic(rng, good_digits, bad_digits):
-    n_good, n_bad = (int(rng.integers(10**digits)) for digits in (good_digits, bad_digits))
-    n_drawn = int(rng.integers(min(n_good + n_bad, 60) + 1))
-    uniform = rng.random(50)
-    found = hypergeometric_quantile(uniform, *(np.full(50, number) for number in (n_good, n_bad, n_drawn)))
-    assert ((found >= max(0, n_drawn - n_bad)) & (found <= min(n_good, n_drawn))).all()
-    ways = [math.comb(n_good, x) * math.comb(n_bad, n_drawn - x) for x in range(n_drawn + 1)]
-    at_most = np.array([sum(ways[:x]) / sum(ways) for x in range(n_drawn + 2)])
-    # A number that is a value of the distribution function up to rounding may count on either side of it.
-    assert (at_most[found + 1] > uniform - 1e-12).all()
-    assert (at_most[found] <= uniform + 1e-12).all()
+@given(generators(), st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=1, max_size=3))
+def test_hypergeometric_quantiles_are_those_of_whole_number_arithmetic(rng, digits):
+    n_good, n_bad = rng.integers(10 ** np.repeat(digits, 20, axis=0).T)
+    n_drawn = rng.integers(np.minimum(n_good + n_bad, 60) + 1)
+    uniform = rng.random(len(n_good))
+    uniform[::20], uniform[1::20] = 0.0, np.nextafter(1.0, 0.0)
+    found = hypergeometric_quantile(uniform, n_good, n_bad, n_drawn)
+    assert ((found >= np.maximum(0, n_drawn - n_bad)) & (found <= np.minimum(n_good, n_drawn))).all()
+    for u, good, bad, drawn, x in zip(uniform, *(a.tolist() for a in (n_good, n_bad, n_drawn, found)), strict=True):
+        ways = [math.comb(good, y) * math.comb(bad, drawn - y) for y in range(drawn + 1)]
+        # A number that is a value of the distribution function up to rounding may count on either side of it.
+        assert sum(ways[: x + 1]) / sum(ways) > u - 1e-12
+        assert sum(ways[:x]) / sum(ways) <= u + 1e-12
 
 
 def test_a_large_sample_is_drawn_in_little_memory_with_its_law():

@@ -26,7 +26,7 @@ def robot_pair():
 
 @pytest.mark.parametrize("utility", ["own", "team"])
 def test_estimates_agree_with_exact_gaps(robot_pair, utility):
-    estimate = nash_gap(*robot_pair, k=4, method="estimate", utility=utility, n_rollouts=2000, seed=1)
+    estimate = nash_gap(*robot_pair, k=4, method="estimate", utility=utility, n_rollouts=1000, seed=1)
     exact = nash_gap(*robot_pair, k=4, utility=utility, n_starts=1)
     for name in ESTIMATES:
         found, expected = getattr(estimate, name), getattr(exact, name)
@@ -151,6 +151,14 @@ def test_without_exact_transitions_the_global_side_has_a_reason(robot_pair, monk
         assert gap.value is None
         assert gap.reason == "transitions: 'exact' would be off"
     assert found.local_lower.value is not None
+
+
+def test_errors_are_half_the_width_of_a_student_interval():
+    sample = np.array([1.0, 2.0, 6.0])
+    found = estimated_gaps._estimate(sample, "estimate", "a return")
+    assert found.value == pytest.approx(3.0)
+    # t = 4.303 for two degrees of freedom, from any table.
+    assert found.error == pytest.approx(4.3027 * sample.std(ddof=1) / np.sqrt(3), rel=1e-4)
 
 
 def test_the_joint_value_is_the_return_over_the_horizon():

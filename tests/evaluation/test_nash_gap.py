@@ -369,6 +369,19 @@ def test_welfare_is_enumerated_up_to_a_number_of_policies():
     assert len(other) > 1
 
 
+@pytest.mark.parametrize(("search", "max_enumerated"), [("best_deterministic", 100), ("best_of_alternations", 0)])
+def test_welfare_without_exact_transitions_has_a_reason(monkeypatch, search, max_enumerated):
+    def refuse(*_, **__):
+        raise InvalidArgumentError("transitions: 'exact' would be off")
+
+    env = stag_hunt()
+    monkeypatch.setattr(exact_gaps, search, refuse)
+    found = nash_gap(env, always(env, 2, 0), everywhere(env, 0), k=2, max_enumerated=max_enumerated)
+    assert found.welfare_lower.value is found.welfare_lower.error is None
+    assert found.welfare_lower.reason == "transitions: 'exact' would be off"
+    assert found.local_upper.value == pytest.approx(0.0, abs=1e-6)
+
+
 # Refusals.
 
 
@@ -385,10 +398,10 @@ def test_welfare_is_enumerated_up_to_a_number_of_policies():
             {"tolerance": 1e-15},
             r"^tolerance: exact gaps cannot be certified to 1e-15; use a larger one, or method='est",
         ),
-        ({"n_starts": 0}, r"^n_starts: must be at least 1, got 0"),
-        ({"max_enumerated": -1}, r"^max_enumerated: must be at least 0, got -1"),
-        ({"n_rollouts": 1}, r"^n_rollouts: must be at least 2, got 1"),
-        ({"horizon": 0}, r"^horizon: must be at least 1, got 0"),
+        ({"n_starts": 0}, r"^n_starts: must be an integer of 1 or more, got 0"),
+        ({"max_enumerated": -1}, r"^max_enumerated: must be an integer of 0 or more, got -1"),
+        ({"n_rollouts": 1}, r"^n_rollouts: must be an integer of 2 or more, got 1"),
+        ({"horizon": 0}, r"^horizon: must be an integer of 1 or more, got 0"),
         ({"seed": -1, "max_enumerated": 0}, r"^seed: must be an integer of 0 or more"),
     ],
 )
@@ -400,7 +413,8 @@ def test_impossible_arguments_are_refused(changes, message):
 
 
 @pytest.mark.parametrize("n_agents", [80, 95, 1000, 10**8])
-def test_too_many_agents_are_refused_with_the_size_and_the_alternative(n_agents):
+def test_too_many_agents_are_refused_with_the_size_and_the_alternative(n_agents, monkeypatch):
+    monkeypatch.delattr("distmarl.evaluation.nash_gap.exact_gaps")  # nothing is begun
     env = robots(n_agents=n_agents)
     message = rf"^n_agents: exact gaps of {n_agents} agents in 5 local states would take [\d,]+ GiB or more, and 4 GiB"
     with pytest.raises(InvalidArgumentError, match=message + r".*use method='estimate'"):

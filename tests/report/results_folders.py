@@ -3,10 +3,12 @@
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from distmarl.results.folder import start_session
+from distmarl.results.provenance import now
 from distmarl.results.schemas import EVALUATIONS, FAILURES, TIMINGS, TRAININGS
 from distmarl.results.store import Store
 
@@ -51,7 +53,15 @@ def timing_row(task: str, name: str, k: int | None, seconds: float) -> dict[str,
 
 
 def failure_row(name: str, k: int) -> dict[str, Any]:
-    return {"sweep": "tiny", "task": "g_learn", "setting_id": name, "k": k, "seed": None, "error": "ValueError: no"}
+    return {
+        "sweep": "tiny",
+        "task": "g_learn",
+        "setting_id": name,
+        "k": k,
+        "seed": None,
+        "error": "ValueError: no",
+        "failed_at": datetime.now(timezone.utc),
+    }
 
 
 def setting_row(name: str, grid: Mapping[str, Any], *, in_sweep: bool = True) -> dict[str, Any]:
@@ -83,7 +93,7 @@ def start_folder(
         "environment": {"name": "robots"},
         "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds},
     }
-    store = start_session(folder, "tiny", resolved, {"command": ["tiny"]}, overwrite=False)
+    store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": now()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)
     store.add_settings([setting_row(name, grid) for name, grid in settings.items()], grid_keys)
     store.replace(FAILURES, [])

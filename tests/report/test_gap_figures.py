@@ -89,6 +89,15 @@ def test_every_setting_has_a_panel_with_its_name(draw) -> None:
     assert any("12 of 13 settings shown" in text.get_text() for text in many.axes[0].texts)
 
 
+def test_panels_with_one_axis_hold_the_largest_gap_of_all() -> None:
+    gaps = gaps_of(2)
+    gaps.loc[gaps["setting_id"] == "s1", "value"] *= 3
+    figure = nash_gap_vs_k(gaps)
+    assert figure is not None
+    assert all(axes.get_ylim()[1] > 24 for axes in figure.axes)
+    assert all(axes.get_ylim()[0] <= 0 for axes in figure.axes)
+
+
 @pytest.mark.parametrize("draw", [nash_gap_vs_k, price_of_subsampling])
 def test_nothing_known_is_no_figure_and_unfinished_is_said(draw) -> None:
     assert draw(gaps_of().iloc[:0]) is None

@@ -2,13 +2,15 @@ import fcntl
 import os
 import threading
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
 
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report.write import write_report
-from distmarl.results.folder import SWEEP_FILE, locked
+from distmarl.results.folder import SWEEP_FILE
+from distmarl.results.lock import locked
 from distmarl.results.schemas import EVALUATIONS, FAILURES, TRAININGS
 from distmarl.results.store import DATA_FILE, PARTS, Store
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
@@ -35,8 +37,8 @@ def parts(folder: Path) -> list[Path]:
 def test_a_report_has_numbers_and_figures(tmp_path):
     finished_folder(tmp_path)
     report = write_report(tmp_path)
-    assert report.figures == tuple(tmp_path / name for name in FIGURES)
-    assert all(is_whole_png(path) for path in report.figures)
+    assert report.figures == tuple(str(tmp_path / name) for name in FIGURES)
+    assert all(is_whole_png(Path(path)) for path in report.figures)
     assert report.summary["mean_return"].tolist() == [10.5, 20.5]
     assert (report.skipped, report.n_failures, report.unfinished) == ((), 0, None)
 
@@ -50,19 +52,19 @@ def test_a_report_leaves_nothing_but_figures_and_tables(tmp_path):
 
 def test_figures_are_the_same_bytes_each_time(tmp_path):
     finished_folder(tmp_path)
-    first = [path.read_bytes() for path in write_report(tmp_path).figures]
-    assert [path.read_bytes() for path in write_report(tmp_path).figures] == first
+    first = [Path(path).read_bytes() for path in write_report(tmp_path).figures]
+    assert [Path(path).read_bytes() for path in write_report(tmp_path).figures] == first
 
 
 def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
     finished_folder(tmp_path)
-    whole = write_report(tmp_path).figures[0].read_bytes()
+    whole = Path(write_report(tmp_path).figures[0]).read_bytes()
     save = Figure.savefig
     seen: list[bytes] = []
 
-    def save_half(figure: Figure, path: Path, **options: object) -> None:
-        save(figure, path, **options)
-        Path(path).write_bytes(Path(path).read_bytes()[:100])
+    def save_half(figure: Figure, stream: BinaryIO, **options: object) -> None:
+        save(figure, stream, **options)
+        stream.truncate(100)
         seen.append((tmp_path / FIGURES[0]).read_bytes())
         raise OSError(28, os.strerror(28))
 
@@ -112,7 +114,7 @@ def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeyp
     listed = Store._parts
     publish_once = threading.Event()
 
-    def parts_that_go_away(self: Store, table: object) -> list[Path]:
+    def parts_that_go_away(self: Store, table: object) -> list[str]:
         files = listed(self, table)
         if self is not store and table is TRAININGS and not publish_once.is_set():
             publish_once.set()
@@ -138,7 +140,7 @@ def test_the_unfinished_mark_is_in_the_figure(tmp_path):
     commit_points(start_folder(tmp_path / "half", n_eval_seeds=4), grid_of(["only"], [1, 2], 2))
     done, half = write_report(tmp_path / "done"), write_report(tmp_path / "half")
     for one, other in zip(done.figures, half.figures, strict=True):
-        assert one.read_bytes() != other.read_bytes()
+        assert Path(one).read_bytes() != Path(other).read_bytes()
 
 
 def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(tmp_path):
@@ -148,7 +150,7 @@ def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(t
     report = write_report(tmp_path)
     assert [figure.name for figure in report.skipped] == ["mode_accuracy_vs_k.png"]
     assert "as many global actions as local states" in report.skipped[0].reason
-    assert [path.name for path in report.figures] == FIGURES[:3]
+    assert [Path(path).name for path in report.figures] == FIGURES[:3]
     assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
 
 

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.folder import check_folder, end_session, locked, make_folder, open_results, start_session
+from distmarl.results.folder import check_folder, end_session, open_results, start_session
 from distmarl.results.provenance import describe_session
 
 
 def start(folder: Path, sweep: str = "robots", *, overwrite: bool = False) -> None:
-    make_folder(folder)
     start_session(folder, sweep, {"name": sweep}, {"command": ["x"]}, overwrite=overwrite).publish()
 
 
@@ -37,6 +34,8 @@ def test_another_sweeps_folder_is_refused_unless_overwritten(tmp_path: Path) -> 
     start(tmp_path, "robots")
     with pytest.raises(ResultsError, match="holds the results of the sweep 'robots', not of 'paper'"):
         check_folder(tmp_path, "paper", overwrite=False)
+    with pytest.raises(ResultsError, match="holds the results of the sweep 'robots', not of 'paper'"):
+        start(tmp_path, "paper")
     check_folder(tmp_path, "paper", overwrite=True)
 
 
@@ -46,11 +45,6 @@ def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
         check_folder(tmp_path / "file", "robots", overwrite=False)
     with pytest.raises(ResultsError, match="cannot be written"):
         check_folder(tmp_path / "file" / "results", "robots", overwrite=False)
-
-
-def test_a_folder_that_the_system_forbids_is_refused() -> None:
-    with pytest.raises(ResultsError, match="cannot be made"):
-        make_folder(Path("/proc/results"))
 
 
 def test_overwriting_keeps_files_that_are_not_ours(tmp_path: Path) -> None:
@@ -83,26 +77,10 @@ def test_a_session_that_was_killed_has_no_end(tmp_path: Path) -> None:
     assert ended["ended_at"] == "later"
 
 
-def test_a_second_process_is_refused_while_the_first_one_writes(tmp_path: Path) -> None:
-    script = "import sys; from pathlib import Path; from distmarl.results.folder import end_session, locked\n"
-    script += "with locked(Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()"
-    holder = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    with holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        with pytest.raises(ResultsError, match=f"is being written by process {holder.pid} on "), locked(tmp_path):
-            pass
-        holder.kill()
-    with locked(tmp_path):
-        pass
-
-
 def test_only_a_results_folder_can_be_opened(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="there is no such results folder"):
         open_results(tmp_path / "nowhere")
     with pytest.raises(ResultsError, match="is not a results folder of distmarl"):
         open_results(tmp_path)
     start(tmp_path)
-    assert open_results(tmp_path).folder == tmp_path
+    assert str(open_results(tmp_path).folder) == str(tmp_path)

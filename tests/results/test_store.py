@@ -3,14 +3,17 @@ from __future__ import annotations
 import errno
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from distmarl.errors import ResultsError
+from distmarl.results.location import File, LocalFolder
 from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
 from distmarl.results.store import Store, check_schema_version
 
@@ -89,10 +92,10 @@ def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, mon
     commit(store, training(2))
 
     def full(_descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "no space left on device")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: no space left on device"):
+    with pytest.raises(ResultsError, match=r"data\.parquet: cannot be written: No space left on device; free some"):
         store.publish()
     monkeypatch.undo()
     assert published(tmp_path)["k"].tolist() == [1]
@@ -154,7 +157,7 @@ def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
     Store(tmp_path).publish()
     for name, table in TABLES.items():
         schema = pq.read_schema(tmp_path / name / "data.parquet")
-        assert schema.metadata[b"distmarl.schema_version"] == b"2"
+        assert schema.metadata[b"distmarl.schema_version"] == b"3"
         for field_name in table.schema.names:
             metadata = schema.field(field_name).metadata
             assert metadata[b"description"], field_name
@@ -193,7 +196,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "trainings" / "data.parquet"
     data = pq.read_table(path)
     pq.write_table(data.replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
-    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 2"):
+    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 3"):
         check_schema_version(tmp_path)
 
 
@@ -204,6 +207,23 @@ def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
         check_schema_version(tmp_path)
     with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
         Store(tmp_path).keys(TRAININGS)
+
+
+def test_a_file_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    files, cut = LocalFolder.files, iter([20, 50])
+
+    def cut_files(self: LocalFolder, names: list[str]) -> list[File]:
+        length = next(cut, None)
+        return [File(file.name, partial(pa.BufferReader, file.open().read()[:length])) for file in files(self, names)]
+
+    monkeypatch.setattr(LocalFolder, "files", cut_files)
+    assert store.keys(TRAININGS) == {("s", 1)}
+    assert next(cut, None) is None
 
 
 def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) -> None:

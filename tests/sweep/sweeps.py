@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from distmarl.config.reading import RawSweep
-from distmarl.results.folder import make_folder
 from distmarl.sweep.executor import Completed, Executor, SerialExecutor, Task
 from distmarl.sweep.plan import Plan, make_plan
 from distmarl.sweep.progress import Progress
@@ -48,7 +47,6 @@ def plan_of(mapping: dict[str, Any]) -> Plan:
 def run(folder: Path, mapping: dict[str, Any] = TINY, executor: Executor | None = None, **options: bool) -> Tally:
     """Run a session in this process."""
     plan = plan_of(mapping)
-    make_folder(folder)
     return run_session(
         plan,
         folder,

@@ -182,6 +182,16 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     assert "file/results: cannot be written" in refuse_sweep(tmp_path, TINY, "--out", "file/results")
 
 
+def test_a_place_that_is_none(tmp_path: Path) -> None:
+    assert "s4://bucket/x: cannot be opened: Unrec" in refuse_sweep(tmp_path, TINY, "--out", "s4://bucket/x")
+
+
+def test_credentials_on_the_command_line(tmp_path: Path) -> None:
+    message = refuse_sweep(tmp_path, TINY, "--out", "s3://name:hunter2@bucket/x")
+    assert "s3://bucket/x: the URI carries credentials" in message
+    assert "hunter2" not in message
+
+
 def test_a_foreign_folder(tmp_path: Path) -> None:
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter.tex").write_text("precious")
@@ -201,7 +211,7 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
     path = tmp_path / "results" / "trainings" / "data.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
     message = refuse_sweep(tmp_path, TINY, "--out", "results")
-    assert "was written with schema version 0, this distmarl uses version 2" in message
+    assert "was written with schema version 0, this distmarl uses version 3" in message
 
 
 @pytest.mark.parametrize(

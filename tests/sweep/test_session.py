@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import distmarl as dm
-from distmarl.errors import TaskTimeoutError
+from distmarl.errors import ResultsError, TaskTimeoutError
 from distmarl.sweep import tasks
 from distmarl.sweep.executor import SerialExecutor, Task
 from distmarl.sweep.session import Interrupted
@@ -182,6 +182,20 @@ def test_a_wider_range_keeps_what_is_done_when_the_reference_is_fixed(tmp_path: 
     wider = CountingExecutor()
     run(tmp_path, changed(TINY, experiment={"k_values": [1, 3, 4], "reference_k": 3}), wider)
     assert {key.k for key in wider.submitted} == {4}
+
+
+def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(tmp_path: Path, small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(2**20 - 80 * 2**10))
+    with pytest.raises(ResultsError, match="No space left on device; free some and run the same command again"):
+        run(small_disk / "out")
+    assert list((small_disk / "out").rglob("*.parquet"))
+    ballast.unlink()
+    rest = CountingExecutor()
+    run(small_disk / "out", executor=rest)
+    assert 0 < len(rest.submitted) < 7
+    run(tmp_path / "whole")
+    assert table_bytes(small_disk / "out") == table_bytes(tmp_path / "whole")
 
 
 def test_overwriting_starts_afresh(tmp_path: Path) -> None:

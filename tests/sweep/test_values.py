@@ -133,8 +133,7 @@ def test_baselines_are_what_their_names_say(tmp_path: Path) -> None:
     assert stored["full_information"] == pytest.approx(dm.exact_return(env, everyone, shared, k=6, horizon=5).value)
     always = [np.full((3, 3), action) for action in range(3)]
     fixed = [dm.exact_return(env, policy, shared, k=1, horizon=5).value for policy in always]
-    assert min(abs(value - stored["fixed_action"]) for value in fixed) < 1e-9
-    assert stored["fixed_action"] > max(fixed) - 0.05
+    assert stored["fixed_action"] == pytest.approx(max(fixed))
 
 
 @pytest.mark.parametrize(
@@ -155,11 +154,58 @@ def test_populations_too_large_for_exact_values_are_refused(section: str, keys: 
 def test_how_values_are_found_is_no_part_of_a_setting() -> None:
     asked = changed(BOTH, experiment={"nash_gap": "exact", "baselines": BASELINES})
     assert plan_of(asked).jobs[0].setting_id == plan_of(changed(TINY, global_agent=GLOBAL_AGENT)).jobs[0].setting_id
-    with pytest.raises(ConfigError, match="are the same setting"):
-        plan_of({**TINY, "grid": {"evaluation.method": ["exact", "both"]}})
+    for values in (["exact"], ["exact", "both"]):
+        with pytest.raises(ConfigError, match=r"evaluation\.method: is not part of a setting"):
+            plan_of({**TINY, "grid": {"evaluation.method": values}})
 
 
-def test_the_report_draws_the_gaps(tmp_path: Path) -> None:
-    run(tmp_path, changed(BOTH, experiment={"nash_gap": "exact"}))
-    names = {path.name for path in write_report(tmp_path).figures}
-    assert {"nash_gap_vs_k.png", "price_of_subsampling.png"} <= names
+def test_gaps_of_populations_that_only_returns_can_be_had_of_are_refused() -> None:
+    plan_of({"environment": {"n_agents": 80}, "evaluation": {"method": "exact"}})
+    with pytest.raises(ConfigError, match=r"experiment\.nash_gap: must be off or estimate, got 'exact'.* GiB"):
+        plan_of({"environment": {"n_agents": 80}, "experiment": {"nash_gap": "exact"}})
+
+
+def test_more_evaluation_seeds_are_more_rollouts_of_the_baselines(tmp_path: Path) -> None:
+    few = changed(TINY, experiment={"baselines": ["random"]})
+    run(tmp_path, few)
+    run(tmp_path, changed(few, experiment={"n_eval_seeds": 5}))
+    assert pd.read_parquet(tmp_path / "baselines")["n_rollouts"].tolist() == [5 * 4]
+
+
+def test_baselines_that_do_not_converge_are_told(tmp_path: Path) -> None:
+    asked = changed(TINY, global_agent={"max_vi_iterations": 2}, experiment={"baselines": ["no_local_update"]})
+    tally = run(tmp_path, asked)
+    assert any("no_local_update: not certified" in line for line in tally.unconverged)
+    assert pd.read_parquet(tmp_path / "baselines")["converged"].tolist() == [False]
+
+
+def test_exact_returns_are_certified_to_the_threshold_of_the_global_agent(tmp_path: Path) -> None:
+    unreachable = changed(EXACT, global_agent={**GLOBAL_AGENT, "convergence_threshold": 1e-15})
+    tally = run(tmp_path, unreachable)
+    assert tally.failed["shared_policy"] + tally.failed["g_learn"] + tally.failed["exact_return"] > 0
+
+
+def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> None:
+    figures = {"nash_gap_vs_k.png", "price_of_subsampling.png"}
+    for method, expected in (("estimate", {"nash_gap_vs_k.png"}), ("exact", figures), ("off", set())):
+        run(tmp_path, changed(BOTH, experiment={"nash_gap": method}))
+        assert {Path(path).name for path in write_report(tmp_path).figures} & figures == expected
+    assert not any((tmp_path / name).exists() for name in figures)
+
+
+def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) -> None:
+    run(tmp_path, changed(EXACT, experiment={"nash_gap": "estimate", "baselines": ["random"]}))
+    assert write_report(tmp_path).unfinished is None
+    for name in ("nash_gaps", "baselines"):
+        (tmp_path / name / "data.parquet").unlink()
+    assert write_report(tmp_path).unfinished == "unfinished: 0 of 2 Nash gaps, 0 of 1 baselines"
+
+
+def test_the_report_is_about_exact_returns_once_only_they_are_asked_for(tmp_path: Path) -> None:
+    run(tmp_path, BOTH)
+    both = write_report(tmp_path).summary
+    assert both["n_seeds"].tolist() == [2, 2]
+    run(tmp_path, EXACT)
+    exact = write_report(tmp_path).summary
+    assert exact["n_seeds"].tolist() == [0, 0]
+    assert exact["mean_return"].tolist() == exact["exact_return"].tolist() == both["exact_return"].tolist()

@@ -1,0 +1,240 @@
+"""A results folder in a notebook: its tables as frames, its figures, its policies and its game.
+
+::
+
+    r = dm.open("results/robots")
+    r.evaluations                                    # every table, as a pandas frame
+    r.figures.reward_vs_k()                          # every figure of the report
+    dm.evaluate(r.environment(n_agents=1000), r.global_policy(10), r.local_policy(), k=10)
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from distmarl.config.reading import RawSweep
+from distmarl.config.validation import k_values, nearest_name
+from distmarl.environments.lookup import build_environment
+from distmarl.errors import InvalidArgumentError, ResultsError
+from distmarl.model.environment import Environment
+from distmarl.results.folder import open_results, read_sweep
+from distmarl.results.location import Location
+from distmarl.results.opening import Place
+from distmarl.results.policies import read_global_policy, read_local_policy
+from distmarl.results.schemas import SETTINGS, SUMMARY, TABLES
+from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.store import Store
+from distmarl.sweep.pending import find_missing
+from distmarl.sweep.plan import count_tasks
+
+if TYPE_CHECKING:
+    from distmarl.report.gallery import Gallery
+
+MAX_SETTINGS_NAMED = 20
+
+
+class Results:
+    """What a sweep left behind, or has so far: read when it is asked for, and never written.
+
+    Every table is an attribute: ``evaluations``, ``trainings``, ``settings`` and so on (see
+    :mod:`distmarl.results.schemas`), but for ``summary``, which is a method and more than the table of that
+    name. A table is read each time, so keep it in a name of its own.
+
+    Parameters
+    ----------
+    store : Store
+        The tables of the results folder.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def folder(self) -> Location:
+        """The results folder."""
+        return self._store.folder
+
+    @property
+    def figures(self) -> Gallery:
+        """The figures of the report, by name; each is drawn when it is called."""
+        from distmarl.report.gallery import Gallery  # matplotlib, which a table need not wait for
+
+        return Gallery(self._store)
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return a table, with what has been committed but not published yet.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When there is no such table.
+        """
+        if name not in TABLES:
+            raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
+        return self._store.summary() if name == SUMMARY.name else self._store.read(TABLES[name])
+
+    def summary(self) -> pd.DataFrame:
+        """Return what the report shows: a row for each setting and k, with the mean return over evaluation seeds.
+
+        Raises
+        ------
+        ResultsError
+            When nothing has been evaluated yet.
+        """
+        from distmarl.report.write import read_numbers  # and with it matplotlib
+
+        return read_numbers(self._store).summary
+
+    def local_policy(self, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.float64]:
+        """Return the local policy that every k of a setting shares.
+
+        Parameters
+        ----------
+        setting : str or mapping, optional
+            Id, label or grid values of the setting; needed where there are several.
+
+        Returns
+        -------
+        ndarray, shape (G, L, A_l)
+
+        Raises
+        ------
+        InvalidArgumentError
+            When the setting is not clear; the message lists all of them.
+        ResultsError
+            When the policy has not been trained yet.
+        """
+        return read_local_policy(self._store, self._find_setting(setting)["setting_id"])
+
+    def global_policy(self, k: int, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.int32]:
+        """Return a setting's global policy for one subsample size.
+
+        Parameters
+        ----------
+        k : int
+            Number of local agents that the global agent sees.
+        setting : str or mapping, optional
+            Id, label or grid values of the setting; needed where there are several.
+
+        Returns
+        -------
+        ndarray, shape (G, C)
+            Actions over the count vectors in lexicographic order.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When the setting is not clear; the message lists all of them.
+        ResultsError
+            When the policy has not been trained; the message says for which k one has been.
+        """
+        return read_global_policy(self._store, self._find_setting(setting)["setting_id"], k)
+
+    def environment(self, setting: str | Mapping[str, Any] | None = None, **changes: Any) -> Environment:
+        """Return a setting's game, or one that differs from it in some parameters.
+
+        Parameters
+        ----------
+        setting : str or mapping, optional
+            Id, label or grid values of the setting; needed where there are several.
+        **changes
+            Parameters of the environment to change, for example ``n_agents=1000``.
+
+        Raises
+        ------
+        InvalidArgumentError
+            When the setting is not clear; the message lists all of them.
+        ConfigError, EnvironmentLookupError
+            When the environment has no such parameters, or cannot be built.
+        ResultsError
+            When the environment's code makes another game now than the one that was trained in.
+        """
+        row = self._find_setting(setting)
+        parameters = json.loads(row["content"])["environment"]
+        digest = parameters.pop("digest")
+        raw = RawSweep({}, str(self.folder))
+        trained_in = build_environment(parameters, raw).environment
+        if trained_in.digest() != digest:
+            raise ResultsError(
+                f"{self.folder}: the environment {parameters['name']} makes another game now than the one that "
+                f"the setting {row['setting_id']} was trained in; run the sweep again, or bring the code back"
+            )
+        return build_environment({**parameters, **changes}, raw).environment if changes else trained_in
+
+    def __getattr__(self, name: str) -> pd.DataFrame:
+        if name in TABLES:
+            return self.table(name)
+        raise AttributeError(
+            f"{type(self).__name__!r} object has no attribute {name!r}; {nearest_name(name, dir(self))}"
+        )
+
+    def __dir__(self) -> list[str]:
+        return sorted({*TABLES, *(name for name in super().__dir__() if not name.startswith("_"))})
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{name:12}{value}" for name, value in self._description())
+
+    def _repr_html_(self) -> str:
+        rows = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in self._description())
+        return f"<table>{''.join(rows)}</table>"
+
+    def _description(self) -> Iterator[tuple[str, str]]:
+        """Yield what there is, in a few lines."""
+        sweep = read_sweep(self.folder)
+        ks = k_values(sweep.experiment)
+        settings = read_settings(self._store)
+        n_tasks = sum(count_tasks(sweep, len(settings)).values())
+        n_done = find_missing(rollouts_per_seed(settings, sweep), sweep, self._store).done.total()
+        yield "sweep", f"{sweep.name}, in {self.folder}"
+        yield "settings", f"{len(settings)}"
+        yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
+        n_rows = {name: len(self._store.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
+        yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
+        if n_done < n_tasks:
+            yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks"
+
+    def _find_setting(self, setting: str | Mapping[str, Any] | None) -> dict[Any, Any]:
+        """Return the row of the one setting that is meant; an id may be one of an earlier sweep file."""
+        rows = read_settings(self._store).to_dict("records")
+        found: list[dict[Any, Any]] = rows
+        if isinstance(setting, str):
+            found = [*self._store.rows(SETTINGS, setting_id=setting)]
+            found = found or [row for row in rows if row["label"] == setting]
+        elif setting is not None:
+            found = [row for row in rows if _has_values(row, setting, self._store.grid_keys())]
+        if len(found) == 1:
+            return found[0]
+        named = [f"  {row['setting_id']}  {row['label']}".rstrip() for row in rows[:MAX_SETTINGS_NAMED]]
+        named += [f"  and {len(rows) - MAX_SETTINGS_NAMED} more"] if len(rows) > MAX_SETTINGS_NAMED else []
+        rule = f"{self.folder} has {len(rows)}; must name one by its id, label or grid values, got {setting!r}:"
+        raise InvalidArgumentError("\n".join([f"setting: {rule}", *named]))
+
+
+def open_folder(folder: Place) -> Results:
+    """Open a results folder; see :func:`distmarl.open`."""
+    store = open_results(folder)
+    read_sweep(store.folder)
+    read_settings(store)
+    return Results(store)
+
+
+def _has_values(row: Mapping[Any, Any], values: Mapping[str, Any], grid_keys: Sequence[str]) -> bool:
+    """Return whether a setting has some grid values; keys may be given without their sections."""
+    content = json.loads(row["content"])
+    for given, value in values.items():
+        names = {key: key if "." in given else key.rpartition(".")[2] for key in grid_keys}
+        keys = [key for key, name in names.items() if name == given]
+        if not keys:
+            hint = nearest_name(given, names.values())
+            raise InvalidArgumentError(f"setting: no grid has had the key {given!r}; {hint}")
+        for section, _, name in (key.partition(".") for key in keys):
+            if content.get(section, {}).get(name) != value:
+                return False
+    return True

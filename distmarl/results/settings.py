@@ -1,0 +1,36 @@
+"""The settings of the sweep that ran last in a folder."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from distmarl.config.sections import SweepFile
+from distmarl.errors import ResultsError
+from distmarl.results.schemas import SETTINGS
+from distmarl.results.store import Store
+
+
+def read_settings(store: Store) -> pd.DataFrame:
+    """Return the rows of the sweep's settings, sorted by the grid's columns.
+
+    Raises
+    ------
+    ResultsError
+        When a session has begun that had not noted its settings yet.
+    """
+    settings = sweep_settings(store.read(SETTINGS))
+    if settings.empty:
+        raise ResultsError(f"{store.folder}: has no settings of its sweep yet; run the sweep's command again")
+    return settings
+
+
+def sweep_settings(settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table ``settings`` that are in the sweep, sorted by the grid's columns."""
+    grid = [name for name in settings.columns if "." in name]
+    return settings[settings["in_sweep"]].sort_values([*grid, "setting_id"])
+
+
+def rollouts_per_seed(settings: pd.DataFrame, sweep: SweepFile) -> dict[str, int]:
+    """Return how many rollouts an evaluation seed has in each setting, by the settings' ids."""
+    everywhere = pd.Series(sweep.evaluation.n_rollouts, index=settings.index)
+    return dict(zip(settings["setting_id"], settings.get("evaluation.n_rollouts", everywhere), strict=True))

@@ -1,0 +1,218 @@
+"""From a results folder to numbers: what is done, running, failed and missing.
+
+Nothing but the folder is looked at: neither the sweep's process nor the code of its environment.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+import pandas as pd
+
+from distmarl.config.sections import SweepFile
+from distmarl.config.validation import k_values
+from distmarl.results.folder import open_results, read_provenance, read_sweep
+from distmarl.results.location import Location
+from distmarl.results.lock import find_writer
+from distmarl.results.opening import Place
+from distmarl.results.schemas import FAILURES, TIMINGS
+from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.store import Store
+from distmarl.sweep.pending import Pending, find_missing
+from distmarl.sweep.plan import count_tasks
+
+State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseStatus:
+    """How far one phase is: the tasks of one kind, such as the evaluations.
+
+    Attributes
+    ----------
+    n_tasks, n_done, n_failed : int
+        Tasks in all, those that are done, and those that failed and have not succeeded since; while a process
+        writes to the folder, those that failed under it.
+    state : {"done", "running", "waiting", "failed", "missing"}
+        ``running`` means that a process writes to the folder and could be running these tasks;
+        ``waiting`` that one does, and that they need others first.
+    """
+
+    n_tasks: int
+    n_done: int
+    n_failed: int
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class SettingStatus:
+    """How far one setting is.
+
+    Attributes
+    ----------
+    label : str
+        Its grid values in short.
+    grid : dict
+        Those that differ between settings, by their keys.
+    phases : dict of str to PhaseStatus
+        By kind of task; kinds that the sweep does not ask for are left out.
+    """
+
+    label: str
+    grid: dict[str, Any]
+    phases: dict[str, PhaseStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTask:
+    """A task that failed and has not succeeded since.
+
+    Attributes
+    ----------
+    task : str
+        Its kind.
+    label : str
+        Its setting.
+    k, seed : int, optional
+        What it was for.
+    error : str
+        First line of the exception.
+    """
+
+    task: str
+    label: str
+    k: int | None
+    seed: int | None
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderStatus:
+    """How far a sweep is.
+
+    Attributes
+    ----------
+    folder : Location
+        Its results folder.
+    sweep : str
+        Its name.
+    settings : sequence of SettingStatus
+        In the order of the grid's values.
+    failures : sequence of FailedTask
+        What failed and has not succeeded since; while a process writes to the folder, what failed under it.
+    writer : str, optional
+        The process that writes to the folder now.
+    last_result_at : datetime, optional
+        When the last task ended (UTC).
+    command : sequence of str
+        What was typed for the last session.
+    """
+
+    folder: Location
+    sweep: str
+    settings: Sequence[SettingStatus]
+    failures: Sequence[FailedTask]
+    writer: str | None
+    last_result_at: datetime | None
+    command: Sequence[str]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to do."""
+        return all(phase.state == "done" for setting in self.settings for phase in setting.phases.values())
+
+
+def read_status(folder: Place) -> FolderStatus:
+    """Find out how far the sweep of a results folder is.
+
+    Raises
+    ------
+    ResultsError
+        When the folder cannot be used, or holds no settings yet.
+    ConfigError
+        When its sweep file cannot be used.
+    """
+    store = open_results(folder)
+    sweep = read_sweep(store.folder)
+    # The writer first: what it commits meanwhile is then seen as done.
+    writer = find_writer(store.folder)
+    session = read_provenance(store.folder)["sessions"][-1]
+    settings = read_settings(store)
+    failures = store.read(FAILURES, without=("traceback", "log_tail"))
+    failures = failures[failures["setting_id"].isin(settings["setting_id"])]
+    if writer is not None:  # which tries again what failed before
+        failures = failures[failures["failed_at"] >= pd.Timestamp(session["started_at"])]
+    labels = dict(zip(settings["setting_id"], settings["label"], strict=True))
+    return FolderStatus(
+        folder=store.folder,
+        sweep=sweep.name,
+        settings=_settings(settings, sweep, store, failures, is_running=writer is not None),
+        failures=[_failed_task(row, labels) for row in failures.to_dict("records")],
+        writer=None if writer is None else str(writer),
+        last_result_at=_last_result_at(store.read(TIMINGS)),
+        command=session["command"],
+    )
+
+
+def _settings(
+    settings: pd.DataFrame, sweep: SweepFile, store: Store, failures: pd.DataFrame, *, is_running: bool
+) -> list[SettingStatus]:
+    """Return how far each setting is."""
+    ks = k_values(sweep.experiment)
+    pending = find_missing(rollouts_per_seed(settings, sweep), sweep, store)
+    n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
+    n_tasks = {kind: number for kind, number in count_tasks(sweep, n_settings=1).items() if number}
+
+    def phase(name: str, kind: str) -> PhaseStatus:
+        n_missing = pending.n_tasks_of(name, ks)[kind]
+        state: State = "done" if not n_missing else "failed" if n_failed[name, kind] else "missing"
+        if is_running and n_missing > n_failed[name, kind] and not n_failed[name, "shared_policy"]:
+            state = "running" if _can_run(pending, name, ks, kind) else "waiting"
+        return PhaseStatus(n_tasks[kind], n_tasks[kind] - n_missing, n_failed[name, kind], state)
+
+    varied = [key for key in settings.columns if "." in key and settings[key].nunique(dropna=False) > 1]
+    grids = [_values(content, varied) for content in settings["content"]]
+    return [
+        SettingStatus(label, grid, {kind: phase(name, kind) for kind in n_tasks})
+        for name, label, grid in zip(settings["setting_id"], settings["label"], grids, strict=True)
+    ]
+
+
+def _values(content: str, keys: Sequence[str]) -> dict[str, Any]:
+    """Return a setting's values of dotted keys, as they stand in the sweep file."""
+    sections = json.loads(content)
+    pairs = [(key, *key.split(".", 1)) for key in keys]
+    return {key: sections.get(section, {}).get(name) for key, section, name in pairs}
+
+
+def _can_run(pending: Pending, name: str, ks: Sequence[int], kind: str) -> bool:
+    """Return whether some missing task of a kind has all that it needs."""
+    if kind == "shared_policy":
+        return True
+    if kind in ("g_learn", "baselines"):
+        return name not in pending.shared_policies
+    missing = {
+        "nash_gap": pending.nash_gaps[name],
+        "exact_return": pending.exact_returns[name],
+        "evaluate": [k for k in ks if pending.seeds[name, k]],
+    }[kind]
+    return any(k not in pending.trainings[name] for k in missing)
+
+
+def _failed_task(row: dict[Any, Any], labels: dict[str, str]) -> FailedTask:
+    k, seed = (None if pd.isna(row[name]) else int(row[name]) for name in ("k", "seed"))
+    error = str(row["error"]).partition("\n")[0]
+    return FailedTask(row["task"], labels[row["setting_id"]], k, seed, error)
+
+
+def _last_result_at(timings: pd.DataFrame) -> datetime | None:
+    """Return when the last task ended."""
+    if timings.empty:
+        return None
+    ended_at = timings["started_at"] + pd.to_timedelta(timings["seconds"], unit="s")
+    return None if ended_at.isna().all() else ended_at.max().floor("s").to_pydatetime()

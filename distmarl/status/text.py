@@ -1,0 +1,137 @@
+"""From the status to the terminal: a table of settings and phases, the failures, and what to type next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
+from distmarl.sweep.progress import PHASES, counted
+
+COLUMNS = {**{str(kind): name for kind, name in PHASES.items()}, "shared_policy": "local policy"}  # of one setting
+MAX_SETTINGS_SHOWN = 40
+MAX_FAILURES_SHOWN = 10
+STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
+UNITS = ((86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def print_status(status: FolderStatus, output: Console, now: datetime) -> None:
+    """Print how far a sweep is, and what to type next.
+
+    Parameters
+    ----------
+    status : FolderStatus
+        What :func:`distmarl.status.folder_status.read_status` returns.
+    output : Console
+        Where to print.
+    now : datetime
+        The present time, with its zone.
+    """
+    for line in _overview(status, now):
+        output.print(line)
+    output.print(settings_table(status.settings, is_plain=not output.is_terminal))
+    for failure in status.failures[:MAX_FAILURES_SHOWN]:
+        output.print(Text.assemble(("failed", "red"), f" {_name(failure)}"))
+        output.print(Padding(Text(failure.error), (0, 0, 0, 2), expand=False))
+    if status.failures:
+        n_more = len(status.failures) - MAX_FAILURES_SHOWN
+        others = f"{n_more} more and all " if n_more > 0 else ""
+        output.print(f"{others}tracebacks: {escape(status.folder.describe('failures'))}")
+    what, command = next_step(status)
+    output.print(what)
+    output.print(f"  {command}", markup=False, soft_wrap=True)  # to be copied in one piece
+
+
+def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False) -> Table:
+    """Return a table with a row for each setting and a column for each phase.
+
+    Parameters
+    ----------
+    settings : sequence of SettingStatus
+        The settings. Of very many, those that are done are left out first.
+    is_plain : bool
+        Leave out the rules, as for a file.
+    """
+    frame = None if is_plain else box.SIMPLE_HEAD
+    table = Table(box=frame, header_style="bold", padding=(0, 2 if is_plain else 1, 0, 0))
+    for key in _short_names(list(settings[0].grid)):
+        table.add_column(key, overflow="fold")
+    kinds = [kind for kind in COLUMNS if kind in settings[0].phases]
+    for kind in kinds:
+        table.add_column(COLUMNS[kind], overflow="fold")
+    shown = sorted(settings, key=_is_done)[:MAX_SETTINGS_SHOWN] if len(settings) > MAX_SETTINGS_SHOWN else settings
+    for setting in shown:
+        values = [Text(str(value)) for value in setting.grid.values()]
+        table.add_row(*values, *(_cell(setting.phases[kind]) for kind in kinds))
+    if len(shown) < len(settings):
+        table.add_row(f"and {len(settings) - len(shown)} more")
+    return table
+
+
+def next_step(status: FolderStatus) -> tuple[str, str]:
+    """Return what can be done next, and what to type for it."""
+    folder = shlex.quote(str(status.folder))
+    if status.writer is not None:
+        return "To see how it goes on:", f"python -m distmarl.status {folder}"
+    if status.is_done:
+        return "To see the results:", f"python -m distmarl.report {folder}"
+    command = shlex.join(word for word in status.command if word != "--overwrite")
+    return "To try again what failed:" if status.failures else "To go on:", command
+
+
+def ago(then: datetime, now: datetime) -> str:
+    """Return how long ago something was, in its largest unit: ``3 h ago``."""
+    seconds = max(0.0, (now - then).total_seconds())
+    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size or size == 1)
+    number = int(seconds // size)
+    return f"{counted(number, unit) if unit == 'day' else f'{number} {unit}'} ago"
+
+
+def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:
+    """Yield in a few lines how things stand."""
+    phases = [phase for setting in status.settings for phase in setting.phases.values()]
+    n_tasks, n_done, n_failed = (
+        sum(getattr(phase, name) for phase in phases) for name in ("n_tasks", "n_done", "n_failed")
+    )
+    failed = f", [red]{n_failed:,} failed[/]" if n_failed else ""
+    yield f"[bold]{escape(status.sweep)}[/] in {escape(str(status.folder))}"
+    yield f"{n_done:,} of {n_tasks:,} tasks done{failed}"
+    if status.last_result_at is not None:
+        yield f"last result {ago(status.last_result_at, now)} ({status.last_result_at:%Y-%m-%d %H:%M:%S} UTC)"
+    if status.writer is not None:
+        yield f"[cyan]running[/]: {escape(status.writer)}"
+
+
+def _cell(phase: PhaseStatus) -> Text:
+    """Return a phase as text: ``12/25 running``."""
+    words: list[str] = [phase.state]
+    if phase.n_tasks > 1 and phase.state != "done":
+        words = [f"{phase.n_done:,}/{phase.n_tasks:,}"]
+        words += [phase.state] if phase.state in ("running", "waiting") else []
+        words += [f"{phase.n_failed:,} failed"] if phase.n_failed else []
+    return Text(" ".join(words), STYLES["failed" if phase.n_failed else phase.state])
+
+
+def _is_done(setting: SettingStatus) -> bool:
+    return all(phase.state == "done" for phase in setting.phases.values())
+
+
+def _short_names(keys: Sequence[str]) -> list[str]:
+    """Return dotted keys without their sections, where that is clear."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return short if len(set(short)) == len(short) else list(keys)
+
+
+def _name(failure: FailedTask) -> str:
+    """Return what a failed task was: ``global policies k=3 (n_agents=30)``."""
+    parts = [COLUMNS[failure.task]]
+    parts += [f"{name}={value}" for name, value in (("k", failure.k), ("seed", failure.seed)) if value is not None]
+    return " ".join(parts) + (f" ({failure.label})" if failure.label else "")

@@ -1,0 +1,232 @@
+"""Every kind of place keeps the same promises."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyarrow import fs
+
+from distmarl.errors import ResultsError
+from distmarl.results import opening
+from distmarl.results.location import Location
+from distmarl.results.opening import open_location
+from tests.object_store import ObjectStore, cut_off
+
+LARGE = 11 * 2**20  # more than S3 takes in one request of pyarrow's
+
+
+@pytest.fixture(params=["disk", "s3"])
+def location(request: pytest.FixtureRequest, tmp_path: Path) -> Location:
+    if request.param == "disk":
+        return open_location(tmp_path / "results")
+    return s3_location(request.getfixturevalue("object_store"))
+
+
+def s3_location(store: ObjectStore) -> Location:
+    return open_location(store.uri(f"{store.new_bucket()}/some/prefix"))
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
+
+
+def write(location: Location, name: str, content: bytes) -> None:
+    with location.writing(name) as stream:
+        stream.write(content)
+
+
+def test_what_is_written_is_read(location: Location) -> None:
+    location.make()
+    assert location.names() == []
+    write(location, "b", b"first")
+    write(location, "b", b"second")
+    write(location, "folder/a", b"")
+    assert location.names() == ["b", "folder"]
+    assert location.names("folder") == ["a"]
+    assert location.is_there()
+    assert (location.exists("b"), location.exists("a"), location.exists("folder/a")) == (True, False, True)
+    assert (location.read("b"), location.read("folder/a")) == (b"second", b"")
+    assert [file.open().read() for file in location.files(["b", "folder/a"])] == [b"second", b""]
+    assert location.files(["b"])[0].name == location.describe("b") == f"{location}/b"
+
+
+def test_what_is_not_there_is_not_found(location: Location) -> None:
+    assert location.names("nowhere") == []
+    assert not location.exists("nowhere")
+    location.delete(["nowhere"])
+    location.delete_folder("nowhere")
+    with pytest.raises(FileNotFoundError):
+        location.read("nowhere")
+    with pytest.raises(FileNotFoundError):
+        location.files(["nowhere"])[0].open()
+
+
+def test_what_is_deleted_is_gone(location: Location) -> None:
+    for name in ("a/1", "a/2", "a/b/3", "c/4", "5"):
+        write(location, name, b"x")
+    location.delete(["a/1", "a/2"])
+    assert location.names("a") == ["b"]
+    location.delete_folder("a", only_empty=True)
+    assert location.read("a/b/3") == b"x"
+    location.delete(["a/b/3"])
+    location.delete_folder("a", only_empty=True)
+    location.delete_folder("c")
+    assert location.names() == ["5"]
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError(errno.EIO, "broken"), KeyboardInterrupt])
+def test_a_write_that_fails_halfway_leaves_what_was_there(location: Location, error: Any) -> None:
+    def write_half(name: str) -> None:
+        with location.writing(name) as stream:
+            stream.write(b"half")
+            raise error
+
+    write(location, "old", b"whole")
+    for name in ("old", "new"):
+        with pytest.raises((ValueError, ResultsError, KeyboardInterrupt)):
+            write_half(name)
+    assert location.names() == ["old"]
+    assert location.read("old") == b"whole"
+
+
+def test_an_interruption_while_an_object_is_open_does_not_tear_it(object_store: ObjectStore) -> None:
+    class InterruptedOnOpening:
+        """Is pressed Ctrl-C in the moment in which the object is open and empty."""
+
+        def __init__(self, filesystem: fs.FileSystem) -> None:
+            self._filesystem = filesystem
+
+        def open_output_stream(self, path: str) -> Any:
+            stream = self._filesystem.open_output_stream(path)
+            signal.raise_signal(signal.SIGINT)
+            time.sleep(0.01)  # for signals, which Python handles between two instructions
+            return stream
+
+    location = s3_location(object_store)
+    filesystem, location.filesystem = location.filesystem, InterruptedOnOpening(location.filesystem)
+    with pytest.raises(KeyboardInterrupt):
+        write(location, "object", b"whole")
+    location.filesystem = filesystem
+    assert location.read("object") == b"whole"
+
+
+def test_a_small_file_is_one_request_and_reading_it_two(object_store: ObjectStore) -> None:
+    location = s3_location(object_store)
+    object_store.requests.clear()
+    write(location, "part", b"x" * 1000)
+    assert object_store.requests == [("PUT", "")]
+    object_store.requests.clear()
+    location.read("part")
+    assert object_store.requests == [("HEAD", ""), ("GET", "")]
+
+
+def test_a_large_object_appears_when_all_of_its_pieces_have_arrived(object_store: ObjectStore) -> None:
+    location = s3_location(object_store)
+    write(location, "table", b"old")
+    seen: list[bytes] = []
+    with object_store.failing(lambda request: seen.append(location.read("table")) if pieces(request) else None):
+        write(location, "table", b"n" * LARGE)
+    assert seen == [b"old"] * 2
+    assert location.read("table") == b"n" * LARGE
+
+
+def pieces(request: dict[str, Any]) -> bool:
+    return "partNumber" in request["QUERY_STRING"]
+
+
+@pytest.mark.parametrize(
+    ("size", "fault"),
+    [
+        (100, cut_off),
+        (100, lambda request: 500 if request["REQUEST_METHOD"] == "PUT" else None),
+        (LARGE, lambda request: 500 if "partNumber=2" in request["QUERY_STRING"] else None),
+        (LARGE, lambda request: cut_off(request) if "partNumber=1" in request["QUERY_STRING"] else None),
+        (LARGE, lambda request: 500 if request["REQUEST_METHOD"] == "POST" and pieces_are_done(request) else None),
+    ],
+    ids=["cut off", "refused", "second piece refused", "first piece cut off", "completion refused"],
+)
+@pytest.mark.usefixtures("impatient")
+def test_an_upload_that_fails_leaves_what_was_there(object_store: ObjectStore, size: int, fault: Any) -> None:
+    location = s3_location(object_store)
+    write(location, "old", b"whole")
+    with object_store.failing(fault):
+        for name in ("old", "new"):
+            with pytest.raises(ResultsError, match=f"prefix/{name}: cannot be written: "):
+                write(location, name, b"n" * size)
+    assert location.read("old") == b"whole"
+    assert not location.exists("new")
+    write(location, "new", b"n" * size)
+    assert location.read("new") == b"n" * size
+
+
+def pieces_are_done(request: dict[str, Any]) -> bool:
+    return "uploadId" in request["QUERY_STRING"]
+
+
+def test_a_store_that_recovers_is_asked_again(object_store: ObjectStore) -> None:
+    location = s3_location(object_store)
+    answers = iter([503, 500])
+    with object_store.failing(lambda _: next(answers, None)):
+        write(location, "a", b"x")
+    assert location.read("a") == b"x"
+
+
+def test_a_file_of_a_store_is_read_as_it_was_when_it_was_fetched(object_store: ObjectStore) -> None:
+    location = s3_location(object_store)
+    write(location, "table", b"old")
+    (file,) = location.files(["table"])
+    write(location, "table", b"new!")
+    location.delete(["table"])
+    assert file.open().read() == b"old"
+
+
+def test_files_that_a_power_loss_tore_are_deleted(tmp_path: Path) -> None:
+    location = open_location(tmp_path)
+    write(location, "evaluations/data.parquet", b"whole")
+    (tmp_path / "evaluations" / "_tmp-0123").write_bytes(b"ha")
+    (tmp_path / "_tmp-4567").write_bytes(b"")
+    location.delete_torn_files()
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["data.parquet"]
+
+
+def test_a_full_disk_is_told_and_leaves_what_was_there(small_disk: Path) -> None:
+    location = open_location(small_disk)
+    write(location, "table", b"whole")
+    with pytest.raises(ResultsError, match="table: cannot be written: No space left on device; free some and run"):
+        write(location, "table", b"n" * 2**21)
+    assert [path.name for path in small_disk.iterdir()] == ["table"]
+    write(location, "table", b"n" * 2**19)
+
+
+def test_a_read_only_disk_is_refused(small_disk: Path) -> None:
+    location = open_location(small_disk / "results")
+    location.check()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(ResultsError, match=r"results: cannot be written \(.*disk forbids it\)"):
+        location.check()
+    with pytest.raises(ResultsError, match="results: cannot be made: Read-only file system"):
+        location.make()
+    with pytest.raises(ResultsError, match="a: cannot be written: Read-only file system; choose another folder"):
+        write(open_location(small_disk), "a", b"x")
+
+
+def test_a_failure_of_any_file_system_is_told(tmp_path: Path) -> None:
+    class Full:
+        def open_output_stream(self, path: str) -> Any:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    with pytest.raises(ResultsError, match="full/a: cannot be written: No space left on device; free some"):
+        write(Location(Full(), str(tmp_path), "full"), "a", b"x")
+
+
+def test_a_folder_that_the_system_forbids_is_refused() -> None:
+    with pytest.raises(ResultsError, match="cannot be made"):
+        open_location("/proc/results").make()
