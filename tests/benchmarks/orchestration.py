@@ -123,7 +123,8 @@ def makespan(n_slots: int) -> None:
     plan = settings_of_seeds(n_slots)
     durations = realistic_durations(plan, 15.0)
     with simulating(durations, n_slots) as executor, tempfile.TemporaryDirectory() as folder:
-        ray.get([ray.remote(time.sleep).remote(1.0) for _ in range(n_slots)])  # starts the workers
+        nap = ray.remote(lambda: time.sleep(1.0))
+        ray.get([nap.remote() for _ in range(n_slots)])  # starts the workers
         taken, _ = drive(plan, executor, Path(folder))
     best = bound(plan, durations, n_slots)
     print(f"a real Ray, {n_slots} slots: {taken:.1f} s, {taken / best:.3f} of the bound {best:.1f} s", flush=True)

@@ -57,13 +57,18 @@ class Cluster:
         found = [process for raylet in self.raylets for process in descendants(raylet)]
         return [process for process in found if is_busy(process)]
 
-    def add_node(self) -> int:
-        """Start one more node and return its process."""
+    def add_node(self) -> None:
+        """Start one more node."""
         assert self.host.stdin is not None
         self.host.stdin.write("\n")
         self.host.stdin.flush()
         self.raylets.append(int(hear(self.host)))
-        return self.raylets[-1]
+
+    def raylet_of(self, node_id: str) -> int:
+        """Return the process of a node."""
+        wanted = f"--node_id={node_id}".encode()
+        (found,) = (raylet for raylet in self.raylets if wanted in Path(f"/proc/{raylet}/cmdline").read_bytes())
+        return found
 
     def signal_node(self, raylet: int, number: int) -> None:
         """Send a signal to all processes of a node; a node that is killed is no more."""

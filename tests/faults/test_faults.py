@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from distmarl.sweep.tasks import evaluate_pair, train_global_policy, train_shared_policy
+from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
+from tests.faults.lost_value import LARGE
 from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for
-from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
+from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
 
 pytestmark = pytest.mark.ray
 
@@ -85,6 +90,67 @@ def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster
         _, said = process.communicate()
     assert process.returncode == 1, said
     assert "WorkerCrashedError" in said
+
+
+OCCUPY = """
+import sys, time
+import ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+nap = ray.remote(lambda: time.sleep(600))
+sleeping = [nap.remote() for _ in range(int(ray.cluster_resources()["CPU"]))]
+while ray.available_resources().get("CPU", 0):
+    time.sleep(0.1)
+print("occupied", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_that_nothing_starts_is_explained(cluster: Cluster, tmp_path: Path) -> None:
+    driver = FaultyDriver(cluster, tmp_path, {"constants": {"pace.SILENCE_S": 1.0}})
+    others = subprocess.Popen(
+        [sys.executable, "-c", OCCUPY, cluster.address],
+        env=cluster.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with others:
+        assert others.stdout is not None
+        assert others.stdout.readline() == "occupied\n"
+        with driver.start(write_sweep(tmp_path), "--out", "out", "--cpus-per-train", "2") as process:
+            assert process.stderr is not None
+            said = [process.stderr.readline(), process.stderr.readline()]
+            others.communicate()
+            _, rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert said[1].startswith("nothing is running; waiting: 1 task of 2 cores; there: "), said
+    assert " of 2 cores and " in said[1].partition("there: ")[2]
+    assert "; free in all: 0 cores and " in said[1]
+
+
+def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.lost_value", cluster.address],
+        cwd=REPOSITORY,
+        env=cluster.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        told = next(line for line in process.stdout if line.startswith("trained on "))
+        cluster.signal_node(cluster.raylet_of(told.split()[-1]), signal.SIGKILL)
+        said, _ = process.communicate("killed\n", timeout=120)
+    assert process.returncode == 0
+    (job,) = plan_of(LARGE).jobs
+    local_policy = train_shared_policy(job, 1).value
+    global_policy = train_global_policy(job, local_policy, 20, 1).value
+    (row,) = evaluate_pair(job, local_policy, global_policy, 20, 0).rows["evaluations"]
+    assert global_policy.nbytes > 100_000
+    assert said.splitlines()[-1] == row["mean_return"].hex()
+    cluster.add_node()
 
 
 def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
