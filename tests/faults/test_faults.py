@@ -12,6 +12,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from distmarl.results.schemas import TIMINGS
+from distmarl.results.store import Store
 from distmarl.sweep.tasks import evaluate_pair, train_global_policy, train_shared_policy
 from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
@@ -159,10 +161,10 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
     sweep = write_sweep(tmp_path, ROBOTS, "robots.json")
     driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.3})
     victim, hung, _ = cluster.raylets
-    timings = tmp_path / "out" / "_parts" / "timings"
+    store = Store(tmp_path / "out")
 
     def nodes_seen() -> set[str]:
-        return {node for part in timings.glob("*.parquet") for node in pd.read_parquet(part)["node_id"]}
+        return set(store.read(TIMINGS)["node_id"])
 
     with driver.start(sweep, "--out", "out") as process:
         wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3, "task on every node")
