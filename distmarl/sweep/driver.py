@@ -123,10 +123,7 @@ class Driver:
             elif self._stop.by_signal and not told:
                 self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
                 told = True
-            arrived = self._next_completed(pace.timeout_s(commit_waits=bool(self._completed)))
-            if self._fail_fast and any(completed.outcome.failure for completed in arrived):
-                self._stop.request()
-            self._completed += arrived
+            self._receive(self._next_completed(pace.timeout_s(commit_waits=bool(self._completed))))
             if self._completed and (pace.may_commit or not (self._ready or executor.n_in_flight)):
                 with pace.committing():
                     self._commit()
@@ -151,6 +148,15 @@ class Driver:
             return self._executor.next_completed(timeout_s)
         with self._stop.breaking_off():
             return self._executor.next_completed(timeout_s)
+
+    def _receive(self, arrived: list[Completed]) -> None:
+        """Keep what has completed, and learn from it what cannot wait for a commit."""
+        self._completed += arrived
+        if self._fail_fast and any(completed.outcome.failure for completed in arrived):
+            self._stop.request()
+        timings = [completed.outcome.timing for completed in arrived if completed.task.key.kind == "evaluate"]
+        if any(timings):
+            self._evaluation_seconds = max([MIN_SECONDS, *(timing["seconds"] for timing in timings if timing)])
 
     def _resume(self, job: Job) -> None:
         """Go on with a setting whose shared local policy is in the store."""
@@ -185,11 +191,6 @@ class Driver:
         self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
         for completed in batch:
             self._follow_up(completed)
-        evaluations = [completed.outcome for completed in batch if completed.task.key.kind == "evaluate"]
-        if evaluations:
-            self._evaluation_seconds = max(
-                [MIN_SECONDS, *(each.timing["seconds"] for each in evaluations if each.timing)]
-            )
 
     def _rows(self, completed: Completed) -> dict[str, list[dict[str, Any]]]:
         """Return what a task adds to the tables; the rows that make it done come last."""

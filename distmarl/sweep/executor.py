@@ -15,7 +15,8 @@ from distmarl.sweep.execution import Outcome, execute
 from distmarl.sweep.resources import machine_memory
 from distmarl.sweep.tasks import TaskKey
 
-MIN_IN_FLIGHT = 16
+MIN_IN_LINE = 14
+SLOTS_PER_ONE_IN_LINE = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +101,8 @@ class Executor(abc.ABC):
 
     @property
     def max_in_flight(self) -> int:
-        """How many submitted batches keep every slot busy, short ones too."""
-        return max(MIN_IN_FLIGHT, 2 * self.n_slots + 2)
+        """How many submitted batches keep every slot busy; what waits in line can no longer be overtaken."""
+        return self.n_slots + max(MIN_IN_LINE, self.n_slots // SLOTS_PER_ONE_IN_LINE)
 
     @property
     @abc.abstractmethod

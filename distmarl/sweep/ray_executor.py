@@ -106,7 +106,8 @@ class RayExecutor(Executor):
         except ExecutorError:
             self.close()
             raise
-        self._function = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
+        self._remote = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
+        self._functions: dict[tuple[int, int], Any] = {}
 
     def _start_ray(self) -> None:
         options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
@@ -181,12 +182,19 @@ class RayExecutor(Executor):
 
     def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
         number = next(self._numbers)
-        function = self._function.options(num_cpus=max(task.n_cpus for task in batch), memory=memory_bytes or None)
+        function = self._function(max(task.n_cpus for task in batch), memory_bytes)
         handles: dict[ray.ObjectRef[Any], Shared] = {}
         calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
         name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
         value, outcomes = function.remote(name, calls, timeout_s, *handles)
         self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
+
+    def _function(self, n_cpus: int, memory_bytes: int) -> Any:
+        """Return the function for batches that ask for so much; making it takes as long as calling it."""
+        request = (n_cpus, memory_bytes)
+        if request not in self._functions:
+            self._functions[request] = self._remote.options(num_cpus=n_cpus, memory=memory_bytes or None)
+        return self._functions[request]
 
     def next_completed(self, timeout_s: float) -> list[Completed]:
         """Wait for batches to complete; where a task's process was lost for good, it is a failure."""
@@ -204,23 +212,21 @@ class RayExecutor(Executor):
         batch = submission.batch
         try:
             outcomes: list[Outcome] = ray.get(reference)
-        except OutOfMemoryError as error:
-            largest = self.largest_node_memory
-            memory_bytes = min(2 * max(submission.memory_bytes, SMALL_TASK_BYTES), largest)
-            if submission.n_memory_kills < MAX_MEMORY_RETRIES and submission.memory_bytes < largest:
-                self._submit(batch, memory_bytes, submission.n_memory_kills + 1)
-                return []
-            return self._give_up(submission, error)
         except RayError as error:
-            return self._give_up(submission, error)
+            return self._try_again(submission, error)
         value = submission.value if len(batch) == 1 else None
         return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
 
-    def _give_up(self, submission: _Submission, error: RayError) -> list[Completed]:
-        """Return a lost task as a failure; the tasks of a lost batch get a chance of their own."""
+    def _try_again(self, submission: _Submission, error: RayError) -> list[Completed]:
+        """Submit a lost batch again where that may help; where it cannot, return the lost task as a failure."""
+        asked, n_kills = submission.memory_bytes, submission.n_memory_kills
         if len(submission.batch) > 1:
-            for task in submission.batch:
-                self._submit((task,), submission.memory_bytes)
+            for task in submission.batch:  # each gets a chance of its own
+                self._submit((task,), task.memory_bytes)
+            return []
+        largest = self.largest_node_memory
+        if isinstance(error, OutOfMemoryError) and n_kills < MAX_MEMORY_RETRIES and asked < largest:
+            self._submit(submission.batch, min(2 * max(asked, SMALL_TASK_BYTES), largest), n_kills + 1)
             return []
         cause: Exception = error
         if submission.is_overdue:
@@ -256,15 +262,13 @@ class RayExecutor(Executor):
             (max(task.n_cpus for task in submission.batch), submission.memory_bytes)
             for submission in self._running.values()
         )
-        nodes = Counter(
-            zip(*(map(int, _node_resources(name)) for name in ("CPU", "memory")), strict=True),
-        )
+        nodes = Counter(zip(_node_resources("CPU"), _node_resources("memory"), strict=True))
         free = ray.available_resources()
-        wanted = "; ".join(f"{number} for {_amount(*request)}" for request, number in requests.most_common())
-        there = "; ".join(f"{counted(number, 'node')} with {_amount(*node)}" for node, number in nodes.most_common())
+        wanted = ", ".join(f"{counted(number, 'task')} of {_amount(*each)}" for each, number in requests.most_common())
+        there = ", ".join(f"{counted(number, 'node')} of {_amount(*each)}" for each, number in nodes.most_common())
         return (
-            f"nothing is running: tasks wait, {wanted}; there are {there or 'no nodes with cores'}; "
-            f"free in all: {_amount(int(free.get('CPU', 0)), int(free.get('memory', 0)))}"
+            f"nothing is running; waiting: {wanted}; there: {there or 'no node that runs tasks'}; "
+            f"free in all: {_amount(free.get('CPU', 0), free.get('memory', 0))}"
         )
 
     def close(self) -> None:
@@ -296,6 +300,6 @@ def _node_resources(name: str) -> list[float]:
     return [resources.get(name, 0) for resources in nodes if resources.get("CPU", 0)]
 
 
-def _amount(n_cpus: int, memory_bytes: int) -> str:
+def _amount(n_cpus: float, memory_bytes: float) -> str:
     """Return cores and memory as text."""
-    return counted(n_cpus, "core") + (f" and {mebibytes(memory_bytes)}" if memory_bytes else "")
+    return counted(int(n_cpus), "core") + (f" and {mebibytes(memory_bytes)}" if memory_bytes else "")

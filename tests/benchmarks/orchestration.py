@@ -20,7 +20,7 @@ import ray
 
 from distmarl.config.sections import Runner
 from distmarl.results.folder import start_session
-from distmarl.results.store import Store
+from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.execution import Outcome
 from distmarl.sweep.plan import Plan
@@ -29,7 +29,15 @@ from distmarl.sweep.ray_executor import RayExecutor
 from distmarl.sweep.stopping import Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey
-from tests.sweep.simulated import Durations, VirtualExecutor, bound, realistic_durations, simulated_batch
+from tests.sweep.simulated import (
+    Durations,
+    NoStore,
+    VirtualExecutor,
+    bound,
+    realistic_durations,
+    settings_of_seeds,
+    simulated_batch,
+)
 from tests.sweep.sweeps import TINY, changed, plan_of
 
 N_NOOPS = 3000
@@ -111,45 +119,18 @@ def memory(n_tasks: int) -> None:
     print("resident memory: " + ", ".join(f"{size / 2**20:.0f} MiB at {done:,}" for done, size in progress.resident))
 
 
-class NoStore(Store):
-    """Keeps nothing."""
-
-    def __init__(self) -> None:
-        super().__init__(Path())
-
-    def keys(self, _table: Any) -> set[Any]:
-        return set()
-
-    def rows(self, _table: Any, **_key: Any) -> list[Any]:
-        return []
-
-    def replace(self, table: Any, rows: Any) -> None: ...
-
-    def commit(self, task: str, rows: Any) -> None: ...
-
-    def publish(self, *, force: bool = False) -> None: ...
-
-
-def sleeping_plan(n_settings: int) -> Plan:
-    """Return a sweep of settings that differ in their seed."""
-    sections: dict[str, dict[str, Any]] = {
-        "environment": {"n_agents": 50},
-        "experiment": {"k_values": [1, 2, 4, 8, 16, 25], "n_eval_seeds": 10},
-        "runner": {"cpus_per_train": 1},
-    }
-    return plan_of({**changed(TINY, **sections), "grid": {"experiment.seed": list(range(n_settings))}})
-
-
 def makespan(n_slots: int) -> None:
-    plan = sleeping_plan(n_slots)
+    plan = settings_of_seeds(n_slots)
     durations = realistic_durations(plan, 15.0)
     with simulating(durations, n_slots) as executor, tempfile.TemporaryDirectory() as folder:
-        ray.get([ray.remote(time.sleep).remote(1.0) for _ in range(n_slots)])  # starts the workers
+        nap = ray.remote(lambda: time.sleep(1.0))
+        ray.get([nap.remote() for _ in range(n_slots)])  # starts the workers
         taken, _ = drive(plan, executor, Path(folder))
     best = bound(plan, durations, n_slots)
     print(f"a real Ray, {n_slots} slots: {taken:.1f} s, {taken / best:.3f} of the bound {best:.1f} s", flush=True)
+    pace.MAX_COMMIT_DELAY_S = 0.0  # which is of another clock
     for slots, n_settings, seconds in ((256, 300, 15.0), (1000, 1200, 15.0), (1000, 1200, 2.0), (1000, 1200, 1.0)):
-        plan = sleeping_plan(n_settings)
+        plan = settings_of_seeds(n_settings)
         durations = realistic_durations(plan, seconds)
         best = bound(plan, durations, slots)
         for rate in (float("inf"), RAY_STARTS_PER_S):

@@ -7,16 +7,19 @@ import itertools
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
 from distmarl.results.schemas import EVALUATIONS
+from distmarl.results.store import Store
 from distmarl.sweep.execution import Outcome
 from distmarl.sweep.executor import Completed, Executor, Task
 from distmarl.sweep.plan import Plan, n_count_vectors_of
 from distmarl.sweep.ray_worker import Call, own_arguments
 from distmarl.sweep.tasks import TaskKey, TaskKind
+from tests.sweep.sweeps import TINY, changed, plan_of
 
 Durations = Callable[[TaskKey], float]
 
@@ -164,3 +167,32 @@ def simulated_batch(durations: Durations) -> Callable[..., tuple[Any, list[Outco
         return None, outcomes
 
     return run_batch
+
+
+class NoStore(Store):
+    """Keeps nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(Path())
+
+    def keys(self, _table: Any) -> set[Any]:
+        return set()
+
+    def rows(self, _table: Any, **_key: Any) -> list[Any]:
+        return []
+
+    def replace(self, table: Any, rows: Any) -> None: ...
+
+    def commit(self, task: str, rows: Any) -> None: ...
+
+    def publish(self, *, force: bool = False) -> None: ...
+
+
+def settings_of_seeds(n_settings: int, k_values: Sequence[int] = (1, 2, 4, 8, 16, 25), n_eval_seeds: int = 10) -> Plan:
+    """Return a sweep of settings that differ in their seed."""
+    sections: dict[str, dict[str, Any]] = {
+        "environment": {"n_agents": 50},
+        "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds},
+        "runner": {"cpus_per_train": 1},
+    }
+    return plan_of({**changed(TINY, **sections), "grid": {"experiment.seed": list(range(n_settings))}})

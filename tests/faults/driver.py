@@ -1,0 +1,127 @@
+"""The command with tasks that leave a trace, take their time, and misbehave as they are told.
+
+    python -m tests.faults.driver FAULTS ARGUMENTS...
+
+FAULTS is a JSON object:
+
+trace        file to which each task adds a line when it starts; beside it lies one of the memory that each got
+sleep_s      time that each task takes beside its own
+misbehave    a list of [kind, k, seed, how]; how is one of those below
+constants    values for constants of modules of distmarl.sweep, by "module.NAME"
+"""
+
+from __future__ import annotations
+
+import collections
+import functools
+import importlib
+import itertools
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from distmarl.sweep import cli, ray_worker, tasks
+from distmarl.sweep.ray_executor import RayExecutor
+
+
+class TwoArgumentsError(Exception):
+    """Cannot be unpickled."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+        self.lock = sys.stdout
+
+
+def hang() -> None:
+    """Stay in C, where no signal is heeded and nobody else runs."""
+    collections.deque(itertools.repeat(None), maxlen=0)
+
+
+def die() -> None:
+    os.write(1, b"last words\n")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fail() -> None:
+    sys.stdout.write("about to fail\n")
+    raise TwoArgumentsError("no", "luck")
+
+
+def eat() -> None:
+    """Take memory until somebody objects."""
+    eaten = []
+    while True:
+        eaten.append(bytearray(os.urandom(1)) * 2**26)
+        time.sleep(0.02)
+
+
+def eat_at_first(trace: Path, line: str) -> None:
+    """Take memory until it was objected to twice."""
+    if trace.read_text().splitlines().count(line) <= 2:
+        eat()
+
+
+WAYS = {function.__name__: function for function in (hang, die, fail, eat)}
+
+
+def append(path: Path, line: str) -> None:
+    with path.open("a") as file:
+        file.write(f"{line}\n")
+
+
+def assigned_memory() -> int:
+    """Return the memory that Ray has set aside for the running task."""
+    return int(ray.get_runtime_context().get_assigned_resources().get("memory", 0))
+
+
+def faulty(faults: dict[str, Any], kind: str, function: Any) -> Any:
+    """Return a function of a task that does what it is told before it does its work."""
+
+    @functools.wraps(function)
+    def run(job: Any, *arguments: Any) -> Any:
+        numbers = [argument for argument in arguments if isinstance(argument, int)]
+        line = " ".join(map(str, (kind, job.setting_id, *numbers)))
+        trace = Path(faults["trace"])
+        append(trace, line)
+        append(trace.with_suffix(".memory"), f"{line}: {assigned_memory()}")
+        time.sleep(faults.get("sleep_s", 0.0))
+        for *which, how in faults.get("misbehave", []):
+            if [kind, *numbers] == which:
+                eat_at_first(trace, line) if how == "eat_at_first" else WAYS[how]()
+        return function(job, *arguments)
+
+    return run
+
+
+def run_faulty_batch(faults: dict[str, Any], *arguments: Any) -> Any:
+    """Run a batch in a worker, whose tasks are made faulty first."""
+    for kind, function in tasks.TASK_FUNCTIONS.items():
+        original = getattr(function, "__wrapped__", function)
+        tasks.TASK_FUNCTIONS[kind] = faulty(faults, kind, original)
+    return ray_worker.run_batch(*arguments)
+
+
+def main() -> int:
+    faults, *arguments = sys.argv[1:]
+    told = json.loads(faults)
+    for name, value in told.get("constants", {}).items():
+        module, constant = name.split(".")
+        setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)
+
+    def run_batch(*arguments: Any) -> Any:
+        from tests.faults.driver import run_faulty_batch
+
+        return run_faulty_batch(told, *arguments)
+
+    RayExecutor._run_batch = staticmethod(run_batch)
+    return cli.main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

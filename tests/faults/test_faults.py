@@ -1,0 +1,179 @@
+"""A sweep loses nothing and counts nothing twice, whatever dies."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from distmarl.results.schemas import TIMINGS
+from distmarl.results.store import Store
+from distmarl.sweep.tasks import evaluate_pair, train_global_policy, train_shared_policy
+from tests.conftest import REPOSITORY
+from tests.faults.kill_loop import ROBOTS, kill_loop
+from tests.faults.lost_value import LARGE
+from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for
+from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
+
+pytestmark = pytest.mark.ray
+
+WHOLE = changed(TINY, experiment={"n_eval_seeds": 6})
+
+
+@pytest.fixture(scope="session")
+def robots(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(folder, ROBOTS)
+    return table_bytes(folder)
+
+
+def failures(folder: Path) -> dict[int, dict[str, Any]]:
+    """Return the failed evaluations by their seed."""
+    rows = pd.read_parquet(folder / "failures")
+    assert set(rows["task"]) == {"evaluate"}
+    return {row["seed"]: row for row in rows.to_dict("records")}
+
+
+def test_a_sweep_whose_driver_and_workers_are_killed_ends_with_the_same_tables(
+    cluster: Cluster, tmp_path: Path, robots: dict[str, bytes]
+) -> None:
+    toll = kill_loop(cluster, tmp_path, n_driver_kills=3, seed=0)
+    assert toll.driver_kills == 3
+    assert toll.worker_kills > 0
+    assert toll.run_again > 0, "the faults hit nothing"
+    assert (toll.lost, toll.counted_twice) == (0, 0)
+    assert table_bytes(tmp_path / "out") == robots
+
+
+def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path, WHOLE)
+    faults = {
+        "misbehave": [["evaluate", 3, 1, "hang"], ["evaluate", 3, 2, "die"], ["evaluate", 3, 3, "fail"]],
+        "constants": {"ray_executor.DEADLINE_MARGIN_S": 1.0},
+    }
+    driver = FaultyDriver(cluster, tmp_path, faults)
+    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=5")
+    assert code == 1, said
+    assert "3 tasks failed" in said
+    found = failures(tmp_path / "out")
+    assert set(found) == {1, 2, 3}
+    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (5 s) and could not be" in found[1]["error"]
+    assert found[2]["error"].startswith("WorkerCrashedError")
+    assert found[2]["log_tail"] == "last words\n"
+    assert found[3]["error"] == "TwoArgumentsError: no luck"
+    assert found[3]["log_tail"] == "about to fail\n"
+    for failure in found.values():
+        assert failure["traceback"].startswith(("Traceback", failure["error"].split(":")[0], "distmarl", "ray"))
+        assert failure["arguments"].startswith("job=")
+        assert failure["hostname"]
+    starts = driver.starts()
+    (setting_id,) = {failure["setting_id"] for failure in found.values()}
+    assert starts[f"evaluate {setting_id} 3 3"] <= 3, "errors of the task itself are not retried"
+    assert 1 + 3 <= starts[f"evaluate {setting_id} 3 2"] <= 2 * (1 + 3), "lost processes are, on their own and before"
+    healed = FaultyDriver(cluster, tmp_path)
+    code, said = healed.run(sweep, "--out", "out", "--retry-failed")
+    assert code == 0, said
+    run(tmp_path / "whole", WHOLE)
+    assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
+
+
+def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
+    faults = {"sleep_s": 0.5, "constants": {"ray_executor.MAX_RETRIES": 0}}
+    driver = FaultyDriver(cluster, tmp_path, faults)
+    with driver.start(write_sweep(tmp_path), "--out", "out") as process:
+        wait_for(lambda: kill_a_worker(cluster, random.Random(0)), "worker")
+        _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "WorkerCrashedError" in said
+
+
+OCCUPY = """
+import sys, time
+import ray
+ray.init(address=sys.argv[1], log_to_driver=False)
+nap = ray.remote(lambda: time.sleep(600))
+sleeping = [nap.remote() for _ in range(int(ray.cluster_resources()["CPU"]))]
+while ray.available_resources().get("CPU", 0):
+    time.sleep(0.1)
+print("occupied", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_that_nothing_starts_is_explained(cluster: Cluster, tmp_path: Path) -> None:
+    driver = FaultyDriver(cluster, tmp_path, {"constants": {"pace.SILENCE_S": 1.0}})
+    others = subprocess.Popen(
+        [sys.executable, "-c", OCCUPY, cluster.address],
+        env=cluster.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    with others:
+        assert others.stdout is not None
+        assert others.stdout.readline() == "occupied\n"
+        with driver.start(write_sweep(tmp_path), "--out", "out", "--cpus-per-train", "2") as process:
+            assert process.stderr is not None
+            said = [process.stderr.readline(), process.stderr.readline()]
+            others.communicate()
+            _, rest = process.communicate()
+    assert process.returncode == 0, rest
+    assert said[1].startswith("nothing is running; waiting: 1 task of 2 cores; there: "), said
+    assert " of 2 cores and " in said[1].partition("there: ")[2]
+    assert "; free in all: 0 cores and " in said[1]
+
+
+def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.faults.lost_value", cluster.address],
+        cwd=REPOSITORY,
+        env=cluster.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        told = next(line for line in process.stdout if line.startswith("trained on "))
+        cluster.signal_node(cluster.raylet_of(told.split()[-1]), signal.SIGKILL)
+        said, _ = process.communicate("killed\n", timeout=120)
+    assert process.returncode == 0
+    (job,) = plan_of(LARGE).jobs
+    local_policy = train_shared_policy(job, 1).value
+    global_policy = train_global_policy(job, local_policy, 20, 1).value
+    (row,) = evaluate_pair(job, local_policy, global_policy, 20, 0).rows["evaluations"]
+    assert global_policy.nbytes > 100_000
+    assert said.splitlines()[-1] == row["mean_return"].hex()
+    cluster.add_node()
+
+
+def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
+    cluster: Cluster, tmp_path: Path, robots: dict[str, bytes]
+) -> None:
+    sweep = write_sweep(tmp_path, ROBOTS, "robots.json")
+    driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.3})
+    victim, hung, _ = cluster.raylets
+    store = Store(tmp_path / "out")
+
+    def nodes_seen() -> set[str]:
+        return set(store.read(TIMINGS)["node_id"])
+
+    with driver.start(sweep, "--out", "out") as process:
+        wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3, "task on every node")
+        cluster.signal_node(victim, signal.SIGKILL)
+        cluster.signal_node(hung, signal.SIGSTOP)
+        _, said = process.communicate(timeout=120)
+    cluster.signal_node(hung, signal.SIGKILL)
+    assert process.returncode == 0, said
+    assert table_bytes(tmp_path / "out") == robots
+    assert pd.read_parquet(tmp_path / "out" / "timings")["node_id"].nunique() == 3
+    starts = driver.starts()
+    assert starts.total() > len(starts), "the nodes had nothing to do"
