@@ -109,7 +109,9 @@ def start_session(
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
     _write_text(location, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
     _write_text(location, SWEEP_FILE, dump_yaml(resolved))
-    return Store(location, lock)
+    store = Store(location, lock)
+    store.delete_torn_parts()
+    return store
 
 
 def end_session(folder: Place, end: dict[str, Any]) -> None:

@@ -75,6 +75,11 @@ class Location:
         """Whether it depends on the folder that the command was typed in."""
         return False
 
+    @property
+    def may_tear_files(self) -> bool:
+        """Whether a loss of power can leave a part of a file under its name; objects are whole or not there."""
+        return False
+
     def describe(self, name: str) -> str:
         """Return a file's whole name, for people."""
         return f"{self.name}/{name}" if name else self.name
@@ -212,6 +217,11 @@ class LocalFolder(Location):
     def is_relative(self) -> bool:
         """Whether it depends on the folder that the command was typed in."""
         return not self.folder.is_absolute()
+
+    @property
+    def may_tear_files(self) -> bool:
+        """Whether a loss of power can leave a part of a file under its name: on disks that do not keep their word."""
+        return True
 
     def check(self) -> None:
         """Refuse a path that is no folder, or in which none can be made or written."""

@@ -6,8 +6,9 @@ ever held whole: a table of long lists is merged in little memory.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,10 @@ from numpy.typing import NDArray
 from distmarl.errors import ResultsError
 from distmarl.results.location import File
 from distmarl.results.schemas import Table
+
+# A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
+MAGIC = b"PAR1"
+FOOTER_BYTES = 8
 
 
 class UnreadableFileError(ResultsError):
@@ -106,6 +111,17 @@ def read_schema(file: File) -> pa.Schema:
     """Return the schema of a Parquet file."""
     with _explained(file), file.open() as source:
         return pq.read_schema(source)
+
+
+def is_whole(file: File) -> bool:
+    """Return whether a Parquet file has its end; False when it has gone, too."""
+    with suppress(FileNotFoundError), file.open() as source:
+        size = source.size()
+        if size > len(MAGIC) + FOOTER_BYTES:
+            source.seek(size - FOOTER_BYTES)
+            length, magic = struct.unpack("<I4s", source.read(FOOTER_BYTES))
+            return bool(magic == MAGIC and length <= size - FOOTER_BYTES - len(MAGIC))
+    return False
 
 
 def _read(file: File, columns: list[str], where: pc.Expression | None) -> pa.Table:

@@ -27,7 +27,14 @@ import pyarrow.parquet as pq
 from distmarl.errors import ResultsError
 from distmarl.results.location import Location
 from distmarl.results.lock import Lock
-from distmarl.results.merging import UnreadableFileError, merged_chunks, published_chunks, read_merged, read_schema
+from distmarl.results.merging import (
+    UnreadableFileError,
+    is_whole,
+    merged_chunks,
+    published_chunks,
+    read_merged,
+    read_schema,
+)
 from distmarl.results.opening import Place, open_location
 from distmarl.results.schemas import (
     EVALUATIONS,
@@ -131,6 +138,11 @@ class Store:
         self._write([self._summary()], _published(SUMMARY))
         self._has_unpublished_parts = False
 
+    def delete_torn_parts(self) -> None:
+        """Delete parts of which a loss of power has left only a piece."""
+        for table in TABLES.values():
+            self.folder.delete(sorted({*_all_parts(self.folder, table)} - {*self._parts(table)}))
+
     def tidy(self) -> None:
         """Remove the folder that only a running session needs, once there is no part in it."""
         self.folder.delete_folder(PARTS, only_empty=True)
@@ -219,6 +231,14 @@ def _published(table: Table) -> str:
 
 
 def _parts(folder: Location, table: Table) -> list[str]:
+    """Return the names of a table's parts, but for torn ones, which are no more than tasks to run again."""
+    names = _all_parts(folder, table)
+    if not folder.may_tear_files:
+        return names
+    return [name for name, file in zip(names, folder.files(names), strict=True) if is_whole(file)]
+
+
+def _all_parts(folder: Location, table: Table) -> list[str]:
     found = folder.names(f"{PARTS}/{table.name}")
     return [f"{PARTS}/{table.name}/{name}" for name in found if name.endswith(".parquet")]
 

@@ -11,7 +11,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ResultsError, TaskTimeoutError
-from distmarl.sweep import tasks
+from distmarl.sweep import pace, tasks
 from distmarl.sweep.executor import SerialExecutor, Task
 from distmarl.sweep.session import Interrupted
 from distmarl.sweep.tasks import TaskKey
@@ -164,6 +164,27 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, n_tasks: 
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("n_bytes", [0, 5, 200, -1])
+def test_parts_that_lost_their_end_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_bytes: int) -> None:
+    monkeypatch.setattr("distmarl.results.store.Store.publish", lambda *_, **__: None)
+    monkeypatch.setattr(pace, "MAX_COMMIT_DELAY_S", 0.0)  # every task has parts of its own
+    with pytest.raises(Interrupted):
+        run(tmp_path / "parts", executor=StoppingExecutor(5))
+    monkeypatch.undo()
+    torn = 0
+    for table in ("evaluations", "trainings"):
+        for part in sorted((tmp_path / "parts" / "_parts" / table).glob("*"))[:1]:
+            part.write_bytes(part.read_bytes()[:n_bytes])
+            torn += 1
+    rest = CountingExecutor()
+    run(tmp_path / "parts", executor=rest)
+    assert torn == 2
+    assert len(rest.tasks) == 7 - 5 + 2
+    run(tmp_path / "whole")
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    assert not (tmp_path / "parts" / "_parts").exists()
+
+
 def test_a_changed_sweep_runs_only_what_is_new(tmp_path: Path) -> None:
     run(tmp_path)
     more_seeds = CountingExecutor()
@@ -184,7 +205,10 @@ def test_a_wider_range_keeps_what_is_done_when_the_reference_is_fixed(tmp_path: 
     assert {key.k for key in wider.submitted} == {4}
 
 
-def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(tmp_path: Path, small_disk: Path) -> None:
+def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(
+    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "MAX_COMMIT_DELAY_S", 0.0)  # every task has parts of its own
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(2**20 - 80 * 2**10))
     with pytest.raises(ResultsError, match="No space left on device; free some and run the same command again"):
