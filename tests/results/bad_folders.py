@@ -61,9 +61,12 @@ def with_half_written_table(folder: Path) -> None:
     _truncate(folder / SETTINGS.name / DATA_FILE)
 
 
-def with_half_written_part(folder: Path) -> None:
+def with_damaged_part(folder: Path) -> None:
     parts = _started(folder)
-    _truncate(sorted(parts.iterdir())[-1])
+    path = sorted(parts.iterdir())[-1]
+    content = bytearray(path.read_bytes())
+    content[-200:-8] = bytes(192)
+    path.write_bytes(content)
 
 
 def of_an_older_schema(folder: Path) -> None:
@@ -83,7 +86,7 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     with_foreign_table: "was written with schema version none",
     with_foreign_part: "zzz.parquet: is not a readable Parquet file of distmarl: No match for ",
     with_half_written_table: "is not a readable Parquet file",
-    with_half_written_part: "is not a readable Parquet file",
+    with_damaged_part: "is not a readable Parquet file",
     of_an_older_schema: "was written with schema version 0",
 }
 
