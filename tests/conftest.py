@@ -23,9 +23,11 @@ RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start a Ray in one process, one after the other."""
+    """Run at most two Rays at a time: a cluster, whose ports others must leave alone, and a Ray of a driver's own."""
     for item in items:
-        if item.get_closest_marker("ray") or item.get_closest_marker("cluster"):
+        if item.get_closest_marker("cluster") or "cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cluster"))
+        elif item.get_closest_marker("ray"):
             item.add_marker(pytest.mark.xdist_group("ray"))
 
 

@@ -58,7 +58,7 @@ def eat() -> None:
     eaten = []
     while True:
         eaten.append(bytearray(os.urandom(1)) * 2**26)
-        time.sleep(0.02)
+        time.sleep(0.005)
 
 
 def eat_at_first(trace: Path, line: str) -> None:
