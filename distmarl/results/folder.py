@@ -110,7 +110,7 @@ def start_session(
     _write_text(location, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
     _write_text(location, SWEEP_FILE, dump_yaml(resolved))
     store = Store(location, lock)
-    store.delete_torn_parts()
+    location.delete(store.torn_parts())
     return store
 
 

@@ -138,10 +138,13 @@ class Store:
         self._write([self._summary()], _published(SUMMARY))
         self._has_unpublished_parts = False
 
-    def delete_torn_parts(self) -> None:
-        """Delete parts of which a loss of power has left only a piece."""
-        for table in TABLES.values():
-            self.folder.delete(sorted({*_all_parts(self.folder, table)} - {*self._parts(table)}))
+    def torn_parts(self) -> list[str]:
+        """Return the parts of which a loss of power has left only a piece; no table takes them in."""
+        return sorted(
+            name
+            for table in TABLES.values()
+            for name in {*_all_parts(self.folder, table)} - {*_parts(self.folder, table)}
+        )
 
     def tidy(self) -> None:
         """Remove the folder that only a running session needs, once there is no part in it."""

@@ -156,6 +156,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         return DONE
     if store is not None:
         _tell_of_other_settings(plan, store, console)
+        _tell_of_torn_parts(store, console)
     _warn_of_job_folder(folder, console)
     kind = arguments.executor if any(pending.n_tasks.values()) else "serial"  # which spares Ray's start
     start_executor = functools.partial(_start_executor, plan, pending, kind, address)
@@ -194,6 +195,15 @@ def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
         console.print(
             f"{escape(str(store.folder))} also holds {counted(len(others), 'setting')} of an earlier sweep file: their "
             "rows stay in the tables (in_sweep is false in the table settings), the figures show this sweep"
+        )
+
+
+def _tell_of_torn_parts(store: Store, console: Console) -> None:
+    """Say that files lost their end, by a loss of power, and with it what some tasks had found."""
+    if torn := store.torn_parts():
+        console.print(
+            f"{escape(str(store.folder))}: {counted(len(torn), 'file')} cut short (power lost?): "
+            "deleted, and the tasks run again"
         )
 
 

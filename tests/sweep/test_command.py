@@ -111,6 +111,18 @@ def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, run_sweep: RunComma
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, run_sweep: RunCommand) -> None:
+    sweep = write_sweep(tmp_path)
+    run_sweep(sweep, "--executor", "serial", "--out", "out")
+    torn = tmp_path / "out" / "_parts" / "evaluations" / "torn.parquet"
+    torn.parent.mkdir(parents=True)
+    torn.write_bytes(b"PAR1")
+    again = run_sweep(sweep, "--executor", "serial", "--out", "out")
+    assert "out: 1 file cut short (power lost?): deleted, and the tasks run again" in again.stderr
+    assert again.returncode == 0
+    assert not torn.exists()
+
+
 def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
     tmp_path: Path, run_sweep: RunCommand
 ) -> None:
