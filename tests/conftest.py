@@ -22,6 +22,7 @@ REPOSITORY = Path(__file__).parent.parent
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run at most two Rays at a time: a cluster, whose ports others must leave alone, and a Ray of a driver's own."""
     for item in items:
