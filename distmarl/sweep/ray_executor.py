@@ -251,8 +251,11 @@ class RayExecutor(Executor):
             if attempt > submission.started[0]:
                 submission.started = (attempt, now)
             elif now - submission.started[1] > timeout_s + DEADLINE_MARGIN_S and not submission.is_overdue:
-                submission.is_overdue = True
-                ray.cancel(reference, force=True)
+                submission.is_overdue = self._notes.is_running(submission.number)
+                if submission.is_overdue:
+                    ray.cancel(reference, force=True)
+                else:  # its process was lost, and Ray waits for a place to try it again
+                    submission.started = (attempt, now)
 
     def why_nothing_starts(self) -> str | None:
         """Return what the waiting tasks ask for, and what the nodes have."""

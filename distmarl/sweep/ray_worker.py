@@ -7,11 +7,13 @@ lost: then the note tells where.
 from __future__ import annotations
 
 import json
+import os
 import socket
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 import ray
 from ray.exceptions import RayError
@@ -22,8 +24,11 @@ from distmarl.sweep.execution import Outcome, execute
 from distmarl.sweep.task_log import LogMark
 from distmarl.sweep.tasks import TaskKind
 
+_T = TypeVar("_T")
+
 NAMESPACE = b"distmarl"
 LOG_TIMEOUT_S = 10.0
+LOOK_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ def run_batch(name: str, calls: list[Call], timeout_s: float | None, *shared: An
     """
     node_id, attempt = ray.get_runtime_context().get_node_id(), _attempt()
     key = f"{name}/{attempt or 0}"
-    place = {"hostname": socket.gethostname(), "node_id": node_id, "log": LogMark.here().files}
+    place = {"hostname": socket.gethostname(), "node_id": node_id, "process": os.getpid(), "log": LogMark.here().files}
     internal_kv._internal_kv_put(key, json.dumps(place), namespace=NAMESPACE)
     value, outcomes = None, []
     for kind, arguments in calls:
@@ -86,21 +91,48 @@ class Notes:
 
     def place(self, number: int) -> tuple[str | None, str | None]:
         """Return the host of a batch that was lost, and the end of its log; None where that is not known."""
-        attempt = self.started().get(number)
-        text = internal_kv._internal_kv_get(f"{self.name(number)}/{attempt}", namespace=NAMESPACE)
-        if text is None:
+        note = self._read(number)
+        if note is None:
             return None, None
-        note = json.loads(text)
-        there = NodeAffinitySchedulingStrategy(note["node_id"], soft=False)
-        read = ray.remote(LogMark.tail).options(num_cpus=0, scheduling_strategy=there)
         log_tail = None
         with suppress(RayError):  # the node is gone, too
-            log_tail = ray.get(read.remote(LogMark(tuple(map(tuple, note["log"])))), timeout=LOG_TIMEOUT_S)
+            log_tail = _ask(note, LogMark.tail, LogMark(tuple(map(tuple, note["log"]))), timeout_s=LOG_TIMEOUT_S)
         return note["hostname"], log_tail
+
+    def is_running(self, number: int) -> bool:
+        """Return whether the process of a batch that has started is still there; False if its node does not answer.
+
+        One whose process was lost leaves its note until Ray has found a place to try it again.
+        """
+        note = self._read(number)
+        with suppress(RayError):
+            return note is not None and _ask(note, is_there, note["process"], timeout_s=LOOK_TIMEOUT_S)
+        return False
 
     def clear(self) -> None:
         """Remove what lost batches have left."""
         internal_kv._internal_kv_del(self._prefix, del_by_prefix=True, namespace=NAMESPACE)
+
+    def _read(self, number: int) -> dict[str, Any] | None:
+        """Return the note of a batch's last try."""
+        attempt = self.started().get(number)
+        text = internal_kv._internal_kv_get(f"{self.name(number)}/{attempt}", namespace=NAMESPACE)
+        return None if text is None else json.loads(text)
+
+
+def is_there(process: int) -> bool:
+    """Return whether a process of this machine lives."""
+    with suppress(ProcessLookupError, PermissionError):  # gone, or the number is somebody else's by now
+        os.kill(process, 0)
+        return True
+    return False
+
+
+def _ask(note: dict[str, Any], function: Callable[..., _T], *arguments: Any, timeout_s: float) -> _T:
+    """Return what a function says on the node of a note."""
+    there = NodeAffinitySchedulingStrategy(note["node_id"], soft=False)
+    remote = ray.remote(function).options(num_cpus=0, scheduling_strategy=there)
+    return cast(_T, ray.get(remote.remote(*arguments), timeout=timeout_s))
 
 
 def _attempt() -> int | None:
