@@ -14,8 +14,8 @@ import pytest
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SWEEP = ("python", "-m", "distmarl.sweep", "sweeps/smoke.yaml")
-# 120 evaluations of 30 ms each: long enough to be interrupted.
-LONGER = ("experiment.n_eval_seeds=40", "evaluation.n_rollouts=100", "evaluation.horizon=50")
+# 240 evaluations of 30 ms each: long enough to be interrupted by a command that takes seconds to start.
+LONGER = ("experiment.n_eval_seeds=80", "evaluation.n_rollouts=100", "evaluation.horizon=50")
 LONG_SWEEP = (*SWEEP, *(word for assignment in LONGER for word in ("--set", assignment)))
 DETERMINISTIC_TABLES = ("evaluations", "trainings", "alternations", "local_policies", "global_policies")
 TIMEOUT_S = 300
