@@ -45,8 +45,11 @@ class Progress:
     def start(self, tally: Tally, where: str) -> None:
         """Learn that tasks are about to run, and where."""
 
-    def submitted(self, key: TaskKey) -> None:
-        """Learn that a task was submitted."""
+    def look(self, n_slots: int, n_nodes: int) -> None:
+        """Learn, now and then, how many tasks can run at once, and on how many nodes."""
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Learn that a task was submitted, and how many cores it takes."""
 
     def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
         """Learn what became of a task."""
@@ -150,7 +153,7 @@ class BarProgress(QuietProgress):
                     name, total=tally.total[kind], completed=tally.done[kind], running="", start=False
                 )
 
-    def submitted(self, key: TaskKey) -> None:
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:  # noqa: ARG002
         """Show a task as running."""
         self._running[key] = None
         self._bars.start_task(self._tasks[key.kind])
