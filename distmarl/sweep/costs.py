@@ -32,7 +32,7 @@ N_REMEMBERED = 100
 LARGEST_DEVIATION = 3.0
 # Timed on the spot are a training of at most so many sweeps and rollouts of so many steps, none longer than so many
 # seconds on the reference core: the fastest of some tries.
-MAX_SWEEPS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 2, 0.02, 2
+MAX_SWEEPS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 2, 0.05, 2
 
 # A factor and its weight.
 Measured = tuple[float, float]
@@ -115,9 +115,9 @@ def estimate_costs(plan: Plan, store: Store | None) -> Costs:
     milliseconds = 1000 * (time.perf_counter() - started_at)
     measured = _stored_factors(plan, store.rows(TIMINGS) if store else [])
     if not measured and not timed:
-        return Costs(plan, {}, "what the operations take on another machine, as none is short enough to be timed here")
+        return Costs(plan, {}, "the times of another machine, as no task is short enough to be timed on this one")
     if not measured:
-        return Costs(plan, timed, f"a short training and short rollouts, timed here in {milliseconds:.0f} ms")
+        return Costs(plan, timed, f"short tasks, timed on this machine in {milliseconds:.0f} ms")
     factors = {kind: robust_mean(each) for kind, each in measured.items()}
     # The kinds that were not timed: by as much slower than here as the others.
     slower = statistics.median(factor / timed.get(kind, 1.0) for kind, factor in factors.items())
@@ -165,12 +165,12 @@ def _time_on_the_spot(plan: Plan) -> dict[TaskKind, float]:
         blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)
         return evaluate(env, blind, local_policy, k=1, n_rollouts=evaluation.n_rollouts, horizon=N_STEPS_TIMED)
 
+    if rollouts <= MAX_TIMED_S:
+        factors = dict.fromkeys(TASK_FUNCTIONS, _fastest(roll_out) / rollouts)
     if k is not None:
         with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
             slower = _fastest(train) / trainings[k]
-            factors = dict.fromkeys(TASK_FUNCTIONS, slower)
-    if rollouts <= MAX_TIMED_S:
-        factors["evaluate"] = _fastest(roll_out) / rollouts
+            factors = dict.fromkeys(TASK_FUNCTIONS, slower) | {"evaluate": factors.get("evaluate", slower)}
     return factors
 
 

@@ -115,7 +115,7 @@ def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
 
 def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
     costs = estimate_costs(plan_of(TINY), None)
-    assert costs.basis.startswith("a short training and short rollouts, timed here in ")
+    assert costs.basis.startswith("short tasks, timed on this machine in ")
     assert costs._factors.keys() == TASK_FUNCTIONS.keys()
     assert min(costs._factors.values()) > 0
 
@@ -123,4 +123,4 @@ def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
 def test_nothing_long_is_timed_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
     long = changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7})
-    assert estimate_costs(plan_of(long), None).basis.startswith("what the operations take on another machine")
+    assert estimate_costs(plan_of(long), None).basis.startswith("the times of another machine")
