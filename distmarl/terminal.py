@@ -58,10 +58,9 @@ def shortened(text: str, width: int) -> str:
 
 
 def fitting_label(label: str, width: int) -> str:
-    """Return a setting's label, ``n_agents=30, gamma=0.9``, that fits: where it is too long, its values alone."""
-    if len(label) <= width:
-        return label
-    return shortened(", ".join(part.rpartition("=")[2] for part in label.split(", ")), width)
+    """Return a setting's label, ``n_agents=30, gamma=0.9``, that fits: all of it, or its values, or nothing."""
+    values = ", ".join(part.rpartition("=")[2] for part in label.split(", "))
+    return next((text for text in (label, values) if len(text) <= width), "")
 
 
 def packed(parts: Iterable[str], width: int) -> Iterator[str]:

@@ -178,7 +178,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             overwrite=arguments.overwrite,
             retry_failed=arguments.retry_failed,
             fail_fast=arguments.fail_fast,
-            tell=functools.partial(console.print, markup=False),
+            tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
         )
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
@@ -266,8 +266,8 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
 def _tell_what_next(folder: Location, console: Console) -> None:
     """Tell where everything lies, and what to type for more, each in a line that can be copied."""
     name = str(folder)
-    console.print(f"\nresults in {name}: tables (Parquet), figures, sweep.yaml, provenance.json", markup=False)
-    console.print("to see more:", markup=False)
+    console.print(f"\nresults in {name}", markup=False)
+    console.print("  tables (Parquet), figures, sweep.yaml, provenance.json\nto see more:")
     for command in (
         shlex.join(["python", "-m", "distmarl.report", name]),
         shlex.join(["python", "-m", "distmarl.status", name]),

@@ -17,7 +17,7 @@ from distmarl.sweep.progress import MAX_FAILURES_TOLD, PHASES, QuietProgress, co
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey, TaskKind
 from distmarl.sweep.watch import Watch, resident_memory
-from distmarl.terminal import duration, fitting_label, packed, shortened
+from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
 
 REFRESHES_PER_S = 4
 MAX_BAR, MIN_BAR = 30, 8
@@ -108,8 +108,8 @@ class LiveProgress(QuietProgress):
             yield from (Text(line, no_wrap=True) for line in packed(parts, width))
         if watch.last is not None:
             label, result = watch.last
-            label = fitting_label(label, max(0, width - len(f"last  {result}")))
-            text = shortened(f"{label} {result}".strip(), width - len("last "))
+            label = fitting_label(label, max(0, width - len(f"last {SEPARATOR}{result}")))
+            text = shortened(SEPARATOR.join(part for part in (label, result) if part), width - len("last "))
             yield Text.assemble(("last ", "dim"), text, no_wrap=True)
 
 
@@ -124,4 +124,5 @@ def _shown(names: list[str], width: int) -> str:
         text = "; ".join(names[:number]) + more
         if len(text) <= width:
             return text
-    return shortened(names[0], width) if len(names) == 1 else f"{len(names):,} running" if names else ""
+    one = fitting_label(names[0], width) if len(names) == 1 else ""
+    return one or (f"{len(names):,} running" if names else "")

@@ -13,6 +13,7 @@ from distmarl.sweep.execution import Outcome
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.tasks import TaskKey, TaskKind
 from distmarl.sweep.watch import Watch
+from distmarl.terminal import SEPARATOR
 
 PHASES: dict[TaskKind, str] = {
     "shared_policy": "shared local policies",
@@ -71,7 +72,7 @@ class QuietProgress(Progress):
 
     def warn(self, message: str) -> None:
         """Print a warning."""
-        self._console.print(message, markup=False, style="yellow")
+        self._console.print(message, markup=False, style="yellow", soft_wrap=not self._console.is_terminal)
 
 
 class LineProgress(QuietProgress):
@@ -108,7 +109,7 @@ class LineProgress(QuietProgress):
         elapsed_s = self._watch.elapsed_s
         if elapsed_s >= self._line_at:
             self._line_at = elapsed_s + max(LINE_EVERY_S, LINE_SHARE * elapsed_s)
-            self._print_line(self._watch.time_left, " ".join(self._watch.last or ()).strip())
+            self._print_line(self._watch.time_left, SEPARATOR.join(part for part in self._watch.last or () if part))
 
     def submitted(self, key: TaskKey, n_cpus: int) -> None:
         """Take note."""

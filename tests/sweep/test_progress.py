@@ -129,7 +129,7 @@ def test_what_waits_in_line_is_not_said_to_run() -> None:
 
 def test_the_last_result_is_told_with_its_setting() -> None:
     (line,) = [line for line in drawn(GRID, 120) if line.startswith("last ")]
-    assert line == "last n_agents=30, convergence_threshold=1e-06 k=25 seed=9: return 102.50"
+    assert line == "last n_agents=30, convergence_threshold=1e-06 · k=25 seed=9: return 102.50"
 
 
 def logged(n_tasks: int, *, fails: bool = False) -> list[str]:
