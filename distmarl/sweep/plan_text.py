@@ -18,11 +18,9 @@ from distmarl.sweep.plan import Plan, n_count_vectors_of
 from distmarl.sweep.progress import PHASES, counted
 from distmarl.sweep.resources import mebibytes, shared_policy_bytes, task_bytes, training_bytes
 from distmarl.sweep.tasks import TaskKey, TaskKind
-from distmarl.terminal import duration
+from distmarl.terminal import PLAIN_WIDTH, duration
 
 MAX_SETTINGS_SHOWN = 20
-# A narrower terminal has lines instead of a table.
-MIN_TABLE_WIDTH = 64
 NOTHING = "-"
 
 
@@ -83,8 +81,9 @@ def print_plan(
     for line in _overview(plan, folder):
         _print_pair(output, *line)
     stages = _stages(plan, pending, costs)
-    if output.width >= MIN_TABLE_WIDTH:
-        output.print(_table(stages))
+    table = _table(stages)
+    if output.measure(table, options=output.options.update(max_width=PLAIN_WIDTH)).maximum <= output.width:
+        output.print(table)
     else:
         for stage in stages:
             name, n_tasks, n_to_run, longest, total, memory = stage.cells

@@ -74,6 +74,14 @@ def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run
     assert "shared local policies 1/1, global policies 2/2, evaluations 4/4" in done.stderr
     assert "Value (mean ± std)" in done.stdout
     assert "Improvement: " in done.stdout
+    assert done.stderr.splitlines()[-6:] == [
+        "results in out",
+        "  tables (Parquet), figures, sweep.yaml, provenance.json",
+        "to see more:",
+        "  python -m distmarl.report out",
+        "  python -m distmarl.status out",
+        '  r = dm.open("out")  # after import distmarl as dm',
+    ]
     again = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
     assert "7 tasks, all of them done before" in again.stderr
     assert again.stdout == done.stdout
