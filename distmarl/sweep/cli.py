@@ -182,8 +182,6 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         )
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
-    if not arguments.quiet:
-        _tell_what_next(folder, console)
     return _conclude(tally, folder, console)
 
 
@@ -261,6 +259,7 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     report = write_report(folder, publish=False)
     if not quiet:
         print_report(report, output_console(), console)
+        _tell_what_next(folder, console)
 
 
 def _tell_what_next(folder: Location, console: Console) -> None:

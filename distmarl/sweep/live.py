@@ -66,7 +66,7 @@ class LiveProgress(QuietProgress):
         """Advance a bar; tell of failures, the first ones."""
         self._watch.completed(key, outcome)
         if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
-            self._console.print(f"[red]failed[/]: {key}: {escape(outcome.failure.error)}", soft_wrap=True)
+            self._console.print(f"[red]failed[/]: {key}: {escape(outcome.failure.error)}", soft_wrap=False)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draw how things stand, in the width that there is."""

@@ -170,3 +170,13 @@ def test_time_that_passes_is_time_that_is_not_left() -> None:
     now[0] = 10 * takes
     overdue = forecast.remaining_s()
     assert before - takes < overdue < before - takes / 2
+
+
+def test_tasks_wait_for_what_they_need_however_many_slots_there_are() -> None:
+    plan = robots(experiment={"k_values": [20, 25], "n_eval_seeds": 3})
+    costs = Costs(plan, {}, "")
+    forecast = Forecast(find_pending(plan, None), costs)
+    forecast.n_slots = 100
+    path = [("shared_policy", None), ("g_learn", 25), ("evaluate", 25)]
+    takes = [costs.seconds(kind, plan.jobs[0].setting_id, k) for kind, k in path]
+    assert forecast.remaining_s() == pytest.approx(sum(takes))

@@ -190,3 +190,15 @@ def test_the_end_is_told_with_its_day_when_it_is_far() -> None:
     watch = watch_of(plan, clock)
     watch.look(1, 1)
     assert re.search(r"about \d+ d \d+ h left, until \w{3} \d\d \w{3} \d\d:\d\d", watch.time_left)
+
+
+def test_a_failure_in_a_terminal_is_folded_between_words() -> None:
+    clock = Clock()
+    plan = plan_of(PLAIN)
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None, soft_wrap=True)
+    live = LiveProgress(console, watch_of(plan, clock))
+    tally = Tally(Counter(plan.n_tasks), failed=Counter({"g_learn": 1}))
+    live.completed(TaskKey("g_learn", "a", 3), failure_of("ValueError: too many agents for so few states"), tally)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "ValueError: too many agents" in "".join(lines)
