@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_type_hints
 
 from distmarl.config.reading import RawSweep, split_key, with_value
 from distmarl.config.sections import Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
-from distmarl.config.validation import k_values, known_keys, nearest_name, validated_sweep
+from distmarl.config.validation import k_values, key_elsewhere, known_keys, nearest_name, validated_sweep
 from distmarl.errors import ConfigError
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
@@ -59,17 +59,24 @@ class Setting:
         return ", ".join(f"{short[key] if clear else key}={value}" for key, value in self.grid.items())
 
 
-def unfold_settings(raw: RawSweep) -> tuple[SweepFile, list[Setting]]:
+def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tuple[SweepFile, list[Setting]]:
     """Check a sweep and return it with the settings of its grid.
+
+    Parameters
+    ----------
+    raw : RawSweep
+        The sweep as written.
+    environment_keys : iterable of str
+        Keys that environments have, to hint at.
 
     Raises
     ------
     ConfigError
         When a key breaks a rule, in the file or in a combination of the grid.
     """
-    sweep = validated_sweep(raw)
+    sweep = validated_sweep(raw, environment_keys)
     for key, values in sweep.grid.items():
-        _check_grid_key(raw, key)
+        _check_grid_key(raw, key, environment_keys)
         if not values or any(value in values[:index] for index, value in enumerate(values)):
             place = raw.place(("grid", key))
             raise ConfigError(f"{place}: grid.{key}: must list at least one value, and none twice, got {values!r}")
@@ -155,7 +162,7 @@ def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
     )
 
 
-def _check_grid_key(raw: RawSweep, key: str) -> None:
+def _check_grid_key(raw: RawSweep, key: str, environment_keys: Iterable[str]) -> None:
     """Refuse a grid key that is no part of a setting."""
     where = f"{raw.place(('grid', key))}: grid.{key}"
     section, dot, name = key.partition(".")
@@ -175,6 +182,7 @@ def _check_grid_key(raw: RawSweep, key: str) -> None:
             return
         raise ConfigError(f"{where}: unknown key; {nearest_name(name, known)}")
     if section not in known_keys(SweepFile):
-        raise ConfigError(f"{where}: unknown section; {nearest_name(section, GRID_SECTIONS)}")
+        elsewhere = None if dot else key_elsewhere(key, environment_keys)
+        raise ConfigError(f"{where}: unknown section; {elsewhere or nearest_name(section, GRID_SECTIONS)}")
     allowed = [f"{section}.*" for section in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
     raise ConfigError(f"{where}: is not part of a setting; a grid takes keys of {', '.join(allowed)}")

@@ -44,8 +44,15 @@ RULES = {
 }
 
 
-def validated_sweep(raw: RawSweep) -> SweepFile:
+def validated_sweep(raw: RawSweep, environment_keys: Iterable[str] = ()) -> SweepFile:
     """Check a sweep's sections; the grid's values are checked where they are unfolded.
+
+    Parameters
+    ----------
+    raw : RawSweep
+        The sweep as written.
+    environment_keys : iterable of str
+        Keys that environments have, to hint at.
 
     Raises
     ------
@@ -55,7 +62,7 @@ def validated_sweep(raw: RawSweep) -> SweepFile:
     try:
         sweep = TypeAdapter(SweepFile).validate_python(raw.mapping)
     except ValidationError as error:
-        raise ConfigError("\n".join(_describe(raw, details) for details in error.errors())) from None
+        raise ConfigError("\n".join(_describe(raw, details, environment_keys) for details in error.errors())) from None
     for path, problem in _broken_experiment_rules(sweep.experiment):
         raise ConfigError(f"{raw.place(path)}: {format_path(path)}: {problem}")
     return sweep
@@ -106,7 +113,7 @@ def bind_parameters(
     problems: list[tuple[str, str]] = []
     for name, value in parameters.items():
         if name not in named and not takes_any_key:
-            problems.append((name, f"unknown key; {nearest_name(name, named)}"))
+            problems.append((name, f"unknown key; {key_elsewhere(name, ()) or nearest_name(name, named)}"))
         elif hints.get(name) in (int, float, str, bool) or get_origin(hints.get(name)) is Literal:
             try:
                 TypeAdapter(hints[name]).validate_python(value, strict=True)
@@ -135,17 +142,35 @@ def nearest_name(name: str, known: Iterable[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"
 
 
+def key_elsewhere(name: str, environment_keys: Iterable[str]) -> str | None:
+    """Return a hint at the sections that do have a key of this name, if there are any.
+
+    Parameters
+    ----------
+    name : str
+        A key that is unknown where it stands.
+    environment_keys : iterable of str
+        Keys of the section ``environment``, which its function alone knows.
+    """
+    kinds: dict[str, type[Any]] = get_type_hints(SweepFile)
+    keys = {section: known_keys(kind) for section, kind in kinds.items() if dataclasses.is_dataclass(kind)}
+    keys["environment"] = sorted({"name", *environment_keys})
+    found = [f"{section}.{name}" for section, names in sorted(keys.items()) if name in names]
+    return f"did you mean {' or '.join(found)}?" if found else None
+
+
 def known_keys(section: type[Any]) -> list[str]:
     """Return the names of a section's keys."""
     return [field.name for field in dataclasses.fields(section)]
 
 
-def _describe(raw: RawSweep, details: ErrorDetails) -> str:
+def _describe(raw: RawSweep, details: ErrorDetails, environment_keys: Iterable[str]) -> str:
     """Return one line that names the place, the key, the rule and the value."""
     path = details["loc"]
     where = f"{raw.place(path)}: {format_path(path)}: "
     if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"{where}unknown key; {nearest_name(str(path[-1]), _keys_beside(path))}"
+        name = str(path[-1])
+        return f"{where}unknown key; {key_elsewhere(name, environment_keys) or nearest_name(name, _keys_beside(path))}"
     if path[0] == "grid" and isinstance(details["input"], Mapping):
         return f"{where}must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
     return where + _describe_rule(details)

@@ -7,6 +7,7 @@ with the section's other keys and takes the :class:`Environment` that it returns
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -36,6 +37,13 @@ class BuiltEnvironment:
 
     environment: Environment
     parameters: dict[str, Any]
+
+
+def environment_keys(raw: RawSweep) -> set[str]:
+    """Return keys that the section ``environment`` is known to take: those written, and the built-in environments'."""
+    section = raw.mapping.get("environment")
+    written = section if isinstance(section, Mapping) else {}
+    return {*written, *(name for function in BUILT_IN.values() for name in inspect.signature(function).parameters)}
 
 
 def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnvironment:

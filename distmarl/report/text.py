@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +23,9 @@ MIN_DECIMALS = 2
 SIGNIFICANT_DIGITS = 3
 UNCONVERGED_MARK = "*"
 MISSING = "-"
+WIDE = 1000
+# What a table takes for each column, and at its edges, beside the cells.
+BETWEEN, EDGES = 3, 2
 
 
 def print_report(report: Report, output: Console, messages: Console) -> None:
@@ -36,7 +40,7 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     """
     if isinstance(output.file, TextIOWrapper):
         output.file.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
-    output.print(results_table(report.summary))
+    output.print(results_table(report.summary, output.width))
     for line in improvement_lines(report.summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in report.figures]
@@ -45,31 +49,84 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def results_table(summary: pd.DataFrame) -> Table:
+def results_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     """Return the table of values and training times against k.
 
     Parameters
     ----------
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns. Several settings are groups of rows.
+    width : int
+        Columns of the terminal. Where they are few, the label of a setting goes over several rows; where they are
+        fewer still, it stands above a table of its own.
     """
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", caption_justify="left")
-    has_groups = summary["setting_id"].nunique() > 1
-    if has_groups:
-        table.add_column("setting", overflow="fold")
-    table.add_column("k", justify="right")
-    table.add_column("Value (mean ± std)", justify="right", no_wrap=True)
-    if has_exact(summary):
-        table.add_column("Exact", justify="right", no_wrap=True)
-    table.add_column("Train (s)", justify="right", no_wrap=True)
-    for _, rows in summary.groupby("setting_id", sort=False):
-        for number, cells in enumerate(_cells(rows, _decimals(summary))):
-            label = [Text(rows["label"].iloc[0] if number == 0 else "")] if has_groups else []
-            table.add_row(*label, *cells)
+    exact, decimals = has_exact(summary), _decimals(summary)
+    groups = [list(_cells(rows, decimals, exact=exact)) for _, rows in summary.groupby("setting_id", sort=False)]
+    labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
+    caption = f"{UNCONVERGED_MARK} training has not converged" if is_unconverged(summary).any() else ""
+    names = ["k", "Value (mean ± std)", *(["Exact"] if exact else []), "Train (s)"]
+    columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
+    left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
+    if len(groups) == 1 and left >= 0:
+        return _table(names, groups, caption)
+    room = left - BETWEEN
+    pieces = [piece for label in labels for part in label.split(", ") for piece in part.rpartition("=")]
+    if len(groups) > 1 and room >= max(map(len, pieces)) + len("="):
+        return _table(names, groups, caption, [label_lines(label, room) for label in labels])
+    parts: list[RenderableType] = []
+    for number, (label, rows) in enumerate(zip(labels, groups, strict=True)):
+        last = number == len(groups) - 1
+        lines = [Text(line) for line in label_lines(label, width)] if label else []
+        parts += [*lines, _table(names, [rows], caption if last else "", narrow=True)]
+    return Group(*parts)
+
+
+def _table(
+    names: Sequence[str],
+    groups: Sequence[Sequence[Sequence[str]]],
+    caption: str,
+    labels: Sequence[Sequence[str]] = (),
+    *,
+    narrow: bool = False,
+) -> Table:
+    """Return a table of groups of rows; the lines of a group's label stand in a column before it."""
+    table = Table(box=box.SIMPLE_HEAD, header_style="bold", caption=caption or None, caption_justify="left")
+    if narrow:
+        table.padding, table.pad_edge = (0, 1, 0, 0), False
+    if labels:
+        table.add_column("setting", no_wrap=True)
+    for name in names:
+        table.add_column(name.replace(" (", "\n(") if narrow else name, justify="right", no_wrap=True)
+    for rows, lines in itertools.zip_longest(groups, labels, fillvalue=()):
+        for cells, line in itertools.zip_longest(rows, lines, fillvalue=""):
+            table.add_row(*([Text(line)] if labels else []), *cells)
         table.add_section()
-    if is_unconverged(summary).any():
-        table.caption = f"{UNCONVERGED_MARK} training has not converged"
     return table
+
+
+def label_lines(label: str, width: int) -> list[str]:
+    """Return the label of a setting in lines: broken between its keys and, where it must be, before values.
+
+    Parameters
+    ----------
+    label : str
+        Such as ``n_agents=30, gamma=0.9``.
+    width : int
+        What a line should fit into. Values are never cut; a key is, in its middle.
+    """
+    lines = [""]
+    for part in label.split(", "):
+        key, equals, value = part.rpartition("=")
+        if len(lines[-1]) + len(part) + len(", ,") <= width or not lines[-1]:
+            pieces = [f"{lines.pop()}, {part}".removeprefix(", ")]
+        else:
+            lines[-1] += ","
+            pieces = [part]
+        if len(pieces[0]) + len(",") > width and key:
+            room = max(width - len(equals), 3)
+            pieces = [f"{_without_middle(key, room)}{equals}", value]
+        lines += pieces
+    return lines
 
 
 def improvement_lines(summary: pd.DataFrame) -> list[str]:
@@ -101,15 +158,20 @@ def has_exact(summary: pd.DataFrame) -> bool:
     return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)
 
 
-def _cells(rows: pd.DataFrame, decimals: int) -> Iterator[list[str]]:
+def _without_middle(text: str, width: int) -> str:
+    head = width // 2
+    return text if len(text) <= width else f"{text[:head]}…{text[len(text) - (width - head - 1) :]}"
+
+
+def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[str]]:
     """Yield k, value, exact value if there are any, and training time of each row as text."""
     names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
-    for k, mean, std, exact, seconds, unconverged in zip(
+    for k, mean, std, value, seconds, unconverged in zip(
         *(rows[name] for name in names), is_unconverged(rows), strict=True
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
-        exactly = [f"{exact:.{decimals + 2}f}" if math.isfinite(exact) else MISSING] if has_exact(rows) else []
+        exactly = [f"{value:.{decimals + 2}f}" if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
         yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
+import json
 import os
 import shlex
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
+from rich.text import Text
 
 import distmarl
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
@@ -24,17 +26,21 @@ from distmarl.results.location import Location
 from distmarl.results.opening import open_location
 from distmarl.results.schemas import SETTINGS
 from distmarl.results.store import Store
+from distmarl.sweep.costs import estimate_costs
 from distmarl.sweep.executor import Executor, SerialExecutor
 from distmarl.sweep.failed_tasks import failed_keys
+from distmarl.sweep.forecast import Forecast
+from distmarl.sweep.live import LiveProgress
 from distmarl.sweep.pending import Pending, find_pending
 from distmarl.sweep.plan import Plan, make_plan
-from distmarl.sweep.plan_text import plan_lines
-from distmarl.sweep.progress import BarProgress, LineProgress, Progress, QuietProgress, counted
+from distmarl.sweep.plan_text import print_plan
+from distmarl.sweep.progress import LineProgress, Progress, QuietProgress, counted
 from distmarl.sweep.resources import check_memory, machine_memory
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.stopping import EXIT_CODE
 from distmarl.sweep.tally import Tally
-from distmarl.terminal import message_console, print_error
+from distmarl.sweep.watch import Watch
+from distmarl.terminal import can_redraw, message_console, output_console, print_error
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
 
@@ -152,7 +158,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.executor == "serial" or address is None:
         check_memory(plan, pending, machine_memory(), "this machine")
     if arguments.plan:
-        print(*plan_lines(plan, folder, pending), sep="\n")  # noqa: T201
+        n_cpus, where = _cores(arguments, plan, address)
+        costs = estimate_costs(plan, store)
+        print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where)
         return DONE
     if store is not None:
         _tell_of_other_settings(plan, store, console)
@@ -162,7 +170,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     start_executor = functools.partial(_start_executor, plan, pending, kind, address)
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
-    with _progress(console, quiet=arguments.quiet) as progress:
+    with _progress(console, plan, pending, store, quiet=arguments.quiet) as progress:
         tally = run_session(
             plan,
             folder,
@@ -171,7 +179,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             overwrite=arguments.overwrite,
             retry_failed=arguments.retry_failed,
             fail_fast=arguments.fail_fast,
-            tell=functools.partial(console.print, markup=False),
+            tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
         )
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
@@ -186,6 +194,18 @@ def _check_cores(runner: Runner) -> None:
             f"runner.cpus_per_train: each training asks for {runner.cpus_per_train} cores, "
             f"but the local Ray has {n_cpus}; ask for fewer"
         )
+
+
+def _cores(arguments: argparse.Namespace, plan: Plan, address: str | None) -> tuple[int, str]:
+    """Return the cores that a plan reckons with, and whose they are."""
+    if arguments.executor == "serial":
+        return 1, ", as --executor serial asks for"
+    asked, there = plan.sweep.runner.num_cpus, os.cpu_count() or 1
+    if asked is not None:
+        return asked, ", as runner.num_cpus says"
+    if address is not None:
+        return there, ", as many as this machine has; --num-cpus tells how many the cluster has"
+    return there, " of this machine"
 
 
 def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
@@ -216,10 +236,13 @@ def _warn_of_job_folder(folder: Location, console: Console) -> None:
         )
 
 
-def _progress(console: Console, *, quiet: bool) -> Progress:
+def _progress(console: Console, plan: Plan, pending: Pending, store: Store | None, *, quiet: bool) -> Progress:
+    """Return what tells how the sweep goes, in a way that fits what it is written to."""
     if quiet:
         return QuietProgress(console)
-    return BarProgress(console) if console.is_terminal else LineProgress(console)
+    forecast = Forecast(pending, estimate_costs(plan, store), cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
+    watch = Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs})
+    return LiveProgress(console, watch) if can_redraw(console) else LineProgress(console, watch)
 
 
 def _start_executor(plan: Plan, pending: Pending, kind: str, address: str | None) -> Executor:
@@ -245,7 +268,22 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
 
     report = write_report(folder, publish=False)
     if not quiet:
-        print_report(report, Console(emoji=False), console)
+        print_report(report, output_console(), console)
+        _tell_what_next(folder, console)
+
+
+def _tell_what_next(folder: Location, console: Console) -> None:
+    """Tell where everything lies, and what to type for more, each in a line that can be copied."""
+    name = str(folder)
+    console.print(f"\nresults in {name}", markup=False)
+    console.print("  tables (Parquet), figures, sweep.yaml, provenance.json\nto see more:")
+    for command in (
+        shlex.join(["python", "-m", "distmarl.report", name]),
+        shlex.join(["python", "-m", "distmarl.status", name]),
+        f"r = dm.open({json.dumps(name)})",
+    ):
+        note = "  # after import distmarl as dm" if command.startswith("r =") else ""
+        console.print(Text.assemble("  ", (command, "bold"), (note, "dim")))
 
 
 def _conclude(tally: Tally, folder: Location, console: Console) -> int:

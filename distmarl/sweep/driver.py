@@ -24,21 +24,20 @@ from distmarl.results.schemas import (
 from distmarl.results.store import Store
 from distmarl.sweep.executor import Completed, Executor, Task
 from distmarl.sweep.failed_tasks import FailedTasks
+from distmarl.sweep.operations import reference_seconds
 from distmarl.sweep.pace import Pace
 from distmarl.sweep.pending import find_pending
-from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
+from distmarl.sweep.plan import Job, Plan
 from distmarl.sweep.progress import Progress
 from distmarl.sweep.ready import ReadyTasks
 from distmarl.sweep.resources import memory_request, task_bytes
 from distmarl.sweep.stopping import GRACE_S, Stop
 from distmarl.sweep.tally import Tally
-from distmarl.sweep.tasks import TaskKey
+from distmarl.sweep.tasks import TaskKey, TaskKind
 
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
-# A Nash gap takes about as long as so many values of the population.
-N_VALUES_OF_A_GAP = 20
 
 
 class Driver:
@@ -123,6 +122,7 @@ class Driver:
             elif self._stop.by_signal and not told:
                 self._progress.warn(f"stopping: what ends within {GRACE_S:g} s is kept; once more to leave at once")
                 told = True
+            self._progress.look(executor.n_slots, executor.n_nodes)
             self._receive(self._next_completed(pace.timeout_s(commit_waits=bool(self._completed))))
             if self._completed and (pace.may_commit or not (self._ready or executor.n_in_flight)):
                 with pace.committing():
@@ -140,7 +140,7 @@ class Driver:
             batch = self._next_batch()
             self._executor.submit(*batch)
             for task in batch:
-                self._progress.submitted(task.key)
+                self._progress.submitted(task.key, task.n_cpus)
 
     def _next_completed(self, timeout_s: float) -> list[Completed]:
         """Wait a little for tasks to complete."""
@@ -254,12 +254,11 @@ class Driver:
             experiment, method = self._plan.sweep.experiment, self._plan.sweep.evaluation.method
             options = (experiment.baselines, method, experiment.n_eval_seeds)
             arguments: tuple[Any, ...] = (self._handle(job), self._local_policies[job.setting_id], *options)
-            self._push(TaskKey("baselines", job.setting_id), arguments, _population_cost(job))
+            self._push(TaskKey("baselines", job.setting_id), arguments, self._cost(job, "baselines"))
         n_cpus = self._plan.sweep.runner.cpus_per_train or 1
         for k in self._pending.trainings[job.setting_id]:
-            cost = float(n_count_vectors_of(job, k)) * k
             arguments = (self._handle(job), self._local_policies[job.setting_id], k, n_cpus)
-            self._push(TaskKey("g_learn", job.setting_id, k), arguments, cost, n_cpus)
+            self._push(TaskKey("g_learn", job.setting_id, k), arguments, self._cost(job, "g_learn", k), n_cpus)
 
     def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
         """Make ready all that tells what the pair at k is worth."""
@@ -267,14 +266,16 @@ class Driver:
         shared = (self._handle(job), self._local_policies[name], global_policy, k)
         if k in self._pending.nash_gaps[name]:
             method = self._plan.sweep.experiment.nash_gap
-            cost = N_VALUES_OF_A_GAP * _population_cost(job) if method == "exact" else math.inf
-            self._push(TaskKey("nash_gap", name, k), (*shared, method), cost)
+            self._push(TaskKey("nash_gap", name, k), (*shared, method), self._cost(job, "nash_gap", k))
         if k in self._pending.exact_returns[name]:
-            self._push(TaskKey("exact_return", name, k), shared, _population_cost(job))
+            self._push(TaskKey("exact_return", name, k), shared, self._cost(job, "exact_return", k))
         seeds = self._pending.seeds[name, k]
         self._ready.add(
             (self._task(TaskKey("evaluate", name, k, seed), (*shared, seed)) for seed in seeds), len(seeds), 0.0
         )
+
+    def _cost(self, job: Job, kind: TaskKind, k: int | None = None) -> float:
+        return reference_seconds(self._plan, job, kind, k)
 
     def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
         self._ready.add([self._task(key, arguments, n_cpus)], 1, cost)
@@ -288,12 +289,6 @@ class Driver:
         if job.setting_id not in self._job_handles:
             self._job_handles[job.setting_id] = self._executor.put(job)
         return self._job_handles[job.setting_id]
-
-
-def _population_cost(job: Job) -> float:
-    """Return the cost of values on the chain of the whole population, on the scale of the trainings' costs."""
-    n_agents = job.environment.n_agents
-    return float(n_count_vectors_of(job, n_agents)) * n_agents
 
 
 def _batch_name(batch: list[Completed]) -> str:

@@ -80,6 +80,11 @@ class Executor(abc.ABC):
         """How many tasks of one core can run at the same time."""
 
     @property
+    def n_nodes(self) -> int:
+        """How many nodes they run on."""
+        return 1
+
+    @property
     @abc.abstractmethod
     def largest_node_cpus(self) -> int:
         """How many cores a single task can get."""

@@ -11,7 +11,7 @@ from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.sections import SweepFile
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.config.validation import k_values
-from distmarl.environments.lookup import BuiltEnvironment, build_environment
+from distmarl.environments.lookup import BuiltEnvironment, build_environment, environment_keys
 from distmarl.errors import ConfigError, InvalidArgumentError
 from distmarl.evaluation.nash_gap import check_gap_size
 from distmarl.learning.exact_return import check_population_size
@@ -111,7 +111,7 @@ def make_plan(raw: RawSweep) -> Plan:
     EnvironmentLookupError
         When an environment cannot be built.
     """
-    sweep, settings = unfold_settings(raw)
+    sweep, settings = unfold_settings(raw, environment_keys(raw))
     built: dict[str, BuiltEnvironment] = {}
     jobs: dict[str, Job] = {}
     for setting in settings:

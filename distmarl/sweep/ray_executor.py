@@ -90,7 +90,7 @@ class RayExecutor(Executor):
         self._notes = Notes()
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
-        self._n_cpus, self._counted_at = 0.0, -math.inf
+        self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
         self._looked_at = -math.inf
         for name, value in ENVIRONMENT.items():
             os.environ.setdefault(name, value)
@@ -128,12 +128,23 @@ class RayExecutor(Executor):
     @property
     def n_slots(self) -> int:
         """How many tasks the cluster's cores, or ``runner.num_cpus`` of them, can run at once."""
-        if time.monotonic() - self._counted_at > LOOK_EVERY_S:
-            self._counted_at, self._n_cpus = time.monotonic(), ray.cluster_resources().get("CPU", 0)
+        self._count()
         n_cpus = self._n_cpus
         if self._runner.num_cpus is not None:
             n_cpus = min(n_cpus, self._runner.num_cpus)
         return int(n_cpus)
+
+    @property
+    def n_nodes(self) -> int:
+        """How many nodes of the cluster run tasks."""
+        self._count()
+        return self._n_nodes
+
+    def _count(self) -> None:
+        """Look at the cluster, now and then."""
+        if time.monotonic() - self._counted_at > LOOK_EVERY_S:
+            nodes = _node_resources("CPU")
+            self._counted_at, self._n_cpus, self._n_nodes = time.monotonic(), sum(nodes), len(nodes)
 
     @property
     def largest_node_cpus(self) -> int:

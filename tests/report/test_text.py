@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from distmarl.report.text import improvement_lines, results_table
+from distmarl.report.text import improvement_lines, label_lines, results_table
 
 
 def summary_of(labels: list[str], **columns: object) -> pd.DataFrame:
@@ -39,6 +39,11 @@ def test_exact_returns_have_a_column_of_their_own_beside_rollouts() -> None:
     assert "75.1235" in first
     alone = rendered(summary_of(["n=1"], exact_return=75.12345, n_seeds=0))
     assert "Exact" not in alone[0]
+
+
+def test_a_setting_without_exact_returns_has_dashes_beside_one_that_has_them() -> None:
+    _, _, *rows = rendered(summary_of(["n=1", "n=2"], exact_return=[75.0, 81.0, np.nan, np.nan]))
+    assert [row[-2] for row in rows] == ["75.0000", "81.0000", "-", "-"]
 
 
 def test_one_seed_has_a_value_without_a_deviation():
@@ -89,3 +94,34 @@ def test_one_k_has_no_improvement():
 @pytest.mark.parametrize("first", [0.0, -0.0])
 def test_an_improvement_on_nothing_is_told_as_a_difference(first):
     assert improvement_lines(summary_of([""], mean_return=[first, 2.5]))[1] == "Improvement: 2.50"
+
+
+LONG_LABELS = [
+    "n_agents=30, convergence_threshold=1e-06, transitions=sampled",
+    "n_agents=1000, convergence_threshold=0.0001, transitions=exact",
+]
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+@pytest.mark.parametrize("labels", [[""], ["n_agents=30", "n_agents=100"], LONG_LABELS])
+@pytest.mark.parametrize("exact", [np.nan, 75.12345])
+def test_no_number_is_cut_in_a_narrow_terminal(width: int, labels: list[str], exact: float) -> None:
+    stream = io.StringIO()
+    Console(file=stream, width=width).print(results_table(summary_of(labels, exact_return=exact), width))
+    text = stream.getvalue()
+    assert max(map(len, text.splitlines())) <= width
+    assert "…" not in text
+    words = text.split()
+    for number in ("0.50", "0.25", "100.00", "25", *(["75.1235"] if exact > 0 else [])):
+        assert words.count(number) >= len(labels)
+    assert {"75.12", "81.20"} <= set(words)
+    for label in labels:
+        assert all(value in text for part in label.split(", ") for value in part.split("="))
+
+
+def test_a_label_is_broken_between_keys_and_a_key_is_shortened_before_a_value_is() -> None:
+    label = "n_agents=30, convergence_threshold=1e-06, gamma=0.9"
+    assert label_lines(label, 80) == [label]
+    assert label_lines(label, 30) == ["n_agents=30,", "convergence_threshold=1e-06,", "gamma=0.9"]
+    assert label_lines(label, 16) == ["n_agents=30,", "converg…reshold=", "1e-06,", "gamma=0.9"]
+    assert label_lines("", 10) == [""]

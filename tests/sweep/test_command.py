@@ -35,6 +35,12 @@ SEED_PROJECT = {
 }
 
 
+def tasks_to_run(plan: str) -> dict[str, tuple[int, int]]:
+    """Return for each row of a plan's table how many tasks there are, and how many would run."""
+    rows = re.findall(r"^ ?(\S[\w ]+?)  +([\d,]+) +([\d,]+)  ", plan, flags=re.MULTILINE)
+    return {name: (int(total.replace(",", "")), int(left.replace(",", ""))) for name, total, left in rows}
+
+
 @pytest.mark.parametrize("experiment", [{"k_range": [1, 4], "n_eval_seeds": 2}, {"k_values": [1, 2, 3, 4]}])
 def test_the_published_codes_hyperparameters_run_as_they_stand(
     tmp_path: Path, run_sweep: RunCommand, experiment: dict[str, object]
@@ -49,7 +55,12 @@ def test_the_published_codes_hyperparameters_run_as_they_stand(
 def test_two_keys_are_a_sweep(tmp_path: Path, run_sweep: RunCommand) -> None:
     (tmp_path / "two.json").write_text('{"environment": {"n_agents": 100, "gamma": 0.99}}')
     plan = run_sweep("two.json", "--plan")
-    assert "276: 1 shared local policies, 25 global policies, 250 evaluations" in plan.stdout
+    assert tasks_to_run(plan.stdout) == {
+        "shared local policies": (1, 1),
+        "global policies": (25, 25),
+        "evaluations": (250, 250),
+        "in all": (276, 276),
+    }
     done = run_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 4]")
     assert done.returncode == 0, done.stderr
     evaluations = pd.read_parquet(tmp_path / "results" / "two" / "evaluations")
@@ -63,8 +74,16 @@ def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run
     assert "shared local policies 1/1, global policies 2/2, evaluations 4/4" in done.stderr
     assert "Value (mean ± std)" in done.stdout
     assert "Improvement: " in done.stdout
+    assert done.stderr.splitlines()[-6:] == [
+        "results in out",
+        "  tables (Parquet), figures, sweep.yaml, provenance.json",
+        "to see more:",
+        "  python -m distmarl.report out",
+        "  python -m distmarl.status out",
+        '  r = dm.open("out")  # after import distmarl as dm',
+    ]
     again = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
-    assert "7 tasks, 7 of them done before" in again.stderr
+    assert "7 tasks, all of them done before" in again.stderr
     assert again.stdout == done.stdout
 
 
@@ -107,7 +126,9 @@ def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, run_sweep: RunComma
     sweep = write_sweep(tmp_path)
     run_sweep(sweep, "--executor", "serial", "--out", "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    assert "done       7, so 0 would run" in run_sweep(sweep, "--out", "out", "--plan").stdout
+    plan = run_sweep(sweep, "--out", "out", "--plan").stdout
+    assert tasks_to_run(plan)["in all"] == (7, 0)
+    assert "expected   nothing is left to run" in plan
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
@@ -165,4 +186,5 @@ def test_every_sweep_of_the_project_can_be_planned(run_sweep: RunCommand, name: 
 
 def test_the_sweep_of_the_paper_is_what_the_paper_ran(run_sweep: RunCommand) -> None:
     plan = run_sweep(REPOSITORY / "sweeps" / "paper.yaml", "--plan").stdout
-    assert "50 global policies, 750 evaluations" in plan
+    assert tasks_to_run(plan)["global policies"] == (50, 50)
+    assert tasks_to_run(plan)["evaluations"] == (750, 750)

@@ -1,0 +1,126 @@
+"""What tasks are expected to take, and what is learnt about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from distmarl.results.store import Store
+from distmarl.sweep import costs as costs_module
+from distmarl.sweep.costs import Costs, core_seconds, estimate_costs, robust_mean
+from distmarl.sweep.operations import reference_seconds
+from distmarl.sweep.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
+from tests.sweep.sweeps import TINY, changed, plan_of, run
+
+EVERYTHING = changed(
+    TINY,
+    evaluation={"method": "both"},
+    experiment={"nash_gap": "exact", "baselines": ["random", "fixed_action", "full_information", "no_local_update"]},
+)
+
+
+def seconds_of(kind: TaskKind, k: int | None = None, **sections: dict[str, Any]) -> float:
+    plan = plan_of(changed(changed(EVERYTHING, environment={"n_agents": 60}), **sections))
+    return reference_seconds(plan, plan.jobs[0], kind, k)
+
+
+@pytest.mark.parametrize(("transitions", "growth"), [("sampled", 4), ("rounded", 4), ("exact", 8)])
+def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transitions: str, growth: float) -> None:
+    # With three local states there are about k^2 / 2 count vectors.
+    plan = plan_of(changed(TINY, environment={"n_agents": 10**4}, global_agent={"transitions": transitions}))
+    once, twice = (reference_seconds(plan, plan.jobs[0], "g_learn", k) for k in (2000, 4000))
+    assert twice / once == pytest.approx(growth, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "section", "less", "more"),
+    [
+        ("evaluate", "evaluation", {"horizon": 10}, {"horizon": 100}),
+        ("evaluate", "evaluation", {"n_rollouts": 10}, {"n_rollouts": 1000}),
+        ("g_learn", "global_agent", {"n_mc_samples": 10}, {"n_mc_samples": 1000}),
+        ("g_learn", "global_agent", {"max_vi_iterations": 5}, {"max_vi_iterations": 20}),
+        ("shared_policy", "alternating", {"n_outer_iterations": 1}, {"n_outer_iterations": 2}),
+        ("shared_policy", "alternating", {"joint_value": "rollouts"}, {"joint_value": "exact"}),
+        ("shared_policy", "experiment", {"reference_k": 3}, {"reference_k": 30}),
+        ("exact_return", "environment", {"n_agents": 30}, {"n_agents": 60}),
+        ("nash_gap", "environment", {"n_agents": 30}, {"n_agents": 60}),
+        ("nash_gap", "experiment", {"nash_gap": "exact"}, {"nash_gap": "estimate"}),  # in so small a population
+        ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["fixed_action"]}),
+        ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
+        ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["random", "no_local_update"]}),
+    ],
+)
+def test_more_of_anything_takes_longer(
+    kind: TaskKind, section: str, less: dict[str, Any], more: dict[str, Any]
+) -> None:
+    k = 3 if kind in ("g_learn", "nash_gap", "exact_return", "evaluate") else None
+    assert 0 < seconds_of(kind, k, **{section: less}) < seconds_of(kind, k, **{section: more})
+
+
+def timing(seconds: float, cpu_seconds: float | None = None) -> dict[str, Any]:
+    return {"seconds": seconds, "cpu_seconds": cpu_seconds}
+
+
+def test_a_kind_learns_from_its_own_tasks_and_until_then_from_the_others() -> None:
+    plan = plan_of(TINY)
+    name = plan.jobs[0].setting_id
+    costs = Costs(plan, {"g_learn": 2.0}, "")
+    first = costs.seconds("g_learn", name, 3)
+    assert first == 2 * reference_seconds(plan, plan.jobs[0], "g_learn", 3)
+    rollouts = costs.seconds("evaluate", name, 3)
+    costs.learn(TaskKey("g_learn", name, 3), timing(10 * first))
+    assert costs.seconds("g_learn", name, 3) == pytest.approx(10 * first)
+    assert costs.seconds("evaluate", name, 3) == pytest.approx(10 * rollouts)
+    costs.learn(TaskKey("evaluate", name, 1, 0), timing(3 * rollouts))
+    assert costs.seconds("evaluate", name, 3) == pytest.approx(3 * rollouts)
+    assert costs.seconds("shared_policy", name, None) > 3 * Costs(plan, {}, "").seconds("shared_policy", name, None)
+
+
+def test_the_last_tasks_count_and_early_ones_are_forgotten() -> None:
+    plan = plan_of(TINY)
+    name = plan.jobs[0].setting_id
+    costs = Costs(plan, {}, "")
+    expected = costs.seconds("evaluate", name, 1)
+    for seed in range(costs_module.N_REMEMBERED + 1):
+        costs.learn(TaskKey("evaluate", name, 1, seed), timing(expected * (1 if seed else 1000)))
+    assert costs.seconds("evaluate", name, 1) == pytest.approx(expected)
+
+
+def test_the_mean_heeds_weights_and_no_outlier() -> None:
+    assert robust_mean([(1.0, 1.0), (2.0, 3.0)]) == 1.75
+    assert robust_mean([(1.0, 1.0)] * 9 + [(1e6, 1.0)]) == pytest.approx(1.2)
+
+
+def test_threads_count_as_the_cores_that_they_keep_busy() -> None:
+    assert core_seconds(timing(2.0, 7.0)) == 7.0
+    assert core_seconds(timing(2.0, 0.1)) == 2.0
+    assert core_seconds(timing(2.0)) == 2.0
+
+
+def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
+    run(tmp_path)
+    plan = plan_of(changed(TINY, experiment={"n_eval_seeds": 5}))
+    costs = estimate_costs(plan, Store(tmp_path))
+    assert costs.basis == "the timings of 7 tasks in the results folder"
+    timings = pd.read_parquet(tmp_path / "timings")
+    name = plan.jobs[0].setting_id
+    (seconds,) = timings.query("task == 'shared_policy'")[["seconds", "cpu_seconds"]].max(axis=1)
+    assert costs.seconds("shared_policy", name, None) == pytest.approx(seconds)
+    measured = timings.query("task == 'evaluate'")["seconds"]
+    assert measured.min() / 3 < costs.seconds("evaluate", name, 1) < 3 * measured.max()
+
+
+def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
+    costs = estimate_costs(plan_of(TINY), None)
+    assert costs.basis.startswith("short tasks, timed on this machine in ")
+    assert costs._factors.keys() == TASK_FUNCTIONS.keys()
+    assert min(costs._factors.values()) > 0
+
+
+def test_nothing_long_is_timed_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
+    long = changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7})
+    assert estimate_costs(plan_of(long), None).basis.startswith("the times of another machine")

@@ -1,0 +1,204 @@
+"""How a sweep is told of while it runs: drawn in a terminal, line by line in a log."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+from collections import Counter
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from distmarl.sweep import progress as progress_module
+from distmarl.sweep.costs import Costs
+from distmarl.sweep.execution import Outcome
+from distmarl.sweep.failure import Failure
+from distmarl.sweep.forecast import Forecast
+from distmarl.sweep.live import LiveProgress
+from distmarl.sweep.pending import find_pending
+from distmarl.sweep.plan import Plan
+from distmarl.sweep.progress import LineProgress, Progress
+from distmarl.sweep.tally import Tally
+from distmarl.sweep.tasks import TaskKey
+from distmarl.sweep.watch import Watch, resident_memory
+from tests.sweep.simulated import outcome_of
+from tests.sweep.sweeps import changed, plan_of
+
+CONTROL = re.compile(r"\x1b|\r")
+PLAIN = {"name": "robots", "experiment": {"n_eval_seeds": 40}}
+GRID = {
+    **PLAIN,
+    "grid": {"environment.n_agents": [30, 100], "global_agent.convergence_threshold": [1e-6, 1e-4]},
+}
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def watch_of(plan: Plan, clock: Clock) -> Watch:
+    forecast = Forecast(find_pending(plan, None), Costs(plan, {}, ""), clock=clock)
+    return Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs}, clock)
+
+
+def failure_of(error: str) -> Outcome:
+    when = outcome_of(TaskKey("g_learn", "", 1), 1.0).timing
+    return Outcome({}, Failure(error, "", "", None, None, when["started_at"]), when)
+
+
+def evaluated(key: TaskKey, mean_return: float) -> Outcome:
+    timing = outcome_of(key, 0.1).timing
+    return Outcome({"evaluations": [{"mean_return": mean_return}]}, None, timing)
+
+
+def drive(progress: Progress, plan: Plan, clock: Clock, n_tasks: int, *, fails: bool = False) -> Tally:
+    """Run the shared policies, and then so many trainings and evaluations, one each 0.1 seconds."""
+    tally = Tally(Counter(plan.n_tasks))
+    progress.start(tally, "a local Ray: 2 nodes, 4 tasks at once")
+    keys = [TaskKey("shared_policy", job.setting_id) for job in plan.jobs]
+    keys += [TaskKey("g_learn", plan.jobs[0].setting_id, k) for k in (25, 24)]
+    keys += [TaskKey("evaluate", plan.jobs[0].setting_id, 25, seed) for seed in range(n_tasks)]
+    for key in keys:
+        progress.submitted(key, 1)
+        progress.look(4, 2)
+        clock.now += 0.1
+        tally.done[key.kind] += 1
+        outcome = evaluated(key, 102.5) if key.kind == "evaluate" else outcome_of(key, 0.1)
+        progress.completed(key, outcome, tally)
+    if fails:
+        tally.failed["g_learn"] += 1
+        progress.completed(TaskKey("g_learn", plan.jobs[0].setting_id, 23), failure_of("ValueError: [red]no[/]"), tally)
+    for k in (22, 21, 20, 19, 18):
+        progress.submitted(TaskKey("g_learn", plan.jobs[0].setting_id, k), 1)
+    progress.look(4, 2)
+    return tally
+
+
+def drawn(mapping: dict[str, Any], width: int, n_tasks: int = 10, *, fails: bool = False) -> list[str]:
+    """Return the lines of the picture of a sweep in the middle of its work."""
+    clock = Clock()
+    plan = plan_of(mapping)
+    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None, legacy_windows=False)
+    live = LiveProgress(console, watch_of(plan, clock))
+    drive(live, plan, clock, n_tasks, fails=fails)
+    live._live.stop()
+    sheet = Console(file=io.StringIO(), width=width, force_terminal=True, color_system=None)
+    sheet.print(live)
+    return [line.rstrip() for line in sheet.file.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [120, 80, 60, 40])
+@pytest.mark.parametrize("mapping", [PLAIN, GRID], ids=["plain", "grid"])
+@pytest.mark.parametrize("fails", [False, True])
+def test_every_line_fits_and_no_number_is_cut(width: int, mapping: dict[str, Any], fails: bool) -> None:
+    lines = drawn(mapping, width, fails=fails)
+    assert max(map(len, lines)) <= width
+    text = "\n".join(lines)
+    n_settings = 4 if mapping is GRID else 1
+    assert len(lines) >= 6
+    for phase, count in (
+        ("shared local policies", f"{n_settings}/{n_settings}"),
+        ("global policies", f"2/{25 * n_settings}"),
+        ("evaluations", f"10/{1000 * n_settings:,}"),
+    ):
+        (line,) = [line for line in lines if line.startswith(phase)]
+        assert re.search(rf" {count}\b", line)
+        assert (" 1 failed" in line) is (fails and phase == "global policies")
+    assert re.search(r"\b[12] s gone", text)
+    assert re.search(r"about \d+ (s|min \d+ s) left, until", text)
+    assert "4 workers on 2 nodes" in text
+    assert "k=25 seed=9: return 102.50" in text
+    assert f"driver {resident_memory()[:1]}" in text
+
+
+def test_wide_terminals_have_bars_and_the_names_of_what_runs() -> None:
+    assert any("━" in line and "k=22; k=21" in line for line in drawn(PLAIN, 80))
+    assert not any("━" in line for line in drawn(PLAIN, 30))
+
+
+def test_what_waits_in_line_is_not_said_to_run() -> None:
+    (line,) = [line for line in drawn(PLAIN, 200) if line.startswith("global policies")]
+    assert line.endswith("k=22; k=21; k=20; k=19")
+
+
+def test_the_last_result_is_told_with_its_setting() -> None:
+    (line,) = [line for line in drawn(GRID, 120) if line.startswith("last ")]
+    assert line == "last n_agents=30, convergence_threshold=1e-06 · k=25 seed=9: return 102.50"
+
+
+def logged(n_tasks: int, *, fails: bool = False) -> list[str]:
+    clock, stream = Clock(), io.StringIO()
+    plan = plan_of(PLAIN)
+    console = Console(file=stream, soft_wrap=True, highlight=False)
+    with LineProgress(console, watch_of(plan, clock)) as progress:
+        drive(progress, plan, clock, n_tasks, fails=fails)
+    assert not CONTROL.search(stream.getvalue())
+    return stream.getvalue().splitlines()
+
+
+def test_a_log_has_few_lines_and_they_go_on_from_each_other() -> None:
+    head, *lines = logged(400)
+    assert head == "1,026 tasks, on a local Ray: 2 nodes, 4 tasks at once"
+    times = [float(line.partition(" s:")[0]) for line in lines]
+    gaps = [after - before for before, after in itertools.pairwise(times[:-1])]
+    assert min(gaps) >= progress_module.LINE_EVERY_S
+    done = [int(re.search(r"evaluations ([\d,]+)/1,000", line)[1]) for line in lines]
+    assert done == sorted(done)
+    assert done[-1] == 400
+    assert "left, until" in lines[0]
+    assert lines[-1].endswith("evaluations 400/1,000")
+
+
+def test_lines_are_rarer_in_long_sweeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    n_lines = len(logged(400))
+    monkeypatch.setattr(progress_module, "LINE_SHARE", 0.5)
+    assert len(logged(400)) < n_lines
+
+
+def test_failures_are_told_at_once_and_not_without_end() -> None:
+    lines = logged(1, fails=True)
+    assert any(re.fullmatch(r"failed: g_learn-\w+-k23: ValueError: \[red\]no\[/\]", line) for line in lines)
+    assert "1 failed" in lines[-1]
+    clock, stream = Clock(), io.StringIO()
+    plan = plan_of(PLAIN)
+    progress = LineProgress(Console(file=stream), watch_of(plan, clock))
+    tally = Tally(Counter(plan.n_tasks))
+    for k in range(1, 26):
+        tally.failed["g_learn"] += 1
+        progress.completed(TaskKey("g_learn", plan.jobs[0].setting_id, k), failure_of("no"), tally)
+    assert stream.getvalue().count("failed: ") == progress_module.MAX_FAILURES_TOLD
+
+
+def test_a_sweep_with_nothing_left_to_do_has_one_line() -> None:
+    clock, stream = Clock(), io.StringIO()
+    plan = plan_of(PLAIN)
+    with LineProgress(Console(file=stream, width=200), watch_of(plan, clock)) as progress:
+        tally = Tally(Counter(plan.n_tasks), Counter(plan.n_tasks), n_done_before=1026)
+        progress.start(tally, "this process")
+    assert stream.getvalue() == "1,026 tasks, all of them done before\n"
+
+
+def test_the_end_is_told_with_its_day_when_it_is_far() -> None:
+    clock = Clock()
+    plan = plan_of(changed(PLAIN, evaluation={"horizon": 10**8}))
+    watch = watch_of(plan, clock)
+    watch.look(1, 1)
+    assert re.search(r"about \d+ d \d+ h left, until \w{3} \d\d \w{3} \d\d:\d\d", watch.time_left)
+
+
+def test_a_failure_in_a_terminal_is_folded_between_words() -> None:
+    clock = Clock()
+    plan = plan_of(PLAIN)
+    console = Console(file=io.StringIO(), width=40, force_terminal=True, color_system=None, soft_wrap=True)
+    live = LiveProgress(console, watch_of(plan, clock))
+    tally = Tally(Counter(plan.n_tasks), failed=Counter({"g_learn": 1}))
+    live.completed(TaskKey("g_learn", "a", 3), failure_of("ValueError: too many agents for so few states"), tally)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "ValueError: too many agents" in "".join(lines)
