@@ -119,7 +119,7 @@ def test_a_tenth_of_the_way_the_end_is_known_to_within_30_percent(shape: str, sl
     assert 0.7 < ratio < 1.3
 
 
-@pytest.mark.parametrize("shape", SHAPES.keys() - {"mostly evaluations"})
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if shape != "mostly evaluations"])
 def test_the_mean_per_task_so_far_would_be_far_off(shape: str) -> None:
     make_plan, n_slots = SHAPES[shape]
     plan = make_plan()
