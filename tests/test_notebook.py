@@ -173,7 +173,7 @@ def test_it_describes_itself_in_text_and_in_html(finished: Path, grid: Path) -> 
         "settings    1",
         "k           2 values from 1 to 3",
     ]
-    assert "rows        evaluations 4, trainings 2, " in text
+    assert "rows        evaluations 4, rollouts 2, trainings 2, " in text
     assert " 0" not in text
     page = dm.open(grid)._repr_html_()
     assert page.startswith("<table><tr><th>sweep</th><td>tiny, in ")
