@@ -6,7 +6,9 @@ The names below are the notebook API; ``python -m distmarl.sweep`` and
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from distmarl.environments.robots import robots
@@ -24,6 +26,7 @@ from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
 
 if TYPE_CHECKING:
+    from distmarl import figures as figures
     from distmarl.notebook import Results
 
 __version__ = "0.1.0"
@@ -78,3 +81,9 @@ def open(folder: str | Path) -> Results:  # noqa: A001  # read as dm.open; not i
     from distmarl.notebook import open_folder  # and with it pandas, which importing distmarl need not wait for
 
     return open_folder(folder)
+
+
+def __getattr__(name: str) -> ModuleType:
+    if name == "figures":  # and with it matplotlib, which importing distmarl need not wait for
+        return importlib.import_module("distmarl.figures")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -33,6 +33,26 @@ START, OBSERVATION, POPULATION, GLOBAL_STATE, LARGE_COUNTS = range(5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RecordedRollout:
+    """What happened in one rollout, step by step.
+
+    Attributes
+    ----------
+    global_states, global_actions : ndarray of int, shape (horizon,)
+        s_g(t) and a_g(t).
+    populations : ndarray of int, shape (horizon, L)
+        How many agents were in each local state at time t.
+    rewards : ndarray, shape (horizon,)
+        r(t): its discounted sum is the rollout's return.
+    """
+
+    global_states: NDArray[np.int64]
+    global_actions: NDArray[np.int64]
+    populations: NDArray[np.int64]
+    rewards: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Rollouts:
     """What a set of rollouts earned.
 
@@ -43,10 +63,13 @@ class Rollouts:
     mode_accuracy : float
         Share of all steps at which the global action was one of the most populated local
         states; NaN where global actions are not local states (A_g != L).
+    first : RecordedRollout
+        The first of them, step by step.
     """
 
     returns: NDArray[np.float64]
     mode_accuracy: float
+    first: RecordedRollout
 
 
 def initial_states(
@@ -95,7 +118,7 @@ def run_rollouts(
 
     Notes
     -----
-    Takes O(R L² A_l) memory, whatever n and T are, and O(R sqrt(k)) for large k.
+    Takes O(R L² A_l) memory, whatever n is, O(R sqrt(k)) for large k, and O(T L) for the recorded rollout.
     """
     streams = [random_stream(seed, role, purpose) for purpose in (START, OBSERVATION, POPULATION, GLOBAL_STATE)]
     divide = functools.partial(
@@ -106,9 +129,10 @@ def run_rollouts(
     s_g, population = initial_states(env, n_rollouts, streams[START])
     tracks_mode = env.n_global_actions == env.n_local_states
     returns = np.zeros(n_rollouts)
+    first = _empty_record(horizon, env.n_local_states)
     n_hits = 0
     discount = 1.0
-    for _ in range(horizon):
+    for step in range(horizon):
         if k == 0:
             a_g = draw_categorical(np.asarray(global_policy[s_g], dtype=np.float64), streams[OBSERVATION])
         else:
@@ -119,10 +143,18 @@ def run_rollouts(
             earned = np.einsum("rl,rl->r", population, expected[s_g])
         else:
             earned = np.einsum("rla,rla->r", actions, env.reward_local[s_g])
-        returns += discount * (env.reward_global[s_g, a_g] + earned / env.n_agents)
+        rewards = env.reward_global[s_g, a_g] + earned / env.n_agents
+        returns += discount * rewards
+        first.global_states[step], first.global_actions[step] = s_g[0], a_g[0]
+        first.populations[step], first.rewards[step] = population[0], rewards[0]
         discount *= env.gamma
         if tracks_mode:
             n_hits += int((population[np.arange(n_rollouts), a_g] == population.max(axis=1)).sum())
         population = divide(actions, moves[:, s_g]).sum(axis=(2, 3)).T
         s_g = draw_categorical(env.transition_global[s_g, a_g], streams[GLOBAL_STATE])
-    return Rollouts(returns, n_hits / (n_rollouts * horizon) if tracks_mode else float("nan"))
+    return Rollouts(returns, n_hits / (n_rollouts * horizon) if tracks_mode else float("nan"), first)
+
+
+def _empty_record(horizon: int, n_local_states: int) -> RecordedRollout:
+    states, actions = np.zeros((2, horizon), dtype=np.int64)
+    return RecordedRollout(states, actions, np.zeros((horizon, n_local_states), dtype=np.int64), np.zeros(horizon))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distmarl.config.sections import Evaluation, RewardKind
-from distmarl.dynamics.rollouts import run_rollouts
+from distmarl.dynamics.rollouts import RecordedRollout, run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.evaluation.intervals import MeanEstimate, estimate_mean
 from distmarl.model.environment import Environment
@@ -30,11 +30,14 @@ class EvaluationResult:
     mode_accuracy : float
         Share of steps at which the global action was one of the most populated local states;
         NaN where A_g != L.
+    first_rollout : RecordedRollout
+        The rollout that earned ``returns[0]``, step by step.
     """
 
     returns: NDArray[np.float64]
     horizon: int
     mode_accuracy: float
+    first_rollout: RecordedRollout
 
     @property
     def mean(self) -> float:
@@ -107,4 +110,4 @@ def evaluate(
         role=Role.EVALUATION,
         reward=reward,
     )
-    return EvaluationResult(read_only(rollouts.returns), horizon, rollouts.mode_accuracy)
+    return EvaluationResult(read_only(rollouts.returns), horizon, rollouts.mode_accuracy, rollouts.first)

@@ -21,8 +21,13 @@ DONE, BAD_INPUT = 0, 2
 
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
-the figures reward_vs_k.png, difference_vs_k.png, runtime_vs_k.png and mode_accuracy_vs_k.png into the folder,
-and nash_gap_vs_k.png and price_of_subsampling.png where the sweep asks for Nash gaps.
+its figures into the folder, each as PNG and, for papers, as PDF:
+
+  reward_vs_k, difference_vs_k, mode_accuracy_vs_k   what a pair is worth, and how well it follows the mode
+  nash_gap_vs_k, price_of_subsampling                where the sweep asks for Nash gaps
+  scaling                                            return against n, where a grid varies environment.n_agents
+  zone_heatmap, policy                               one rollout, and what was learnt, of the first setting
+  runtime_vs_k, alternation, timeline                how the training went, and when the tasks ran
 
 Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
 that still runs, or was interrupted, shows what there is and says what is missing.
@@ -49,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     try:
         folder = open_location(arguments.folder)
-        report = write_report(folder)
+        report = write_report(folder, vectors=True)
     except DistmarlError as error:
         print_error(error, messages)
         return BAD_INPUT

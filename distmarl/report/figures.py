@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -10,23 +9,27 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.transforms import Transform, offset_copy
 from numpy.typing import NDArray
 
+from distmarl.errors import InvalidArgumentError
 from distmarl.report.axes import (
+    LEGEND_LINE_IN,
     LOG_SCALE_FROM,
+    MAX_NAMED,
     NOTE_LINE_PT,
     RETURN_LABEL,
     add_notes,
+    add_series_legend,
     is_geometric,
+    named_note,
     set_k_axis,
     use_plain_numbers,
 )
+from distmarl.report.frames import check_frame
 from distmarl.report.style import (
     HEIGHT_IN,
     NOTE_COLOUR,
-    PALETTE,
     WIDTH_IN,
     PaperFigure,
     SeriesStyle,
@@ -34,6 +37,11 @@ from distmarl.report.style import (
     series_styles,
 )
 from distmarl.report.summary import is_unconverged
+
+SUMMARY_SOURCE = "dm.open(...).summary()"
+POINT_COLUMNS = ("setting_id", "label", "k", "converged")
+RANGE_COLUMNS = ("min_return", "max_return", "ci95_low", "ci95_high")
+DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high")
 
 DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
@@ -44,16 +52,13 @@ LINE_NOTE = "line: exact return"
 DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
 FEW_DECADES = 2
-MAX_NAMED = len(PALETTE)
 BARS_SPREAD = 0.6  # share of the distance between two k that the bars of all settings take
 MAX_SHIFT_PT = 2.2
 AXES_WIDTH_PT = 190.0  # about
 BAR_ALPHA = 0.7
 BAND_ALPHA = 0.2
 LONE_MARKER_PT = 2.0
-LEGEND_LINE_IN = 0.15
 LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
-LEGEND_CHARACTERS = 54  # about what fits below a figure in one line
 
 
 # The columns of the lower and of the upper end.
@@ -85,7 +90,16 @@ def reward_vs_k(
         The table ``baselines``, drawn as levels where there is one setting.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing, or there are no rows.
     """
+    needed = (*POINT_COLUMNS, "n_seeds", "mean_return", "exact_return", *RANGE_COLUMNS)
+    check_frame(summary, "summary", SUMMARY_SOURCE, needed)
+    if summary.empty:
+        raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_bars = is_clear and summary["n_seeds"].max() > 1
     has_band = is_clear and summary["ci95_low"].notna().any()
@@ -119,7 +133,13 @@ def difference_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> 
         What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
     """
+    check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, *DIFFERENCE_COLUMNS))
     if summary["difference"].isna().all():
         return None
     has_bars = summary["setting_id"].nunique() <= MAX_NAMED and summary["difference_ci95_low"].notna().any()
@@ -141,7 +161,13 @@ def runtime_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) -> Fig
         What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
     """
+    check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, "train_seconds"))
     seconds = summary["train_seconds"].dropna()
     if seconds.empty:
         return None
@@ -168,7 +194,13 @@ def mode_accuracy_vs_k(summary: pd.DataFrame, *, unfinished: str | None = None) 
         What :func:`distmarl.report.summary.summarise` returns; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
     """
+    check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, "mode_accuracy"))
     if summary["mode_accuracy"].isna().all():
         return None
     with paper_style():
@@ -204,9 +236,9 @@ def _new_figure(
         _make_room(axes, one.points[[column, *(bars or ()), *(band or ())]])
     if any(is_unconverged(one.points).any() for one in series):
         notes = [*notes, UNCONVERGED_NOTE]
-    if len(series) > MAX_NAMED:
-        notes = [*notes, f"{MAX_NAMED} of {len(series)} settings named; colours in the grid's order"]
-    n_legend_lines = _add_legend(figure, series) if summary["setting_id"].nunique() > 1 else 0
+    notes = [*notes, *named_note(len(series))]
+    named = series if summary["setting_id"].nunique() > 1 else []
+    n_legend_lines = add_series_legend(figure, [one.label for one in named], [one.style for one in named])
     n_notes = add_notes(axes, notes, unfinished)
     figure.set_size_inches(WIDTH_IN, HEIGHT_IN + LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes)
     return figure, axes
@@ -285,16 +317,3 @@ def _make_room(axes: Axes, values: pd.DataFrame) -> None:
     y = values.to_numpy().ravel()
     axes.update_datalim(np.column_stack([y, y]), updatex=False)
     axes.autoscale_view(scalex=False)
-
-
-def _add_legend(figure: Figure, series: list[_Series]) -> int:
-    """Name the series below the axes, where no data are, and return the number of lines that takes."""
-    if len(series) > MAX_NAMED:
-        series = [series[index] for index in np.linspace(0, len(series) - 1, MAX_NAMED).round().astype(int)]
-    labels = [textwrap.fill(one.label, LEGEND_CHARACTERS) for one in series]
-    longest = max(len(one.label) for one in series)
-    n_columns = max(1, min(len(series), LEGEND_CHARACTERS // (longest + 6)))
-    handles = [Line2D([], [], color=one.style.colour, marker=one.style.marker) for one in series]
-    figure.legend(handles, labels, loc="outside lower center", ncols=n_columns)
-    n_lines = max(label.count("\n") + 1 for label in labels)
-    return n_lines * -(-len(series) // n_columns)

@@ -11,7 +11,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from distmarl.report.axes import K_LABEL, add_notes, set_k_axis
+from distmarl.report.frames import check_frame, label_of
 from distmarl.report.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, PaperFigure, paper_style
+
+SOURCE = "dm.open(...).nash_gaps"
+COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error")
 
 GAIN_LABEL = "gain by deviating (reward)"
 MAX_PANELS = 12
@@ -49,7 +53,7 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
     Parameters
     ----------
     gaps : DataFrame
-        Rows of the table ``nash_gaps`` of one method, with ``label`` of the settings, in their order.
+        Rows of the table ``nash_gaps`` of one method; panels are named by ``label`` where there is such a column.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
 
@@ -57,7 +61,13 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
     -------
     Figure or None
         None when there are no gaps.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
     """
+    check_frame(gaps, "gaps", SOURCE, COLUMNS)
     if gaps.empty:
         return None
     with paper_style():
@@ -79,7 +89,7 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
     Parameters
     ----------
     gaps : DataFrame
-        Rows of the table ``nash_gaps``, with ``label`` of the settings, in their order.
+        Rows of the table ``nash_gaps``; panels are named by ``label`` where there is such a column.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
 
@@ -87,7 +97,13 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
     -------
     Figure or None
         None when no value with full information is known.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
     """
+    check_frame(gaps, "gaps", SOURCE, COLUMNS)
     exact = gaps[gaps["method"] == "exact"]
     if exact.empty:
         return None
@@ -120,7 +136,7 @@ def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tu
         set_k_axis(axes, np.unique(rows["k"]))
         axes.set_xlabel(K_LABEL)
         if len(settings) > 1:
-            axes.set_title(str(rows["label"].iloc[0]), fontsize=7)
+            axes.set_title(label_of(rows), fontsize=7)
         panels.append((axes, rows))
     if len(settings) > MAX_PANELS:
         notes = [f"{MAX_PANELS} of {len(settings)} settings shown"]

@@ -40,6 +40,7 @@ STYLE = {
     "savefig.dpi": "figure",
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same picture everywhere
     "font.size": 8,
+    "pdf.fonttype": 42,  # text stays text, in fonts that journals take
     "text.parse_math": False,  # labels are the user's text, "$" and all
     "axes.formatter.useoffset": False,
     "axes.formatter.limits": (-99, 99),  # no "1e7" above the axes: the notes stand there
@@ -71,6 +72,12 @@ STYLE = {
     "legend.labelspacing": 0.3,
 }
 
+# What a file says of how it was made: neither date nor version, so that the same figure is the same bytes.
+FILE_METADATA: dict[str, dict[str, None]] = {
+    "png": {"Software": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
 
 @dataclass(frozen=True, slots=True)
 class SeriesStyle:
@@ -94,7 +101,7 @@ class PaperFigure(Figure):
     def _repr_png_(self) -> bytes:
         stream = io.BytesIO()
         with paper_style():
-            self.savefig(stream, format="png", dpi=NOTEBOOK_DPI, metadata={"Software": None})
+            self.savefig(stream, format="png", dpi=NOTEBOOK_DPI, metadata=FILE_METADATA["png"])
         return stream.getvalue()
 
 

@@ -14,7 +14,8 @@ from distmarl.config.validation import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
-from distmarl.report.style import paper_style
+from distmarl.report.stored import draw_alternation, draw_policy, draw_scaling, draw_timeline, draw_zone_heatmap
+from distmarl.report.style import FILE_METADATA, paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.location import Location
@@ -42,7 +43,17 @@ GAP_FIGURES: dict[str, tuple[Draw, str]] = {
     "nash_gap_vs_k.png": (nash_gap_vs_k, "no gap is known"),
     "price_of_subsampling.png": (price_of_subsampling, "it needs exact Nash gaps"),
 }
-FIGURE_NAMES = (REWARD_FIGURE, *FIGURES, *GAP_FIGURES)
+# Drawn from the folder's other tables. Nobody asks for scaling.png who varies no n_agents.
+STORED_FIGURES: dict[str, tuple[Draw, str | None]] = {
+    "zone_heatmap.png": (draw_zone_heatmap, "no rollout is recorded (evaluation.method: exact has none)"),
+    "policy.png": (draw_policy, "no policy is stored"),
+    "scaling.png": (draw_scaling, None),
+}
+RUN_FIGURES: dict[str, tuple[Draw, str]] = {
+    "alternation.png": (draw_alternation, "no outer iteration is stored"),
+    "timeline.png": (draw_timeline, "no task's start is stored"),
+}
+FIGURE_NAMES = (REWARD_FIGURE, *FIGURES, *GAP_FIGURES, *STORED_FIGURES, *RUN_FIGURES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,8 @@ class Numbers:
         Tasks that have failed and have not succeeded since.
     unfinished : str, optional
         How far an unfinished sweep is; None for a finished one.
+    store : Store
+        The tables, of which some figures need more.
     """
 
     summary: pd.DataFrame
@@ -82,6 +95,7 @@ class Numbers:
     baselines: pd.DataFrame
     n_failures: int
     unfinished: str | None
+    store: Store
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,8 +123,8 @@ class Report:
     unfinished: str | None
 
 
-def write_report(folder: Place, *, publish: bool = True) -> Report:
-    """Summarise a results folder and write its figures into it.
+def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) -> Report:
+    """Summarise a results folder and write its figures into it, as PNG and, for papers, as PDF.
 
     Parameters
     ----------
@@ -119,6 +133,9 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
         holds it itself passes False.
+    vectors : bool
+        Write every figure as PDF, too. Otherwise only those are that there are PDFs of already, so that no PDF
+        is older than its PNG.
 
     Raises
     ------
@@ -131,7 +148,7 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
     if publish:
         _publish_if_free(store)
     numbers = read_numbers(store)
-    written, skipped = _write_figures(store.folder, figure_makers(numbers))
+    written, skipped = _write_figures(store.folder, figure_makers(numbers), vectors=vectors)
     return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
 
 
@@ -176,7 +193,7 @@ def read_numbers(store: Store) -> Numbers:
         (len(gaps.drop_duplicates(["setting_id", "k"])), len(ids) * len(asked_for) * (experiment.nash_gap != "off")),
         (len(baselines.drop_duplicates(["setting_id", "baseline"])), len(ids) * len(experiment.baselines)),
     )
-    return Numbers(summary, gaps, baselines, n_failures, unfinished)
+    return Numbers(summary, gaps, baselines, n_failures, unfinished, store)
 
 
 def _publish_if_free(store: Store) -> None:
@@ -207,22 +224,45 @@ def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | Non
             name: (partial(draw, gaps, unfinished=unfinished), reason if len(gaps) else None)
             for name, (draw, reason) in GAP_FIGURES.items()
         },
+        **{
+            name: (partial(draw, numbers.store, summary, unfinished=unfinished), reason)
+            for name, (draw, reason) in STORED_FIGURES.items()
+        },
+        **{
+            name: (partial(draw, numbers.store, unfinished=unfinished), reason)
+            for name, (draw, reason) in RUN_FIGURES.items()
+        },
     }
 
 
 def _write_figures(
-    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]]
+    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]], *, vectors: bool
 ) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
+    existing = set(folder.names())
     for name, (draw, reason) in makers.items():
         figure = draw()
+        vector = vector_name(name)
         if figure is None:
-            folder.delete([name])
+            folder.delete({name, vector} & existing)
             if reason is not None:
                 skipped.append(SkippedFigure(name, reason))
-        else:
-            with folder.writing(name) as stream, paper_style():
-                figure.savefig(stream, format="png", metadata={"Software": None})  # without date or version
-            written.append(folder.describe(name))
+            continue
+        for file in (name, *([vector] if vectors or vector in existing else [])):
+            _save(figure, folder, file)
+            figure.set_layout_engine("none")  # it stays where it is, and is not worked out again
+            written.append(folder.describe(file))
     return tuple(written), tuple(skipped)
+
+
+def vector_name(name: str) -> str:
+    """Return the name of a figure's PDF."""
+    return f"{name.removesuffix('.png')}.pdf"
+
+
+def _save(figure: Figure, folder: Location, name: str) -> None:
+    """Write a figure, the same bytes each time: without date or version."""
+    kind = name.rpartition(".")[2]
+    with folder.writing(name) as stream, paper_style():
+        figure.savefig(stream, format=kind, metadata=FILE_METADATA[kind])

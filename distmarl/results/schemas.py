@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "3"
+SCHEMA_VERSION = "4"
 VERSION_KEY = b"distmarl.schema_version"
 
 
@@ -82,6 +82,26 @@ EVALUATIONS = _table(
     rows_per_chunk=128,
 )
 
+
+_PER_STEP = pa.list_(pa.int32())
+
+ROLLOUTS = _table(
+    "rollouts",
+    ("setting_id", "k", "seed"),
+    SWEEP,
+    SETTING_ID,
+    K,
+    _field("seed", pa.int64(), "number of the evaluation seed, whose first rollout this is: the one of returns[0]"),
+    _field("n_agents", pa.int64(), "number of local agents", "agents"),
+    _field("gamma", pa.float64(), "discount factor"),
+    _field("n_global_actions", pa.int64(), "number of global actions", "actions"),
+    _field("global_states", _PER_STEP, "global state at each step", "index"),
+    _field("global_actions", _PER_STEP, "global action at each step", "index"),
+    _field("populations", pa.list_(_PER_STEP), "number of agents in each local state, at each step", "agents"),
+    _field("modes", pa.list_(_PER_STEP), "most populated local states at each step; several where they tie", "index"),
+    _field("rewards", pa.list_(pa.float64()), "reward of each step; discounted, they sum to the return", "reward"),
+    rows_per_chunk=128,
+)
 
 EXACT_RETURN = _field(
     "exact_return", pa.float64(), "expected discounted return of the pair, without sampling", "reward"
@@ -301,6 +321,7 @@ TABLES = {
     table.name: table
     for table in (
         EVALUATIONS,
+        ROLLOUTS,
         EXACT_RETURNS,
         NASH_GAPS,
         BASELINES,

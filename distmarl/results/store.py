@@ -94,10 +94,20 @@ class Store:
         data = self._merged(table, columns=table.key)
         return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
 
-    def read(self, table: Table, without: Sequence[str] = ()) -> pd.DataFrame:
-        """Return a table as it would be published now, but for some columns, without writing anything."""
+    def read(self, table: Table, without: Sequence[str] = (), **key: Any) -> pd.DataFrame:
+        """Return a table as it would be published now, without writing anything.
+
+        Parameters
+        ----------
+        table : Table
+            The table.
+        without : sequence of str
+            Columns to leave out.
+        **key
+            Values of key columns; a list stands for any of its values. Other rows are left out.
+        """
         columns = [name for name in table.schema.names if name not in without]
-        (data,) = self._completed(table, [self._merged(table, columns=columns)])
+        (data,) = self._completed(table, [self._merged(table, columns=columns, where=_where(table, key))])
         return data.to_pandas()
 
     def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
@@ -114,12 +124,7 @@ class Store:
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns; a list stands for any of its values."""
-        selected = None
-        for name, value in key.items():
-            values = pa.array(value if isinstance(value, list) else [value], table.schema.field(name).type)
-            matches = pc.field(name).isin(values)
-            selected = matches if selected is None else selected & matches
-        return self._merged(table, where=selected).to_pylist()
+        return self._merged(table, where=_where(table, key)).to_pylist()
 
     def publish(self, *, force: bool = False) -> None:
         """Bring every table up to date, then delete the parts that it has taken in."""
@@ -227,6 +232,16 @@ class Store:
             self._lock.check()
         with self.folder.writing(name) as stream:
             _write_chunks(chunks, stream)
+
+
+def _where(table: Table, key: Row) -> pc.Expression | None:
+    """Return which rows have the given values in key columns; None for all."""
+    selected = None
+    for name, value in key.items():
+        values = pa.array(value if isinstance(value, list) else [value], table.schema.field(name).type)
+        matches = pc.field(name).isin(values)
+        selected = matches if selected is None else selected & matches
+    return selected
 
 
 def _published(table: Table) -> str:

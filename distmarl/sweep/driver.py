@@ -188,7 +188,8 @@ class Driver:
         for completed in batch:
             for table, table_rows in self._rows(completed).items():
                 rows[table] += table_rows
-        self._store.commit(_batch_name(batch), [(TABLES[table], table_rows) for table, table_rows in rows.items()])
+        filled = [(TABLES[table], table_rows) for table, table_rows in rows.items() if table_rows]
+        self._store.commit(_batch_name(batch), filled)
         for completed in batch:
             self._follow_up(completed)
 

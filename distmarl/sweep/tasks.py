@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.config.sections import BaselineName, EvaluationMethod
+from distmarl.dynamics.rollouts import RecordedRollout
 from distmarl.evaluation.baselines import baseline_pair, evaluate_baseline
 from distmarl.evaluation.evaluate import evaluate
 from distmarl.evaluation.nash_gap import GapMethod, nash_gap
@@ -27,6 +28,8 @@ from distmarl.sweep.plan import Job, n_count_vectors_of
 
 TaskKind: TypeAlias = Literal["shared_policy", "g_learn", "baselines", "nash_gap", "exact_return", "evaluate"]
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]
+
+RECORDED_SEED = 0  # the evaluation seed whose first rollout is stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +147,7 @@ def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int, n_t
 def evaluate_pair(
     job: Job, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer], k: int, seed: int
 ) -> TaskResult:
-    """Evaluate a trained pair on one evaluation seed."""
+    """Evaluate a trained pair on one evaluation seed; the first seed's first rollout is recorded step by step."""
     setting = job.setting
     result = evaluate(
         job.environment,
@@ -156,11 +159,9 @@ def evaluate_pair(
         reward=setting.evaluation.reward,
         seed=(setting.seed, seed),
     )
+    name = {"sweep": job.sweep, "setting_id": job.setting_id, "k": k, "seed": seed}
     row = {
-        "sweep": job.sweep,
-        "setting_id": job.setting_id,
-        "k": k,
-        "seed": seed,
+        **name,
         "n_agents": job.environment.n_agents,
         "gamma": job.environment.gamma,
         "n_rollouts": len(result.returns),
@@ -172,7 +173,25 @@ def evaluate_pair(
         "mode_accuracy": result.mode_accuracy,
         "returns": result.returns,
     }
-    return TaskResult(None, {"evaluations": [_nan_as_null(row)]})
+    # Tables are committed in the order in which they are first seen, so this one comes first from every seed.
+    recorded = [{**name, **_rollout_columns(job, result.first_rollout)}] if seed == RECORDED_SEED else []
+    return TaskResult(None, {"rollouts": recorded, "evaluations": [_nan_as_null(row)]})
+
+
+def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
+    """Return a rollout as columns of the table ``rollouts``."""
+    populations = rollout.populations
+    is_mode = populations == populations.max(axis=1, keepdims=True)
+    return {
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "n_global_actions": job.environment.n_global_actions,
+        "global_states": rollout.global_states,
+        "global_actions": rollout.global_actions,
+        "populations": populations.tolist(),
+        "modes": [np.flatnonzero(step) for step in is_mode],
+        "rewards": rollout.rewards,
+    }
 
 
 def value_pair_exactly(

@@ -44,6 +44,25 @@ def follow_the_crowd(env, k):
     return np.tile(counts.argmax(axis=1), (env.n_global_states, 1))
 
 
+@pytest.mark.parametrize("reward", ["sampled", "expected"])
+def test_the_first_rollout_is_recorded(reward: str) -> None:
+    env = robots(n_agents=7, gamma=0.9)
+    local_policy = random_local_policy(np.random.default_rng(1), env)
+    rollouts = roll(env, follow_the_crowd(env, 7), local_policy, k=7, n_rollouts=5, horizon=9, seed=3, reward=reward)
+    first, total = rollouts.first, 0.0
+    for step, reward_of_step in enumerate(first.rewards):
+        total += math.prod([env.gamma] * step) * reward_of_step
+    assert total == pytest.approx(rollouts.returns[0], rel=1e-14)
+    assert len(set(rollouts.returns)) == 5
+    starts = initial_states(env, 5, random_stream(3, Role.EVALUATION, START))
+    assert first.global_states[0] == starts[0][0]
+    np.testing.assert_array_equal(first.populations[0], starts[1][0])
+    assert (first.populations.sum(axis=1) == 7).all()
+    # Who sees all agents goes to the most populated state, and that is where this policy goes.
+    np.testing.assert_array_equal(first.global_actions, first.populations.argmax(axis=1))
+    assert len(np.unique(first.populations, axis=0)) > 1
+
+
 # A game of few agents, whose expected returns are sums over all of its states.
 
 

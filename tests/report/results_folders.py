@@ -1,15 +1,25 @@
 """Small results folders, written as a sweep writes them."""
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
 from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
-from distmarl.results.schemas import EVALUATIONS, FAILURES, TIMINGS, TRAININGS
+from distmarl.results.schemas import (
+    ALTERNATIONS,
+    EVALUATIONS,
+    FAILURES,
+    GLOBAL_POLICIES,
+    LOCAL_POLICIES,
+    ROLLOUTS,
+    TIMINGS,
+    TRAININGS,
+)
 from distmarl.results.store import Store
 
 Point = tuple[str, int, int]
@@ -119,6 +129,103 @@ def commit_points(
         row = evaluation_row(name, k, seed, value(name, k, seed), accuracy(name, k))
         timing = {**timing_row("evaluate", name, k, 0.01), "seed": seed}
         store.commit(f"evaluate-{name}-{k}-{seed}", [(TIMINGS, [timing]), (EVALUATIONS, [row])])
+
+
+def rollout_row(name: str, k: int, *, n_steps: int = 6, n_global_actions: int = 3) -> dict[str, Any]:
+    """Return a rollout of four agents in three states: all stay but one, and the global agent follows from k = 2 on."""
+    populations = [[3, 1, 0] if step < n_steps // 2 else [0, 2, 2] for step in range(n_steps)]
+    return {
+        "sweep": "tiny",
+        "setting_id": name,
+        "k": k,
+        "seed": 0,
+        "n_agents": 4,
+        "gamma": 0.95,
+        "n_global_actions": n_global_actions,
+        "global_states": [0] * n_steps,
+        "global_actions": [0 if k == 1 or step < n_steps // 2 else 2 for step in range(n_steps)],
+        "populations": populations,
+        "modes": [[0] if population[0] else [1, 2] for population in populations],
+        "rewards": [1.0] * n_steps,
+    }
+
+
+def local_policy_rows(name: str, n_global_states: int = 2) -> list[dict[str, Any]]:
+    """Return a local policy of three local states and two actions, whose first action has the chance s_l / 4."""
+    return [
+        {"sweep": "tiny", "setting_id": name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
+        for s_g in range(n_global_states)
+        for s_l in range(3)
+        for a_l, probability in enumerate((s_l / 4, 1 - s_l / 4))
+    ]
+
+
+def global_policy_rows(name: str, k: int, n_global_states: int = 2) -> list[dict[str, Any]]:
+    """Return a global policy that goes to the first of the most populated of three states."""
+    counts = [(i, j, k - i - j) for i in range(k + 1) for j in range(k + 1 - i)]
+    actions = [count.index(max(count)) for count in counts]
+    return [
+        {"sweep": "tiny", "setting_id": name, "k": k, "s_g": s_g, "actions": actions} for s_g in range(n_global_states)
+    ]
+
+
+def alternation_row(
+    name: str,
+    iteration: int,
+    value: float,
+    *,
+    accepted: bool = True,
+    proposal: str = "pair",
+    stopped: str | None = None,
+) -> dict[str, Any]:
+    return {
+        "sweep": "tiny",
+        "setting_id": name,
+        "iteration": iteration,
+        "proposal": proposal,
+        "reference_k": 2,
+        "joint_value": value,
+        "accepted": accepted,
+        "stopped_because": stopped,
+    }
+
+
+def history_of(name: str, value: float) -> list[dict[str, Any]]:
+    """Return an alternation whose second proposal was reverted."""
+    return [
+        alternation_row(name, 0, value),
+        alternation_row(name, 1, value - 1, accepted=False, stopped="reverted"),
+    ]
+
+
+def task_row(task: str, start: float, seconds: float, host: str = "node-1", **columns: Any) -> dict[str, Any]:
+    """Return a timing of a task that started some seconds after the sweep."""
+    return {
+        "sweep": "tiny",
+        "task": task,
+        "setting_id": "only",
+        "seconds": seconds,
+        "cpu_seconds": seconds / 2,
+        "hostname": host,
+        "started_at": datetime(2026, 1, 2, tzinfo=timezone.utc) + timedelta(seconds=start),
+        **columns,
+    }
+
+
+def commit_details(store: Store, names: Iterable[str], k_values: Sequence[int]) -> None:
+    """Commit what the figures of policies, rollouts and tasks are drawn from."""
+    names = list(names)
+    points = list(itertools.product(names, k_values))
+    store.commit(
+        "details",
+        [
+            (TIMINGS, [task_row("shared_policy", 3.0 * i, 2.0, setting_id=name, k=2) for i, name in enumerate(names)]),
+            (LOCAL_POLICIES, [row for name in names for row in local_policy_rows(name)]),
+            (ALTERNATIONS, [row for place, name in enumerate(names) for row in history_of(name, 9.0 + place)]),
+            (GLOBAL_POLICIES, [row for point in points for row in global_policy_rows(*point)]),
+            (ROLLOUTS, [rollout_row(*point) for point in points]),
+        ],
+    )
 
 
 def grid_of(names: Iterable[str], k_values: Iterable[int], n_seeds: int) -> list[Point]:

@@ -35,6 +35,7 @@ def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
     assert [f"wrote {tmp_path / name}" in done.stderr for name in PNG_NAMES] == [True] * 4
     assert "wrote" not in done.stdout
     assert sorted(path.name for path in tmp_path.glob("*.png")) == PNG_NAMES
+    assert sorted(path.stem for path in tmp_path.glob("*.pdf")) == [name.removesuffix(".png") for name in PNG_NAMES]
 
 
 def test_what_is_missing_is_told(tmp_path):

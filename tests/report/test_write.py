@@ -8,20 +8,37 @@ import pytest
 from matplotlib.figure import Figure
 
 from distmarl.errors import ConfigError, ResultsError
-from distmarl.report.write import write_report
-from distmarl.results.folder import SWEEP_FILE
+from distmarl.report import style, write
+from distmarl.report.write import FIGURE_NAMES, figure_makers, write_report
+from distmarl.results.folder import FIGURES as FIGURES_OF_A_FOLDER
+from distmarl.results.folder import SWEEP_FILE, start_session
 from distmarl.results.lock import locked
 from distmarl.results.schemas import EVALUATIONS, FAILURES, TRAININGS
 from distmarl.results.store import DATA_FILE, PARTS, Store
-from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
-FIGURES = ["reward_vs_k.png", "difference_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"]
+FIGURES = [
+    "reward_vs_k.png",
+    "difference_vs_k.png",
+    "runtime_vs_k.png",
+    "mode_accuracy_vs_k.png",
+    "zone_heatmap.png",
+    "policy.png",
+    "alternation.png",
+    "timeline.png",
+]
 PNG_HEAD, PNG_TAIL = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
+
+
+@pytest.fixture(autouse=True)
+def at_few_dots(monkeypatch):
+    monkeypatch.setitem(style.STYLE, "figure.dpi", 50)
 
 
 def finished_folder(folder: Path) -> Store:
     store = start_folder(folder)
     commit_points(store, grid_of(["only"], [1, 2], 2))
+    commit_details(store, ["only"], [1, 2])
     return store
 
 
@@ -54,6 +71,48 @@ def test_figures_are_the_same_bytes_each_time(tmp_path):
     finished_folder(tmp_path)
     first = [Path(path).read_bytes() for path in write_report(tmp_path).figures]
     assert [Path(path).read_bytes() for path in write_report(tmp_path).figures] == first
+
+
+def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monkeypatch):
+    finished_folder(tmp_path)
+    some = ["difference_vs_k", "zone_heatmap", "timeline"]
+    pictures, vectors = [f"{name}.png" for name in some], [f"{name}.pdf" for name in some]
+    monkeypatch.setattr(
+        write, "figure_makers", lambda numbers: {name: figure_makers(numbers)[name] for name in pictures}
+    )
+    report = write_report(tmp_path, vectors=True)
+    assert [Path(path).name for path in report.figures] == [
+        f"{name}.{kind}" for name in some for kind in ("png", "pdf")
+    ]
+    first = {name: (tmp_path / name).read_bytes() for name in (*pictures, *vectors)}
+    assert all(first[name].startswith(b"%PDF") and b"Date" not in first[name] for name in vectors)
+    write_report(tmp_path, vectors=True)
+    assert {name: (tmp_path / name).read_bytes() for name in first} == first
+    (tmp_path / "unrelated.pdf").write_bytes(b"of a user")
+    for name in vectors[:-1]:
+        (tmp_path / name).write_bytes(b"older")
+    (tmp_path / vectors[-1]).unlink()
+    write_report(tmp_path)
+    assert {name: (tmp_path / name).read_bytes() for name in first if name != vectors[-1]} == {
+        name: content for name, content in first.items() if name != vectors[-1]
+    }
+    assert not (tmp_path / vectors[-1]).exists()
+
+
+def test_starting_afresh_deletes_all_figures_and_nothing_else(tmp_path):
+    finished_folder(tmp_path)
+    write_report(tmp_path, vectors=True)
+    for name in ("mine_vs_k.png", "policy.txt", "reward_vs_k.svg"):
+        (tmp_path / name).write_bytes(b"of a user")
+    start_session(tmp_path, "tiny", {}, {}, overwrite=True)
+    kept = {path.name for path in tmp_path.iterdir()}
+    assert not any((tmp_path / name).exists() for name in FIGURES)
+    assert not list(tmp_path.glob("*.pdf"))
+    assert {"mine_vs_k.png", "policy.txt", "reward_vs_k.svg"} <= kept
+
+
+def test_the_folder_knows_every_figure():
+    assert [f"{name}.png" for name in FIGURES_OF_A_FOLDER] == [*FIGURE_NAMES]
 
 
 def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
@@ -136,8 +195,10 @@ def test_an_unfinished_sweep_is_told(tmp_path):
 
 
 def test_the_unfinished_mark_is_in_the_figure(tmp_path):
-    commit_points(start_folder(tmp_path / "done", n_eval_seeds=2), grid_of(["only"], [1, 2], 2))
-    commit_points(start_folder(tmp_path / "half", n_eval_seeds=4), grid_of(["only"], [1, 2], 2))
+    for name, n_eval_seeds in (("done", 2), ("half", 4)):
+        store = start_folder(tmp_path / name, n_eval_seeds=n_eval_seeds)
+        commit_points(store, grid_of(["only"], [1, 2], 2))
+        commit_details(store, ["only"], [1, 2])
     done, half = write_report(tmp_path / "done"), write_report(tmp_path / "half")
     for one, other in zip(done.figures, half.figures, strict=True):
         assert Path(one).read_bytes() != Path(other).read_bytes()
@@ -146,11 +207,12 @@ def test_the_unfinished_mark_is_in_the_figure(tmp_path):
 def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1, 2], 2), accuracy=lambda _, __: None)
+    commit_details(store, ["only"], [1, 2])
     (tmp_path / "mode_accuracy_vs_k.png").write_bytes(b"of earlier results")
     report = write_report(tmp_path)
     assert [figure.name for figure in report.skipped] == ["mode_accuracy_vs_k.png"]
     assert "as many global actions as local states" in report.skipped[0].reason
-    assert [Path(path).name for path in report.figures] == FIGURES[:3]
+    assert [Path(path).name for path in report.figures] == [name for name in FIGURES if "accuracy" not in name]
     assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
 
 

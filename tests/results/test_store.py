@@ -157,7 +157,7 @@ def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
     Store(tmp_path).publish()
     for name, table in TABLES.items():
         schema = pq.read_schema(tmp_path / name / "data.parquet")
-        assert schema.metadata[b"distmarl.schema_version"] == b"3"
+        assert schema.metadata[b"distmarl.schema_version"] == b"4"
         for field_name in table.schema.names:
             metadata = schema.field(field_name).metadata
             assert metadata[b"description"], field_name
@@ -196,7 +196,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "trainings" / "data.parquet"
     data = pq.read_table(path)
     pq.write_table(data.replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
-    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 3"):
+    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 4"):
         check_schema_version(tmp_path)
 
 

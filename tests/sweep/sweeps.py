@@ -20,6 +20,7 @@ DETERMINISTIC_TABLES = (
     "failures",
     "global_policies",
     "local_policies",
+    "rollouts",
     "settings",
     "summary",
     "trainings",

@@ -55,7 +55,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     objects = object_store.objects(place)
     local_files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     assert {*objects, "_lock"} == {str(path.relative_to(tmp_path / "out")) for path in local_files}
-    for name in ("reward_vs_k.png", "mode_accuracy_vs_k.png", "sweep.yaml"):
+    for name in ("reward_vs_k.png", "zone_heatmap.png", "policy.png", "sweep.yaml"):
         assert objects[name] == (tmp_path / "out" / name).read_bytes(), name
     frame = pd.read_parquet(object_store.uri(f"{place}/evaluations"))
     pd.testing.assert_frame_equal(frame, pd.read_parquet(tmp_path / "out" / "evaluations"))
@@ -66,7 +66,10 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
         object_store.filesystem.delete_file(f"{place}/{figure}")
     assert report_cli.main([object_store.uri(place)]) == 0
     assert capsys.readouterr().out == done.stdout
-    assert object_store.objects(place) == objects
+    reported = object_store.objects(place)
+    vectors = {name for name in reported if name.endswith(".pdf")}
+    assert vectors == {name.replace(".png", ".pdf") for name in objects if name.endswith(".png")}
+    assert {name: content for name, content in reported.items() if name not in vectors} == objects
     assert read_status(object_store.uri(place)).is_done
     opened, local_results = dm.open(object_store.uri(place)), dm.open(tmp_path / "out")
     pd.testing.assert_frame_equal(opened.table("summary"), local_results.table("summary"))

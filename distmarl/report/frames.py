@@ -1,0 +1,63 @@
+"""What all figures ask of the frames that they are drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from distmarl.errors import InvalidArgumentError
+
+MAX_CHOSEN = 4
+
+
+def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[str]) -> None:
+    """Refuse what is not a frame with the columns that a figure needs.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        What was given.
+    name : str
+        The parameter's name.
+    source : str
+        Where such a frame comes from, for the message.
+    columns : sequence of str
+        What it must have.
+
+    Raises
+    ------
+    InvalidArgumentError
+        Naming the parameter, the missing columns and the source.
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise InvalidArgumentError(f"{name}: must be a pandas DataFrame such as {source}, got {type(frame).__name__}")
+    missing = [column for column in columns if column not in frame.columns]
+    if missing:
+        raise InvalidArgumentError(f"{name}: must be a frame such as {source}; it has no column {', '.join(missing)}")
+
+
+def first_setting(rows: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
+    """Return the rows of the setting that comes first, and a note that names it where there are others."""
+    names = rows["setting_id"].unique()
+    chosen = rows[rows["setting_id"] == names[0]]
+    return chosen, setting_note(len(names), label_of(chosen))
+
+
+def setting_note(n_settings: int, label: str) -> str | None:
+    """Return what to write above a figure that shows but one of several settings."""
+    return f"1 of {n_settings} settings: {label}" if n_settings > 1 else None
+
+
+def label_of(rows: pd.DataFrame) -> str:
+    """Return the name of the setting that rows belong to: its label where they have one."""
+    return str(rows["label" if "label" in rows.columns else "setting_id"].iloc[0])
+
+
+def spread(values: Sequence[int], number: int = MAX_CHOSEN) -> list[int]:
+    """Return at most so many of some sorted positive numbers, among them the first and the last, in equal ratios."""
+    aims = np.geomspace(values[0], values[-1], min(number, len(values)))
+    array = np.asarray(values)
+    nearest = [int(array[np.abs(np.log(array / aim)).argmin()]) for aim in aims]
+    return sorted(set(nearest))

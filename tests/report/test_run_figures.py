@@ -1,0 +1,165 @@
+"""The figures of how a sweep went: its alternations and its tasks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.report.run_figures import TASK_COLOURS, alternation, timeline
+from tests.report.results_folders import alternation_row, task_row
+
+Bar = tuple[float, float, int]
+
+
+def notes(figure: Figure) -> list[str]:
+    return [artist.get_text() for artist in figure.axes[0].texts if isinstance(artist, Annotation)]
+
+
+def history_of(*names: str) -> pd.DataFrame:
+    rows = []
+    for place, name in enumerate(names):
+        rows += [
+            alternation_row(name, 0, 8.0 + place),
+            alternation_row(name, 1, 7.0 + place, accepted=False),
+            alternation_row(name, 2, 9.0 + place, stopped="converged"),
+        ]
+    return pd.DataFrame(rows)
+
+
+def alternation_of(history: pd.DataFrame, **options: Any) -> Figure:
+    figure = alternation(history, **options)
+    assert figure is not None
+    return figure
+
+
+def timeline_of(*rows: dict[str, Any], **options: Any) -> Figure:
+    figure = timeline(pd.DataFrame(rows), **options)
+    assert figure is not None
+    return figure
+
+
+def bars(figure: Figure) -> dict[str, list[Bar]]:
+    """Return the first second, the last and the row of each bar, by the kind of its task."""
+    found = {}
+    kinds = {colour.lower(): kind for kind, colour in TASK_COLOURS.items()}
+    for one in figure.axes[0].collections:
+        assert isinstance(one, PolyCollection)
+        corners = [path.vertices for path in one.get_paths()]
+        ends = [(corner[:, 0].min(), corner[:, 0].max(), round(corner[:-1, 1].mean())) for corner in corners]
+        found[kinds[to_hex(one.get_facecolor()[0])]] = [(float(a), float(b), row) for a, b, row in ends]
+    return found
+
+
+def test_kept_proposals_are_a_line_and_reverted_ones_crosses() -> None:
+    axes = alternation_of(history_of("a")).axes[0]
+    line, crosses = axes.lines
+    assert line.get_xydata().tolist() == [[0, 8], [2, 9]]
+    assert crosses.get_xydata().tolist() == [[1, 7]]
+    assert (line.get_marker(), crosses.get_marker(), crosses.get_linestyle()) == ("o", "x", "None")
+
+
+def test_a_local_policy_stands_half_a_step_after_the_global_one() -> None:
+    rows = [alternation_row("a", 0, 8.0, proposal="global"), alternation_row("a", 0, 9.0, proposal="local")]
+    axes = alternation_of(pd.DataFrame(rows)).axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[0, 8], [0.5, 9]]
+    assert axes.get_xlabel() == "outer iteration (global policy, then local)"
+    assert alternation_of(history_of("a")).axes[0].get_xlabel() == "outer iteration"
+
+
+def test_the_notes_count_what_was_reverted_and_why_it_ended() -> None:
+    history = history_of("a", "b")
+    history.loc[5, "stopped_because"] = "n_outer_iterations"
+    assert notes(alternation_of(history))[::-1] == [
+        "line: kept proposals; cross: reverted (2)",
+        "stopped because: converged (1), n outer iterations (1)",
+    ]
+    kept = history_of("a").assign(accepted=True, stopped_because=None)
+    assert notes(alternation_of(kept, unfinished="unfinished: 0")) == [
+        "line: kept proposals; none was reverted",
+        "unfinished: 0",
+    ]
+
+
+def test_every_setting_has_a_line_in_its_own_style() -> None:
+    history = history_of(*"abc").assign(label=lambda rows: "n=" + rows["setting_id"])
+    figure = alternation_of(history)
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["n=a", "n=b", "n=c"]
+    assert len({(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}) == 6
+    many = alternation_of(history_of(*(f"s{number:02}" for number in range(24))))
+    assert len(many.axes[0].lines) == 48
+    assert "8 of 24 settings named; colours in the grid's order" in notes(many)
+    assert not alternation_of(history_of("a")).legends
+
+
+def test_tasks_at_the_same_time_lie_in_different_rows() -> None:
+    figure = timeline_of(
+        task_row("shared_policy", 0, 4),
+        task_row("g_learn", 4, 6),
+        task_row("g_learn", 4, 2),
+        task_row("evaluate", 6, 2),
+        task_row("evaluate", 0, 10, host="node-2"),
+        task_row("outer_iteration", 0, 4),
+    )
+    assert bars(figure) == {
+        "shared_policy": [(0, 4, 0)],
+        "g_learn": [(4, 6, 0), (4, 10, 1)],
+        "evaluate": [(6, 8, 0), (0, 10, 2)],
+    }
+    axes = figure.axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["node-1", "node-2"]
+    assert axes.get_yticks().tolist() == [0.5, 2]
+    assert notes(figure) == ["busy 80 % of the time, processors 40 %", "5 tasks; 3 slots on 2 hosts"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["shared policy", "g learn", "evaluate"]
+
+
+def test_clocks_that_are_set_a_little_make_no_row() -> None:
+    figure = timeline_of(task_row("evaluate", 0, 1.0005), task_row("evaluate", 1, 1))
+    assert "1 slot on 1 host" in notes(figure)[-1]
+
+
+def test_breaks_between_sessions_are_cut_out() -> None:
+    figure = timeline_of(task_row("g_learn", 0, 10), task_row("g_learn", 10.5, 9.5), task_row("g_learn", 90_000, 20))
+    first, second, third = bars(figure)["g_learn"]
+    assert (first[:2], second[:2]) == ((0, 10), (10.5, 20))
+    assert third[:2] == pytest.approx((20.79, 40.79))
+    assert "dotted: nothing ran (1 cut out)" in notes(figure)
+    (line,) = figure.axes[0].lines
+    assert line.get_xdata()[0] == pytest.approx(20.395)
+
+
+@pytest.mark.parametrize(("seconds", "unit", "end"), [(100, "s", 100), (600, "min", 10), (36_000, "h", 10)])
+def test_long_sweeps_are_told_in_minutes_and_hours(seconds: float, unit: str, end: float) -> None:
+    axes = timeline_of(task_row("evaluate", 0, seconds)).axes[0]
+    assert f"({unit})" in axes.get_xlabel()
+    assert axes.get_xlim() == (0, end)
+
+
+def test_bars_that_cannot_be_told_apart_are_one() -> None:
+    rows = [task_row("evaluate", 0.01 * number, 0.0099) for number in range(2000)]
+    (bar,) = bars(timeline_of(*rows))["evaluate"]
+    assert bar == pytest.approx((0, 20, 0), abs=0.01)
+
+
+def test_without_processor_times_none_are_told() -> None:
+    figure = timeline_of(task_row("evaluate", 0, 1, cpu_seconds=np.nan))
+    assert "busy 100 % of the time" in notes(figure)
+
+
+def test_nothing_stored_is_no_figure() -> None:
+    assert alternation(history_of("a").iloc[:0]) is None
+    assert timeline(pd.DataFrame([task_row("evaluate", 0, 1, started_at=pd.NaT)])) is None
+    assert timeline(pd.DataFrame([task_row("outer_iteration", 0, 1)])) is None
+
+
+@pytest.mark.parametrize("draw", [alternation, timeline])
+def test_another_frame_is_refused(draw: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match=r"must be a frame such as dm\.open.* it has no column"):
+        draw(pd.DataFrame({"setting_id": []}))

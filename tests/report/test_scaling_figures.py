@@ -1,0 +1,107 @@
+"""The figure of a grid over n_agents."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.report.scaling_figures import MAX_ROWS, scaling
+
+GAMMAS = (0.9, 0.95)
+
+
+def tables(
+    n_agents: tuple[int, ...] = (10, 1000), gammas: tuple[float, ...] = GAMMAS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return a summary with the return n + 100 gamma + k, and its settings."""
+    settings = pd.DataFrame(
+        [
+            {
+                "setting_id": f"{n}-{gamma}",
+                "in_sweep": True,
+                "label": "",
+                "environment.n_agents": n,
+                "environment.gamma": gamma,
+            }
+            for n in n_agents
+            for gamma in gammas
+        ]
+    )
+    rows = [
+        {
+            "setting_id": row["setting_id"],
+            "k": k,
+            "mean_return": row["environment.n_agents"] + 100 * row["environment.gamma"] + k,
+            "exact_return": np.nan,
+            "ci95_low": 1.0,
+            "ci95_high": 2.0,
+        }
+        for row in settings.to_dict("records")
+        for k in (1, 2, 8)
+    ]
+    return pd.DataFrame(rows), settings
+
+
+def drawn(*frames: pd.DataFrame, **options: Any) -> Figure:
+    figure = scaling(*frames, **options)
+    assert figure is not None
+    return figure
+
+
+def test_returns_and_prices_are_drawn_against_n() -> None:
+    figure = drawn(*tables())
+    for gamma, (left, right) in zip(GAMMAS, np.reshape(figure.axes, (2, 2)), strict=True):
+        lines = {line.get_label(): line.get_xydata().tolist() for line in left.lines}
+        assert list(lines) == ["k = 1", "k = 2", "k = 8"]
+        np.testing.assert_allclose(lines["k = 2"], [[10, 12 + 100 * gamma], [1000, 1002 + 100 * gamma]])
+        prices = {line.get_label(): line.get_xydata() for line in right.lines}
+        np.testing.assert_allclose(prices["k = 1"], [[10, 7], [1000, 7]])
+        np.testing.assert_allclose(prices["k = 2"], [[10, 6], [1000, 6]])
+        assert len(prices["k = 8"]) == 0
+        assert left.get_title(loc="left") == f"gamma={gamma}"
+    assert figure.axes[0].get_xscale() == "log"
+    assert drawn(*tables((10, 20))).axes[0].get_xscale() == "linear"
+
+
+def test_exact_returns_are_drawn_where_they_are_known() -> None:
+    summary, settings = tables(gammas=(0.9,))
+    figure = drawn(summary.assign(exact_return=5.0), settings)
+    assert all((line.get_ydata() == 5).all() for line in figure.axes[0].lines)
+    assert not any(len(one.get_segments()) for one in figure.axes[0].collections)
+    assert all(len(one.get_segments()) == 2 for one in drawn(summary, settings).axes[0].collections)
+
+
+@pytest.mark.parametrize("drop", ["environment.n_agents", None])
+def test_without_a_grid_over_n_there_is_no_figure(drop: str | None) -> None:
+    summary, settings = tables() if drop else tables(n_agents=(10,))
+    assert scaling(summary, settings.drop(columns=[drop] if drop else [])) is None
+
+
+def test_settings_of_earlier_sweep_files_are_left_out() -> None:
+    summary, settings = tables(gammas=(0.9,))
+    settings.loc[1, "in_sweep"] = False
+    assert scaling(summary, settings) is None
+
+
+def test_of_many_groups_some_are_shown() -> None:
+    gammas = tuple(0.5 + 0.01 * number for number in range(MAX_ROWS + 2))
+    figure = drawn(*tables(gammas=gammas), unfinished="unfinished: 1 of 2")
+    assert len(figure.axes) == 2 * MAX_ROWS
+    said = [text.get_text() for text in figure.axes[0].texts]
+    assert f"{MAX_ROWS} of {MAX_ROWS + 2} groups of settings shown" in said
+    assert "unfinished: 1 of 2" in said
+
+
+def test_another_frame_is_refused() -> None:
+    summary, settings = tables()
+    with pytest.raises(
+        InvalidArgumentError, match=r"settings: .* such as dm\.open\(\.\.\.\)\.settings; it has no column in_sweep"
+    ):
+        scaling(summary, summary)
+    with pytest.raises(InvalidArgumentError, match=r"summary: .* it has no column k, "):
+        scaling(settings, settings)
