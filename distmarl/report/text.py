@@ -39,7 +39,7 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     output.print(results_table(report.summary))
     for line in improvement_lines(report.summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)
-    lines = [f"wrote {path}" for path in report.figures]
+    lines = [f"wrote {path}" for path in (*report.figures, report.page)]
     lines += [f"skipped {figure.name}: {figure.reason}" for figure in report.skipped]
     for line in [*lines, *([report.unfinished] if report.unfinished else [])]:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -63,7 +63,7 @@ def results_table(summary: pd.DataFrame) -> Table:
         table.add_column("Exact", justify="right", no_wrap=True)
     table.add_column("Train (s)", justify="right", no_wrap=True)
     for _, rows in summary.groupby("setting_id", sort=False):
-        for number, cells in enumerate(_cells(rows, _decimals(summary))):
+        for number, cells in enumerate(_cells(rows, decimals_of(summary))):
             label = [Text(rows["label"].iloc[0] if number == 0 else "")] if has_groups else []
             table.add_row(*label, *cells)
         table.add_section()
@@ -80,7 +80,7 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns. A setting with one k has no lines.
     """
-    decimals = _decimals(summary)
+    decimals = decimals_of(summary)
     lines = []
     gains = improvement(summary)
     for gain in gains[gains["first_k"] < gains["last_k"]].to_dict("records"):
@@ -114,8 +114,14 @@ def _cells(rows: pd.DataFrame, decimals: int) -> Iterator[list[str]]:
         yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
 
 
-def _decimals(summary: pd.DataFrame) -> int:
-    """Return how many decimals show enough digits of the largest return."""
+def decimals_of(summary: pd.DataFrame) -> int:
+    """Return how many decimals show enough digits of the largest return.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns.
+    """
     largest = float(summary["mean_return"].abs().max())
     if not largest:
         return MIN_DECIMALS

@@ -1,4 +1,4 @@
-"""Writing a report: the figures of a results folder, beside its tables."""
+"""Writing a report: the figures of a results folder and its page, beside its tables."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from distmarl.config.validation import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
+from distmarl.report.page import write_page
 from distmarl.report.style import paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
@@ -94,6 +95,8 @@ class Report:
         What :func:`distmarl.report.summary.summarise` returns.
     figures : tuple of str
         Files that were written, with the folder's name.
+    page : str
+        The page with all of this, with the folder's name.
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
@@ -104,13 +107,14 @@ class Report:
 
     summary: pd.DataFrame
     figures: tuple[str, ...]
+    page: str
     skipped: tuple[SkippedFigure, ...]
     n_failures: int
     unfinished: str | None
 
 
 def write_report(folder: Place, *, publish: bool = True) -> Report:
-    """Summarise a results folder and write its figures into it.
+    """Summarise a results folder and write its figures and its page into it.
 
     Parameters
     ----------
@@ -131,8 +135,10 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
     if publish:
         _publish_if_free(store)
     numbers = read_numbers(store)
-    written, skipped = _write_figures(store.folder, figure_makers(numbers))
-    return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
+    makers = figure_makers(numbers)
+    written, skipped = _write_figures(store.folder, makers)
+    page = write_page(store, numbers, makers)
+    return Report(numbers.summary, written, page, skipped, numbers.n_failures, numbers.unfinished)
 
 
 def read_numbers(store: Store) -> Numbers:

@@ -1,0 +1,352 @@
+"""The tables of the page: cells with the text to show and the value to sort by.
+
+The frames have the columns ``label`` and ``place`` of :func:`distmarl.report.page.setting_places`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from distmarl.report.headline import Headline
+from distmarl.report.text import MISSING, decimals_of, has_exact
+
+MAX_ROWS = 2000  # of one table; a browser still scrolls and sorts them at once
+
+Row = Mapping[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One cell: what it shows, and what it is sorted by; an unknown value comes last."""
+
+    text: str
+    order: float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its head, what it means, and whether it holds numbers."""
+
+    head: str
+    meaning: str
+    is_number: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PageTable:
+    """A table to show.
+
+    Attributes
+    ----------
+    name : str
+        Its id in the page.
+    caption : str
+        What a row is.
+    source : str
+        The Parquet table that it comes from, and that has all of it.
+    columns : list of Column
+    rows : list of list of Cell
+        At most ``MAX_ROWS``.
+    n_rows : int
+        How many there are.
+    settings : list of int
+        The place of each row's setting in the grid; none where there is one setting.
+    """
+
+    name: str
+    caption: str
+    source: str
+    columns: list[Column]
+    rows: list[list[Cell]]
+    n_rows: int
+    settings: list[int] = field(default_factory=list)
+
+
+def headline_table(found: Sequence[Headline], decimals: int) -> PageTable:
+    """Return what each setting comes down to.
+
+    Parameters
+    ----------
+    found : sequence of Headline
+        The settings' headlines.
+    decimals : int
+        Of values.
+    """
+    ends = {(one.first["k"], one.last["k"]) for one in found}
+    columns = [
+        Column("Setting", "the grid's values in short; sorted in the grid's order", False),
+        *(Column(head, meaning) for head, meaning in _ends_heads(ends)),
+        Column("95 % interval", "of the mean at the largest k; sorted by its width"),
+        Column("Improvement", "in per cent of the value at the smallest k"),
+    ]
+    has_full = any(one.full for one in found)
+    if has_full:
+        columns += [
+            Column("95 % at k", "smallest k whose value is at least 95 % of the one with full information"),
+            Column("Full information", "value of a global agent that sees everybody"),
+        ]
+
+    def cells(place: int, one: Headline) -> list[Cell]:
+        values = [[number(row["k"], 0), number(row["known_return"], decimals)] for row in (one.first, one.last)]
+        low, high = one.last["ci95_low"], one.last["ci95_high"]
+        is_exact = math.isfinite(one.last["exact_return"])
+        full = number(one.full.value, decimals) if one.full else Cell("not known", None)
+        return [
+            Cell(one.label, place),
+            *(cell for pair in values for cell in (pair if len(ends) > 1 else pair[1:])),
+            Cell("exact", 0.0) if is_exact else Cell(interval(low, high, decimals), _key(high - low)),
+            number(one.percent, 1, unit=" %", signed=True),
+            *([Cell(reached_text(one), one.reached_at), full] if has_full else []),
+        ]
+
+    rows = [cells(place, one) for place, one in enumerate(found)]
+    caption = "One row for each setting."
+    return PageTable("headlines", caption, "summary", columns, rows[:MAX_ROWS], len(rows), list(range(len(rows))))
+
+
+def _ends_heads(ends: set[tuple[float, float]]) -> list[tuple[str, str]]:
+    """Return the heads of the columns about the smallest and the largest k, and what they mean."""
+    value = "exact where it is known, else the rollouts' mean"
+    if len(ends) == 1:
+        ((first, last),) = ends
+        return [(f"Value, k = {first}", value), (f"Value, k = {last}", value)]
+    return [("Smallest k", "evaluated"), ("Value there", value), ("Largest k", "evaluated"), ("Value there", value)]
+
+
+def reached_text(headline: Headline) -> str:
+    """Return the k at which the share of full information is reached, or why there is none."""
+    if headline.full is None:
+        return "not known"
+    if not headline.has_share:
+        return "not defined"
+    if headline.reached_at is None:
+        return "not reached"
+    return f"{headline.reached_at}"
+
+
+def results_table(summary: pd.DataFrame) -> PageTable:
+    """Return what is known of each setting and k.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns, with ``place`` of the settings.
+    """
+    decimals = decimals_of(summary)
+    columns = [
+        Column("k", "local agents that the global agent sees"),
+        Column("Value", "mean discounted return over all rollouts, or the exact one where there are none"),
+        Column("95 % interval", "of the mean, over rollouts (Student's t); sorted by its width"),
+        Column("Seeds' std", "sample standard deviation of the evaluation seeds' means"),
+        *([Column("Exact", "exact expected return")] if has_exact(summary) else []),
+        Column("Gain", "over the next smaller k, by paired rollouts, with half its 95 % interval"),
+        Column("Mode acc.", "share of steps at which the global action is a most populated local state"),
+        Column("Train (s)", "wall-clock time of G-LEARN"),
+        Column("Seeds", "evaluation seeds"),
+    ]
+
+    def cells(row: Row) -> list[Cell]:
+        low, high = row["ci95_low"], row["ci95_high"]
+        half = (row["difference_ci95_high"] - row["difference_ci95_low"]) / 2
+        gain = number(row["difference"], decimals, signed=True)
+        best = " ★" if row["is_best"] else ""
+        exact = [number(row["exact_return"], decimals + 2)] if has_exact(summary) else []
+        return [
+            number(row["k"], 0),
+            Cell(number(row["mean_return"], decimals).text + best, row["mean_return"]),
+            Cell(interval(low, high, decimals), _key(high - low)),
+            number(row["std_return"], decimals),
+            *exact,
+            Cell(gain.text + (f" ± {half:.{decimals}f}" if math.isfinite(half) else ""), gain.order),
+            number(100 * row["mode_accuracy"], 1, unit=" %"),
+            number(row["train_seconds"], 2),
+            number(row["n_seeds"], 0),
+        ]
+
+    caption = "One row for each k" if summary["setting_id"].nunique() == 1 else "One row for each setting and k"
+    return _table("results", f"{caption}; ★ marks the setting's best value.", "summary", columns, summary, cells)
+
+
+def certificates_table(trainings: pd.DataFrame) -> PageTable:
+    """Return how well each training's value is certified.
+
+    Parameters
+    ----------
+    trainings : DataFrame
+        Rows of the table ``trainings``, with ``label`` and ``place`` of the settings.
+    """
+    columns = [
+        Column("k", "local agents that the global agent sees"),
+        Column("Bound", "certified bound of max |V - V*| in the surrogate game (reward)"),
+        Column("Converged", "whether the bound reached the convergence threshold", False),
+        Column("Sweeps", "of value iteration"),
+        Column("Count vectors", "states of the sample, per global state"),
+        Column("Transitions", "how count vectors move in the surrogate game", False),
+        Column("Method", "how expectations were computed", False),
+    ]
+
+    def cells(row: Row) -> list[Cell]:
+        return [
+            number(row["k"], 0),
+            scientific(row["bound"]),
+            yes_or_no(row["converged"]),
+            number(row["n_iterations"], 0),
+            Cell(f"{row['n_count_vectors']:,}", row["n_count_vectors"]),
+            words(row["transitions"]),
+            words(row["method"]),
+        ]
+
+    caption = "One row for each training of a global policy."
+    return _table("certificates", caption, "trainings", columns, trainings, cells)
+
+
+def alternation_table(alternations: pd.DataFrame, decimals: int) -> PageTable:
+    """Return what the trainings of the shared local policies proposed.
+
+    Parameters
+    ----------
+    alternations : DataFrame
+        Rows of the table ``alternations``, with ``label`` and ``place`` of the settings.
+    decimals : int
+        Of joint values.
+    """
+    columns = [
+        Column("Iteration", "outer iteration, from 0"),
+        Column("Proposal", "both policies, or one", False),
+        Column("Joint value", "return of the proposed pair"),
+        Column("Change", "relative change against the iteration before"),
+        Column("Decision", "whether the proposal was kept", False),
+        Column("Stopped because", "why the alternation ended here", False),
+        Column("Global bound", "certified bound of G-LEARN (reward)"),
+        Column("Local bound", "certified bound of L-LEARN (reward)"),
+    ]
+
+    def cells(row: Row) -> list[Cell]:
+        return [
+            number(row["iteration"], 0),
+            words(row["proposal"]),
+            number(row["joint_value"], decimals + 1),
+            number(100 * row["relative_change"], 2, unit=" %", signed=True),
+            words("accepted" if row["accepted"] else "reverted"),
+            words(row["stopped_because"]),
+            scientific(row["global_bound"]),
+            scientific(row["local_bound"]),
+        ]
+
+    caption = "One row for each proposal of an outer iteration."
+    return _table("alternations", caption, "alternations", columns, alternations, cells)
+
+
+def gaps_table(gaps: pd.DataFrame, decimals: int) -> PageTable:
+    """Return what deviating would gain.
+
+    Parameters
+    ----------
+    gaps : DataFrame
+        Rows of the table ``nash_gaps``, with ``label`` and ``place`` of the settings.
+    decimals : int
+        Of values.
+    """
+    columns = [
+        Column("k", "local agents that the global agent sees"),
+        Column("Quantity", "as in dm.nash_gap", False),
+        Column("Value", "in reward"),
+        Column("Error", "certified; of estimates half the 95 % interval"),
+        Column("Kind", "exact, a bound or an estimate", False),
+        Column("Of", "what it is the value of; or why there is none", False),
+    ]
+
+    def cells(row: Row) -> list[Cell]:
+        return [
+            number(row["k"], 0),
+            words(row["quantity"]),
+            number(row["value"], decimals + 2),
+            scientific(row["error"]),
+            words(row["kind"]),
+            words(row["of"] if pd.isna(row["reason"]) else row["reason"]),
+        ]
+
+    return _table("gaps", "One row for each number about a setting and k.", "nash_gaps", columns, gaps, cells)
+
+
+def baselines_table(baselines: pd.DataFrame, decimals: int) -> PageTable:
+    """Return what the pairs are compared with.
+
+    Parameters
+    ----------
+    baselines : DataFrame
+        Rows of the table ``baselines``, with ``label`` and ``place`` of the settings.
+    decimals : int
+        Of values.
+    """
+    columns = [
+        Column("Baseline", "what it does", False),
+        Column("Value", "expected discounted return"),
+        Column("Error", "standard error of a mean; certified bound of an exact value"),
+        Column("Method", "rollouts, or exact", False),
+        Column("Rollouts", "over all evaluation seeds"),
+    ]
+
+    def cells(row: Row) -> list[Cell]:
+        return [
+            words(str(row["baseline"]).replace("_", " ")),
+            number(row["value"], decimals),
+            scientific(row["error"]) if row["method"] == "exact" else number(row["error"], decimals),
+            words(row["method"]),
+            number(row["n_rollouts"], 0),
+        ]
+
+    return _table("baselines", "One row for each baseline and method.", "baselines", columns, baselines, cells)
+
+
+def number(value: Any, decimals: int, *, unit: str = "", signed: bool = False) -> Cell:
+    """Return a number with so many decimals."""
+    key = _key(value)
+    return Cell(MISSING if key is None else f"{key:{'+' if signed else ''}.{decimals}f}{unit}", key)
+
+
+def scientific(value: Any) -> Cell:
+    """Return a small number."""
+    key = _key(value)
+    return Cell(MISSING if key is None else f"{key:.1e}", key)
+
+
+def words(value: Any) -> Cell:
+    """Return a text; a missing one is empty."""
+    return Cell("", None) if pd.isna(value) else Cell(str(value), str(value))
+
+
+def yes_or_no(value: Any) -> Cell:
+    """Return a boolean."""
+    return words(value) if pd.isna(value) else words("yes" if value else "no")
+
+
+def interval(low: float, high: float, decimals: int) -> str:
+    """Return an interval as text."""
+    return f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(low) else MISSING
+
+
+def _key(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _table(
+    name: str,
+    caption: str,
+    source: str,
+    columns: list[Column],
+    rows: pd.DataFrame,
+    cells: Callable[[Row], list[Cell]],
+) -> PageTable:
+    """Return a table of the first rows, with a column for the setting where settings have labels."""
+    shown = rows.head(MAX_ROWS).to_dict("records")
+    if not rows["label"].any():
+        return PageTable(name, caption, source, columns, [cells(row) for row in shown], len(rows))
+    setting = Column("Setting", "the grid's values in short; sorted in the grid's order", False)
+    found = [[Cell(row["label"], row["place"]), *cells(row)] for row in shown]
+    return PageTable(name, caption, source, [setting, *columns], found, len(rows), [row["place"] for row in shown])
