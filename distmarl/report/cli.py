@@ -22,7 +22,8 @@ DONE, BAD_INPUT = 0, 2
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
 the figures reward_vs_k.png, difference_vs_k.png, runtime_vs_k.png and mode_accuracy_vs_k.png into the folder,
-and nash_gap_vs_k.png and price_of_subsampling.png where the sweep asks for Nash gaps.
+and nash_gap_vs_k.png and price_of_subsampling.png where the sweep asks for Nash gaps; and report.html, one page
+with all of it, to read in a browser, to print or to send.
 
 Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
 that still runs, or was interrupted, shows what there is and says what is missing.
