@@ -18,9 +18,9 @@ from jinja2 import Environment, StrictUndefined
 import distmarl
 from distmarl.config.validation import k_values
 from distmarl.report.headline import SHARE, Headline, headlines
+from distmarl.report.page_cells import PageTable
 from distmarl.report.page_figures import Makers, dark_colours, page_figures
 from distmarl.report.page_tables import (
-    PageTable,
     alternation_table,
     baselines_table,
     certificates_table,

@@ -1,70 +1,28 @@
-"""The tables of the page: cells with the text to show and the value to sort by.
-
-The frames have the columns ``label`` and ``place`` of :func:`distmarl.report.page.setting_places`.
-"""
+"""The tables of the page, from the tables of a results folder."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
 import pandas as pd
 
 from distmarl.report.headline import Headline
-from distmarl.report.text import MISSING, decimals_of, has_exact
-
-MAX_ROWS = 2000  # of one table; a browser still scrolls and sorts them at once
-
-Row = Mapping[Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One cell: what it shows, and what it is sorted by; an unknown value comes last."""
-
-    text: str
-    order: float | str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column: its head, what it means, and whether it holds numbers."""
-
-    head: str
-    meaning: str
-    is_number: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class PageTable:
-    """A table to show.
-
-    Attributes
-    ----------
-    name : str
-        Its id in the page.
-    caption : str
-        What a row is.
-    source : str
-        The Parquet table that it comes from, and that has all of it.
-    columns : list of Column
-    rows : list of list of Cell
-        At most ``MAX_ROWS``.
-    n_rows : int
-        How many there are.
-    settings : list of int
-        The place of each row's setting in the grid; none where there is one setting.
-    """
-
-    name: str
-    caption: str
-    source: str
-    columns: list[Column]
-    rows: list[list[Cell]]
-    n_rows: int
-    settings: list[int] = field(default_factory=list)
+from distmarl.report.page_cells import (
+    MAX_ROWS,
+    Cell,
+    Column,
+    PageTable,
+    Row,
+    interval,
+    number,
+    page_table,
+    scientific,
+    sort_value,
+    words,
+    yes_or_no,
+)
+from distmarl.report.text import decimals_of, has_exact
 
 
 def headline_table(found: Sequence[Headline], decimals: int) -> PageTable:
@@ -99,7 +57,7 @@ def headline_table(found: Sequence[Headline], decimals: int) -> PageTable:
         return [
             Cell(one.label, place),
             *(cell for pair in values for cell in (pair if len(ends) > 1 else pair[1:])),
-            Cell("exact", 0.0) if is_exact else Cell(interval(low, high, decimals), _key(high - low)),
+            Cell("exact", 0.0) if is_exact else Cell(interval(low, high, decimals), sort_value(high - low)),
             number(one.percent, 1, unit=" %", signed=True),
             *([Cell(reached_text(one), one.reached_at), full] if has_full else []),
         ]
@@ -159,7 +117,7 @@ def results_table(summary: pd.DataFrame) -> PageTable:
         return [
             number(row["k"], 0),
             Cell(number(row["mean_return"], decimals).text + best, row["mean_return"]),
-            Cell(interval(low, high, decimals), _key(high - low)),
+            Cell(interval(low, high, decimals), sort_value(high - low)),
             number(row["std_return"], decimals),
             *exact,
             Cell(gain.text + (f" ± {half:.{decimals}f}" if math.isfinite(half) else ""), gain.order),
@@ -169,7 +127,7 @@ def results_table(summary: pd.DataFrame) -> PageTable:
         ]
 
     caption = "One row for each k" if summary["setting_id"].nunique() == 1 else "One row for each setting and k"
-    return _table("results", f"{caption}; ★ marks the setting's best value.", "summary", columns, summary, cells)
+    return page_table("results", f"{caption}; ★ marks the setting's best value.", "summary", columns, summary, cells)
 
 
 def certificates_table(trainings: pd.DataFrame) -> PageTable:
@@ -202,7 +160,7 @@ def certificates_table(trainings: pd.DataFrame) -> PageTable:
         ]
 
     caption = "One row for each training of a global policy."
-    return _table("certificates", caption, "trainings", columns, trainings, cells)
+    return page_table("certificates", caption, "trainings", columns, trainings, cells)
 
 
 def alternation_table(alternations: pd.DataFrame, decimals: int) -> PageTable:
@@ -239,7 +197,7 @@ def alternation_table(alternations: pd.DataFrame, decimals: int) -> PageTable:
         ]
 
     caption = "One row for each proposal of an outer iteration."
-    return _table("alternations", caption, "alternations", columns, alternations, cells)
+    return page_table("alternations", caption, "alternations", columns, alternations, cells)
 
 
 def gaps_table(gaps: pd.DataFrame, decimals: int) -> PageTable:
@@ -271,7 +229,7 @@ def gaps_table(gaps: pd.DataFrame, decimals: int) -> PageTable:
             words(row["of"] if pd.isna(row["reason"]) else row["reason"]),
         ]
 
-    return _table("gaps", "One row for each number about a setting and k.", "nash_gaps", columns, gaps, cells)
+    return page_table("gaps", "One row for each number about a setting and k.", "nash_gaps", columns, gaps, cells)
 
 
 def baselines_table(baselines: pd.DataFrame, decimals: int) -> PageTable:
@@ -301,52 +259,4 @@ def baselines_table(baselines: pd.DataFrame, decimals: int) -> PageTable:
             number(row["n_rollouts"], 0),
         ]
 
-    return _table("baselines", "One row for each baseline and method.", "baselines", columns, baselines, cells)
-
-
-def number(value: Any, decimals: int, *, unit: str = "", signed: bool = False) -> Cell:
-    """Return a number with so many decimals."""
-    key = _key(value)
-    return Cell(MISSING if key is None else f"{key:{'+' if signed else ''}.{decimals}f}{unit}", key)
-
-
-def scientific(value: Any) -> Cell:
-    """Return a small number."""
-    key = _key(value)
-    return Cell(MISSING if key is None else f"{key:.1e}", key)
-
-
-def words(value: Any) -> Cell:
-    """Return a text; a missing one is empty."""
-    return Cell("", None) if pd.isna(value) else Cell(str(value), str(value))
-
-
-def yes_or_no(value: Any) -> Cell:
-    """Return a boolean."""
-    return words(value) if pd.isna(value) else words("yes" if value else "no")
-
-
-def interval(low: float, high: float, decimals: int) -> str:
-    """Return an interval as text."""
-    return f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(low) else MISSING
-
-
-def _key(value: Any) -> float | None:
-    return None if pd.isna(value) else float(value)
-
-
-def _table(
-    name: str,
-    caption: str,
-    source: str,
-    columns: list[Column],
-    rows: pd.DataFrame,
-    cells: Callable[[Row], list[Cell]],
-) -> PageTable:
-    """Return a table of the first rows, with a column for the setting where settings have labels."""
-    shown = rows.head(MAX_ROWS).to_dict("records")
-    if not rows["label"].any():
-        return PageTable(name, caption, source, columns, [cells(row) for row in shown], len(rows))
-    setting = Column("Setting", "the grid's values in short; sorted in the grid's order", False)
-    found = [[Cell(row["label"], row["place"]), *cells(row)] for row in shown]
-    return PageTable(name, caption, source, [setting, *columns], found, len(rows), [row["place"] for row in shown])
+    return page_table("baselines", "One row for each baseline and method.", "baselines", columns, baselines, cells)

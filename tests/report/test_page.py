@@ -7,7 +7,7 @@ import re
 import pandas as pd
 import pytest
 
-from distmarl.report import page_tables, run_facts
+from distmarl.report import page_cells, run_facts
 from distmarl.report.captions import CAPTIONS
 from distmarl.report.page_figures import lone_places
 from distmarl.report.write import FIGURE_NAMES, write_report
@@ -116,7 +116,7 @@ def test_the_table_has_a_row_for_each_k_however_many_evaluations_there_are(tmp_p
 
 
 def test_a_long_table_says_where_the_rest_is(tmp_path, monkeypatch):
-    monkeypatch.setattr(page_tables, "MAX_ROWS", 3)
+    monkeypatch.setattr(page_cells, "MAX_ROWS", 3)
     page = Page(write_page(single_store(tmp_path)))
     assert page.rows("results") == 3
     assert "The first 3 of 4 rows; all are in the table summary." in page.text()
