@@ -18,7 +18,7 @@
     const cell = row.cells[place];
     const text = cell.dataset.order ?? cell.textContent;
     const number = Number(text);
-    if (text === "" || text === "-") return null;
+    if (text === "") return null;
     return Number.isNaN(number) ? text : number;
   };
   const compare = (a, b) => (typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b)));

@@ -66,6 +66,11 @@ class PageTable:
     n_rows: int
     settings: list[int] = field(default_factory=list)
 
+    @property
+    def label_characters(self) -> int:
+        """Length of the longest text in the first column."""
+        return max((len(row[0].text) for row in self.rows), default=0)
+
 
 def number(value: Any, decimals: int, *, unit: str = "", signed: bool = False) -> Cell:
     """Return a number with so many decimals."""
