@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -15,6 +15,7 @@ from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.page import write_page
+from distmarl.report.page_figures import Makers
 from distmarl.report.style import paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
@@ -135,7 +136,7 @@ def write_report(folder: Place, *, publish: bool = True) -> Report:
     if publish:
         _publish_if_free(store)
     numbers = read_numbers(store)
-    makers = figure_makers(numbers)
+    makers = {name: (cache(draw), reason) for name, (draw, reason) in figure_makers(numbers).items()}
     written, skipped = _write_figures(store.folder, makers)
     page = write_page(store, numbers, makers)
     return Report(numbers.summary, written, page, skipped, numbers.n_failures, numbers.unfinished)
@@ -216,9 +217,7 @@ def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | Non
     }
 
 
-def _write_figures(
-    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]]
-) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
+def _write_figures(folder: Location, makers: Makers) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
     for name, (draw, reason) in makers.items():
@@ -230,5 +229,6 @@ def _write_figures(
         else:
             with folder.writing(name) as stream, paper_style():
                 figure.savefig(stream, format="png", metadata={"Software": None})  # without date or version
+            figure.set_layout_engine("none")  # it is laid out now; the page shows it as it is
             written.append(folder.describe(name))
     return tuple(written), tuple(skipped)
