@@ -116,3 +116,4 @@ def test_a_coordinator_that_sees_more_earns_more(tmp_path: Path, run_sweep: RunC
     assert rise > 4 * standard_error
     for name in ("reward_vs_k.png", "runtime_vs_k.png", "mode_accuracy_vs_k.png"):
         assert (tmp_path / "results" / "robots" / name).read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "results" / "robots" / "report.html").read_bytes().startswith(b"<!doctype html>")

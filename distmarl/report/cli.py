@@ -21,7 +21,8 @@ DONE, BAD_INPUT = 0, 2
 
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
-its figures into the folder, each as PNG and, for papers, as PDF:
+its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
+in a browser, to print or to send. The figures:
 
   reward_vs_k, difference_vs_k, mode_accuracy_vs_k   what a pair is worth, and how well it follows the mode
   nash_gap_vs_k, price_of_subsampling                where the sweep asks for Nash gaps

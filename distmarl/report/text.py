@@ -43,7 +43,7 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     output.print(results_table(report.summary, output.width))
     for line in improvement_lines(report.summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)
-    lines = [f"wrote {path}" for path in report.figures]
+    lines = [f"wrote {path}" for path in (*report.figures, report.page)]
     lines += [f"skipped {figure.name}: {figure.reason}" for figure in report.skipped]
     for line in [*lines, *([report.unfinished] if report.unfinished else [])]:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -60,7 +60,7 @@ def results_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
         Columns of the terminal. Where they are few, the label of a setting goes over several rows; where they are
         fewer still, it stands above a table of its own.
     """
-    exact, decimals = has_exact(summary), _decimals(summary)
+    exact, decimals = has_exact(summary), decimals_of(summary)
     groups = [list(_cells(rows, decimals, exact=exact)) for _, rows in summary.groupby("setting_id", sort=False)]
     labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
     caption = f"{UNCONVERGED_MARK} training has not converged" if is_unconverged(summary).any() else ""
@@ -137,7 +137,7 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     summary : DataFrame
         What :func:`distmarl.report.summary.summarise` returns. A setting with one k has no lines.
     """
-    decimals = _decimals(summary)
+    decimals = decimals_of(summary)
     lines = []
     gains = improvement(summary)
     for gain in gains[gains["first_k"] < gains["last_k"]].to_dict("records"):
@@ -176,8 +176,14 @@ def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[s
         yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
 
 
-def _decimals(summary: pd.DataFrame) -> int:
-    """Return how many decimals show enough digits of the largest return."""
+def decimals_of(summary: pd.DataFrame) -> int:
+    """Return how many decimals show enough digits of the largest return.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.summary.summarise` returns.
+    """
     largest = float(summary["mean_return"].abs().max())
     if not largest:
         return MIN_DECIMALS

@@ -1,11 +1,11 @@
-"""Writing a report: the figures of a results folder, beside its tables."""
+"""Writing a report: the figures of a results folder and its page, beside its tables."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 from matplotlib.figure import Figure
@@ -14,6 +14,8 @@ from distmarl.config.validation import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
 from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
+from distmarl.report.page import write_page
+from distmarl.report.page_figures import Makers
 from distmarl.report.stored import draw_alternation, draw_policy, draw_scaling, draw_timeline, draw_zone_heatmap
 from distmarl.report.style import FILE_METADATA, paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
@@ -108,6 +110,8 @@ class Report:
         What :func:`distmarl.report.summary.summarise` returns.
     figures : tuple of str
         Files that were written, with the folder's name.
+    page : str
+        The page with all of this, with the folder's name.
     skipped : tuple of SkippedFigure
         Figures that were not.
     n_failures : int
@@ -118,13 +122,14 @@ class Report:
 
     summary: pd.DataFrame
     figures: tuple[str, ...]
+    page: str
     skipped: tuple[SkippedFigure, ...]
     n_failures: int
     unfinished: str | None
 
 
 def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) -> Report:
-    """Summarise a results folder and write its figures into it, as PNG and, for papers, as PDF.
+    """Summarise a results folder and write its page and its figures into it, as PNG and, for papers, as PDF.
 
     Parameters
     ----------
@@ -148,8 +153,10 @@ def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) 
     if publish:
         _publish_if_free(store)
     numbers = read_numbers(store)
-    written, skipped = _write_figures(store.folder, figure_makers(numbers), vectors=vectors)
-    return Report(numbers.summary, written, skipped, numbers.n_failures, numbers.unfinished)
+    makers = {name: (cache(draw), reason) for name, (draw, reason) in figure_makers(numbers).items()}
+    written, skipped = _write_figures(store.folder, makers, vectors=vectors)
+    page = write_page(store, numbers, makers)
+    return Report(numbers.summary, written, page, skipped, numbers.n_failures, numbers.unfinished)
 
 
 def read_numbers(store: Store) -> Numbers:
@@ -236,7 +243,7 @@ def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | Non
 
 
 def _write_figures(
-    folder: Location, makers: dict[str, tuple[Callable[[], Figure | None], str | None]], *, vectors: bool
+    folder: Location, makers: Makers, *, vectors: bool
 ) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
@@ -251,7 +258,7 @@ def _write_figures(
             continue
         for file in (name, *([vector] if vectors or vector in existing else [])):
             _save(figure, folder, file)
-            figure.set_layout_engine("none")  # it stays where it is, and is not worked out again
+            figure.set_layout_engine("none")  # it stays where it is, in the next file and the page, too
             written.append(folder.describe(file))
     return tuple(written), tuple(skipped)
 

@@ -7,6 +7,7 @@
         provenance.json     versions, commit, command and platform of every session
         evaluations/data.parquet, trainings/data.parquet, ...
         reward_vs_k.png, ...
+        report.html         the page that shows all of this
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from distmarl.results.store import PARTS, Store, check_schema_version
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
+PAGE_FILE = "report.html"
 TOOL = "distmarl"
 # What a report draws, as .png and .pdf.
 FIGURES = (
@@ -117,7 +119,7 @@ def start_session(
     if overwrite:
         for name in (*TABLES, PARTS):
             location.delete_folder(name)
-        location.delete(name for name in location.names() if _is_figure(name))
+        location.delete(name for name in location.names() if _is_figure(name) or name == PAGE_FILE)
     location.delete_torn_files()
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}

@@ -56,15 +56,16 @@ def test_a_report_has_numbers_and_figures(tmp_path):
     report = write_report(tmp_path)
     assert report.figures == tuple(str(tmp_path / name) for name in FIGURES)
     assert all(is_whole_png(Path(path)) for path in report.figures)
+    assert report.page == str(tmp_path / "report.html")
     assert report.summary["mean_return"].tolist() == [10.5, 20.5]
     assert (report.skipped, report.n_failures, report.unfinished) == ((), 0, None)
 
 
-def test_a_report_leaves_nothing_but_figures_and_tables(tmp_path):
+def test_a_report_leaves_nothing_but_figures_its_page_and_tables(tmp_path):
     finished_folder(tmp_path).publish()
     before = {path.name for path in tmp_path.iterdir()}
     write_report(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == before | {*FIGURES, "_lock"}
+    assert {path.name for path in tmp_path.iterdir()} == before | {*FIGURES, "report.html", "_lock"}
 
 
 def test_figures_are_the_same_bytes_each_time(tmp_path):

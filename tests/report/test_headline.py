@@ -1,0 +1,77 @@
+import math
+
+import pandas as pd
+import pytest
+
+from distmarl.report.headline import headlines
+from distmarl.report.page_tables import headline_table, reached_text
+from tests.report.pages import baseline_row
+
+N_AGENTS = {"one": 8}
+
+
+def summary_of(values: dict[int, float], *, exact: dict[int, float] | None = None) -> pd.DataFrame:
+    rows = [
+        {
+            "setting_id": "one",
+            "label": "",
+            "k": k,
+            "mean_return": value,
+            "exact_return": (exact or {}).get(k, math.nan),
+            "ci95_low": value - 1,
+            "ci95_high": value + 1,
+        }
+        for k, value in values.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def baselines_of(*rows: dict) -> pd.DataFrame:
+    return pd.DataFrame(rows or [baseline_row("one", "random", 1.0)])
+
+
+def headline_of(values: dict[int, float], *rows: dict, exact: dict[int, float] | None = None):
+    return headlines(summary_of(values, exact=exact), baselines_of(*rows), N_AGENTS)[0]
+
+
+def test_the_share_is_reached_at_the_first_k_that_has_it_and_dips_are_named():
+    one = headline_of({1: 80.0, 2: 95.0, 3: 94.9, 4: 97.0, 5: 90.0, 8: 100.0})
+    assert (one.full.value, one.full.source) == (100.0, "k = n = 8, by rollouts")
+    assert (one.reached_at, one.falls_below_at) == (2, (3, 5))
+    assert (one.absolute, one.percent) == (20.0, 25.0)
+
+
+def test_the_baseline_with_full_information_comes_before_k_equal_n_and_exact_before_rollouts():
+    rollouts = baseline_row("one", "full_information", 110.0, "rollouts")
+    assert headline_of({1: 80.0, 8: 100.0}, rollouts).full.value == 110.0
+    one = headline_of({1: 80.0, 2: 115.0, 8: 100.0}, rollouts, baseline_row("one", "full_information", 120.0))
+    assert (one.full.value, one.full.source) == (120.0, "the baseline full_information, by the exact return")
+    assert (one.reached_at, one.falls_below_at) == (2, (8,))
+
+
+def test_exact_returns_come_before_means():
+    one = headline_of({1: 80.0, 2: 96.0, 8: 100.0}, exact={1: 70.0, 2: 94.0, 8: 99.0})
+    assert (one.first["known_return"], one.last["known_return"]) == (70.0, 99.0)
+    assert (one.full.source, one.reached_at) == ("k = n = 8, by the exact return", 8)
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [({1: 80.0, 2: 100.0}, "not known"), ({1: -9.0, 8: -1.0}, "not defined"), ({8: 100.0}, "8")],
+)
+def test_where_there_is_no_such_k_the_words_say_why(values, words):
+    assert reached_text(headline_of(values)) == words
+
+
+def test_a_share_that_no_k_reaches_is_said_to_be_so():
+    one = headline_of({1: 80.0, 2: 90.0}, baseline_row("one", "full_information", 100.0))
+    assert (one.reached_at, reached_text(one)) == (None, "not reached")
+
+
+def test_the_table_of_settings_names_k_in_its_heads_where_all_have_the_same():
+    same = headlines(summary_of({1: 80.0, 8: 100.0}), baselines_of(), N_AGENTS)
+    assert [column.head for column in headline_table(same, 2).columns][1:3] == ["Value, k = 1", "Value, k = 8"]
+    other = headlines(summary_of({2: 80.0, 8: 100.0}), baselines_of(), N_AGENTS)
+    table = headline_table([*same, *other], 2)
+    assert [column.head for column in table.columns][1:4] == ["Smallest k", "Value there", "Largest k"]
+    assert all(len(row) == len(table.columns) for row in table.rows)
