@@ -47,7 +47,7 @@ def test_every_id_is_there_once_and_whatever_is_referred_to_is_there(kind, reque
 
 
 def test_figures_are_pictures_with_words_for_those_who_do_not_see_them(single, grid):
-    for page, n_figures in ((single, 5), (grid, 7)):
+    for page, n_figures in ((single, 5), (grid, 6)):
         pictures = page.all("svg")
         assert len(pictures) == len(page.all("figcaption")) == n_figures
         assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs, _ in pictures)
