@@ -26,13 +26,14 @@ TIMING_COLUMNS = ("task", "seconds", "hostname", "started_at")
 OFFSETS = {"pair": 0.0, "global": 0.0, "local": 0.5}
 REVERTED_PT = 4.5
 
-TASK_COLOURS = {
-    "shared_policy": PALETTE[0],
-    "g_learn": PALETTE[5],
-    "baselines": PALETTE[3],
-    "nash_gap": PALETTE[2],
-    "exact_return": PALETTE[6],
-    "evaluate": PALETTE[4],
+# How each kind of task is named and drawn.
+TASKS = {
+    "shared_policy": ("shared local policy", PALETTE[0]),
+    "g_learn": ("global policy", PALETTE[5]),
+    "baselines": ("baselines", PALETTE[3]),
+    "nash_gap": ("Nash gap", PALETTE[2]),
+    "exact_return": ("exact return", PALETTE[6]),
+    "evaluate": ("evaluation", PALETTE[4]),
 }
 PART_OF_A_TASK = "outer_iteration"
 BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
@@ -153,20 +154,20 @@ def timeline(timings: pd.DataFrame, *, unfinished: str | None = None) -> Figure 
         height = min(max(MIN_HEIGHT_IN, ROW_HEIGHT_IN * n_rows), MAX_HEIGHT_IN)
         figure = PaperFigure(figsize=(WIDTH_IN, height + REST_HEIGHT_IN))
         axes = figure.add_subplot()
-        kinds = [kind for kind in TASK_COLOURS if (bars["task"] == kind).any()]
-        for kind in kinds:
+        handles = []
+        for kind, (name, colour) in TASKS.items():
             of_kind = (bars["task"] == kind).to_numpy()
-            _draw_bars(axes, drawn[of_kind], rows[of_kind], TASK_COLOURS[kind], span)
+            if of_kind.any():
+                _draw_bars(axes, drawn[of_kind], rows[of_kind], colour, span)
+                handles.append(Patch(color=colour, label=name))
         for place in breaks:
             axes.axvline(place / scale, color=NOTE_COLOUR, linestyle=":", linewidth=1.2)
         _name_rows(axes, hosts, firsts)
         axes.set_xlim(0, span)
         axes.set_xlabel(f"time since the first task started ({unit})")
-        handles = [Patch(color=TASK_COLOURS[kind]) for kind in kinds]
-        names = [kind.replace("_", " ") for kind in kinds]
-        figure.legend(handles, names, loc="outside lower center", ncols=3)
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
         n_notes = add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks), unfinished)
-        n_lines = -(-len(kinds) // 3) + n_notes
+        n_lines = -(-len(handles) // 3) + n_notes
         figure.set_size_inches(WIDTH_IN, height + REST_HEIGHT_IN / 2 + LEGEND_LINE_IN * n_lines)
     return figure
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.run_figures import TASK_COLOURS, alternation, timeline
+from distmarl.report.run_figures import TASKS, alternation, timeline
 from tests.report.results_folders import alternation_row, task_row
 
 Bar = tuple[float, float, int]
@@ -49,7 +49,7 @@ def timeline_of(*rows: dict[str, Any], **options: Any) -> Figure:
 def bars(figure: Figure) -> dict[str, list[Bar]]:
     """Return the first second, the last and the row of each bar, by the kind of its task."""
     found = {}
-    kinds = {colour.lower(): kind for kind, colour in TASK_COLOURS.items()}
+    kinds = {colour.lower(): kind for kind, (_, colour) in TASKS.items()}
     for one in figure.axes[0].collections:
         assert isinstance(one, PolyCollection)
         corners = [path.vertices for path in one.get_paths()]
@@ -117,7 +117,11 @@ def test_tasks_at_the_same_time_lie_in_different_rows() -> None:
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["node-1", "node-2"]
     assert axes.get_yticks().tolist() == [0.5, 2]
     assert notes(figure) == ["busy 80 % of the time, processors 40 %", "5 tasks; 3 slots on 2 hosts"]
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["shared policy", "g learn", "evaluate"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "shared local policy",
+        "global policy",
+        "evaluation",
+    ]
 
 
 def test_clocks_that_are_set_a_little_make_no_row() -> None:
