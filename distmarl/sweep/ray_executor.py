@@ -14,8 +14,10 @@ import itertools
 import logging
 import math
 import os
+import sys
 import threading
 import time
+import weakref
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -51,6 +53,13 @@ ENVIRONMENT = {
     "RAY_grpc_client_keepalive_time_ms": "10000",
     "RAY_grpc_client_keepalive_timeout_ms": "10000",
 }
+
+
+class Handle:
+    """Stands for a value in Ray's object store, which goes when nobody holds its handle any more.
+
+    Ray's own references stay within the executor: one that is dropped while Ray ends would take this process along.
+    """
 
 
 @dataclass(slots=True, eq=False)
@@ -90,6 +99,7 @@ class RayExecutor(Executor):
         self._notes = Notes()
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
+        self._values: weakref.WeakKeyDictionary[Handle, ray.ObjectRef[Any]] = weakref.WeakKeyDictionary()
         self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
         self._looked_at = -math.inf
         for name, value in ENVIRONMENT.items():
@@ -185,7 +195,13 @@ class RayExecutor(Executor):
 
     def put(self, value: Any) -> Any:
         """Put a value into the object store."""
-        return ray.put(value)
+        return self._handle(ray.put(value))
+
+    def _handle(self, reference: ray.ObjectRef[Any]) -> Handle:
+        """Return what stands for a value."""
+        handle = Handle()
+        self._values[handle] = reference
+        return handle
 
     def submit(self, *batch: Task) -> None:
         """Submit tasks to Ray, as one of its own."""
@@ -194,10 +210,10 @@ class RayExecutor(Executor):
     def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
         number = next(self._numbers)
         function = self._function(max(task.n_cpus for task in batch), memory_bytes)
-        handles: dict[ray.ObjectRef[Any], Shared] = {}
+        handles: dict[Handle, Shared] = {}
         calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
         name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
-        value, outcomes = function.remote(name, calls, timeout_s, *handles)
+        value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
         self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
 
     def _function(self, n_cpus: int, memory_bytes: int) -> Any:
@@ -225,7 +241,7 @@ class RayExecutor(Executor):
             outcomes: list[Outcome] = ray.get(reference)
         except RayError as error:
             return self._try_again(submission, error)
-        value = submission.value if len(batch) == 1 else None
+        value = self._handle(submission.value) if len(batch) == 1 else None
         return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
 
     def _try_again(self, submission: _Submission, error: RayError) -> list[Completed]:
@@ -293,15 +309,19 @@ class RayExecutor(Executor):
         for outcomes in self._running:
             ray.cancel(outcomes, force=True)
         self._running.clear()
+        self._values.clear()
         if self._address is not None:
             with suppress(RayError):
                 self._notes.clear()
-        threading.Thread(target=ray.shutdown, name="end of Ray").start()
+        if sys.exc_info()[0] is None:
+            threading.Thread(target=ray.shutdown, name="end of Ray").start()
+        else:  # the error's frames may hold references, and nothing is drawn
+            ray.shutdown()
 
 
-def _numbered(argument: Any, handles: dict[ray.ObjectRef[Any], Shared]) -> Any:
+def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:
     """Return an argument; a handle as its number, since Ray exchanges only arguments of its own for their values."""
-    if not isinstance(argument, ray.ObjectRef):
+    if not isinstance(argument, Handle):
         return argument
     if argument not in handles:
         handles[argument] = Shared(len(handles))

@@ -14,7 +14,7 @@ import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.location import File, LocalFolder
-from distmarl.results.schemas import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
+from distmarl.results.schemas import EVALUATIONS, FAILURES, SCHEMA_VERSION, SETTINGS, TABLES, TRAININGS
 from distmarl.results.store import Store, check_schema_version
 
 
@@ -196,7 +196,7 @@ def test_another_schema_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "trainings" / "data.parquet"
     data = pq.read_table(path)
     pq.write_table(data.replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
-    with pytest.raises(ResultsError, match="schema version 0, this distmarl uses version 4"):
+    with pytest.raises(ResultsError, match=f"schema version 0, this distmarl uses version {SCHEMA_VERSION}"):
         check_schema_version(tmp_path)
 
 

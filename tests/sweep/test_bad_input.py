@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from distmarl.results.schemas import SCHEMA_VERSION
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, run, write_sweep
 
@@ -212,7 +213,7 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
     path = tmp_path / "results" / "trainings" / "data.parquet"
     pq.write_table(pq.read_table(path).replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
     message = refuse_sweep(tmp_path, TINY, "--out", "results")
-    assert "was written with schema version 0, this distmarl uses version 3" in message
+    assert f"was written with schema version 0, this distmarl uses version {SCHEMA_VERSION}" in message
 
 
 @pytest.mark.parametrize(
