@@ -73,6 +73,7 @@ class _Submission:
     n_memory_kills: int
     started: tuple[int, float] = (-1, math.inf)  # the last try that was seen, and when
     is_overdue: bool = False
+    is_there: ray.ObjectRef[bool] | None = None  # what its node was asked when it seemed overdue
 
 
 class RayExecutor(Executor):
@@ -278,15 +279,32 @@ class RayExecutor(Executor):
             if attempt > submission.started[0]:
                 submission.started = (attempt, now)
             elif now - submission.started[1] > timeout_s + DEADLINE_MARGIN_S and not submission.is_overdue:
-                submission.is_overdue = self._notes.is_running(submission.number)
-                if submission.is_overdue:
+                is_there = self._is_there(submission)
+                if is_there:
+                    submission.is_overdue = True
                     ray.cancel(reference, force=True)
-                else:  # its process was lost, and Ray waits for a place to try it again
+                elif is_there is False:  # its process was lost, and Ray waits for a place to try it again
                     submission.started = (attempt, now)
+
+    def _is_there(self, submission: _Submission) -> bool | None:
+        """Return whether a batch's process is still there; None until its node has said so."""
+        submission.is_there = submission.is_there or self._notes.ask_for_process(submission.number)
+        if submission.is_there is None:
+            return False
+        ready, _ = ray.wait([submission.is_there], timeout=0)
+        if not ready:
+            return None
+        answer, submission.is_there = submission.is_there, None
+        try:
+            return bool(ray.get(answer))
+        except RayError:  # the node went while it was asked
+            return False
 
     def why_nothing_starts(self) -> str | None:
         """Return what the waiting tasks ask for, and what the nodes have."""
-        if self._notes.started().keys() & {submission.number for submission in self._running.values()}:
+        started = self._notes.started()
+        numbers = [submission.number for submission in self._running.values() if submission.number in started]
+        if any(self._notes.is_running(number) for number in numbers):
             return None
         requests = Counter(
             (max(task.n_cpus for task in submission.batch), submission.memory_bytes)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import GetTimeoutError, RayError
 from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -96,18 +96,29 @@ class Notes:
             return None, None
         log_tail = None
         with suppress(RayError):  # the node is gone, too
-            log_tail = _ask(note, LogMark.tail, LogMark(tuple(map(tuple, note["log"]))), timeout_s=LOG_TIMEOUT_S)
+            mark = LogMark(tuple(map(tuple, note["log"])))
+            log_tail = ray.get(_ask(note, LogMark.tail, mark), timeout=LOG_TIMEOUT_S)
         return note["hostname"], log_tail
 
     def is_running(self, number: int) -> bool:
-        """Return whether the process of a batch that has started is still there; False if its node does not answer.
+        """Return whether a batch has started and its process was not lost since; True where its node does not say.
 
         One whose process was lost leaves its note until Ray has found a place to try it again.
         """
+        answer = self.ask_for_process(number)
+        try:
+            return answer is not None and ray.get(answer, timeout=LOOK_TIMEOUT_S)
+        except GetTimeoutError:
+            return True
+        except RayError:  # the node went while it was asked
+            return False
+
+    def ask_for_process(self, number: int) -> ray.ObjectRef[bool] | None:
+        """Ask the node of a batch whether its process is still there; None where no such node is left."""
         note = self._read(number)
-        with suppress(RayError):
-            return note is not None and _ask(note, is_there, note["process"], timeout_s=LOOK_TIMEOUT_S)
-        return False
+        if note is None or note["node_id"] not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:
+            return None
+        return _ask(note, is_there, note["process"])
 
     def clear(self) -> None:
         """Remove what lost batches have left."""
@@ -128,11 +139,11 @@ def is_there(process: int) -> bool:
     return False
 
 
-def _ask(note: dict[str, Any], function: Callable[..., _T], *arguments: Any, timeout_s: float) -> _T:
-    """Return what a function says on the node of a note."""
+def _ask(note: dict[str, Any], function: Callable[..., _T], *arguments: Any) -> ray.ObjectRef[_T]:
+    """Call a function on the node of a note."""
     there = NodeAffinitySchedulingStrategy(note["node_id"], soft=False)
     remote = ray.remote(function).options(num_cpus=0, scheduling_strategy=there)
-    return cast(_T, ray.get(remote.remote(*arguments), timeout=timeout_s))
+    return cast("ray.ObjectRef[_T]", remote.remote(*arguments))
 
 
 def _attempt() -> int | None:

@@ -177,3 +177,17 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
     assert pd.read_parquet(tmp_path / "out" / "timings")["node_id"].nunique() == 3
     starts = driver.starts()
     assert starts.total() > len(starts), "the nodes had nothing to do"
+
+
+def test_that_no_node_is_left_is_explained(cluster: Cluster, tmp_path: Path) -> None:
+    driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.5, "constants": {"pace.SILENCE_S": 1.0}})
+    with driver.start(write_sweep(tmp_path), "--out", "out") as process:
+        wait_for(lambda: process.poll() is not None or cluster.workers(), "running task")
+        for raylet in [*cluster.raylets]:
+            cluster.signal_node(raylet, signal.SIGKILL)
+        assert process.stderr is not None
+        told = next((line for line in process.stderr if "no node that runs tasks" in line), "")
+        cluster.add_node()
+        _, rest = process.communicate(timeout=120)
+    assert told.startswith("nothing is running; waiting: 1 task of "), told
+    assert process.returncode == 0, rest
