@@ -115,7 +115,7 @@ def read_schema(file: File) -> pa.Schema:
 
 def is_whole(file: File) -> bool:
     """Return whether a Parquet file has its end; False when it has gone, too."""
-    with suppress(FileNotFoundError), file.open() as source:
+    with suppress(FileNotFoundError), _explained(file), file.open() as source:
         size = source.size()
         if size > len(MAGIC) + FOOTER_BYTES:
             source.seek(size - FOOTER_BYTES)

@@ -145,11 +145,14 @@ class Store:
 
     def torn_parts(self) -> list[str]:
         """Return the parts of which a loss of power has left only a piece; no table takes them in."""
-        return sorted(
-            name
-            for table in TABLES.values()
-            for name in {*_all_parts(self.folder, table)} - {*_parts(self.folder, table)}
-        )
+        if not self.folder.may_tear_files:
+            return []
+        names = [name for table in TABLES.values() for name in _all_parts(self.folder, table)]
+        files = self.folder.files(names)
+        # One that another driver has taken in by now is not there any more.
+        return [
+            name for name, file in zip(names, files, strict=True) if not is_whole(file) and self.folder.exists(name)
+        ]
 
     def tidy(self) -> None:
         """Remove the folder that only a running session needs, once there is no part in it."""
@@ -157,9 +160,10 @@ class Store:
 
     def replace(self, table: Table, rows: Sequence[Row]) -> None:
         """Replace a whole table; for the small ones that the driver keeps itself."""
-        self.folder.delete(self._parts(table))
+        parts = self._parts(table)
         data = pa.Table.from_pylist([dict(row) for row in rows], schema=table.schema)
         self._write(self._completed(table, [data]), _published(table))
+        self.folder.delete(parts)
 
     def grid_keys(self) -> list[str]:
         """Return the dotted keys that have been varied in this folder."""

@@ -69,6 +69,10 @@ def with_damaged_part(folder: Path) -> None:
     path.write_bytes(content)
 
 
+def with_folder_among_parts(folder: Path) -> None:
+    (_started(folder) / "zzz.parquet").mkdir()
+
+
 def of_an_older_schema(folder: Path) -> None:
     _started(folder)
     path = folder / SETTINGS.name / DATA_FILE
@@ -87,6 +91,7 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     with_foreign_part: "zzz.parquet: is not a readable Parquet file of distmarl: No match for ",
     with_half_written_table: "is not a readable Parquet file",
     with_damaged_part: "is not a readable Parquet file",
+    with_folder_among_parts: "zzz.parquet: is not a readable Parquet file",
     of_an_older_schema: "was written with schema version 0",
 }
 
