@@ -112,6 +112,19 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+def lay_out(figure: Figure) -> None:
+    """Give everything in a figure its place, once for all files that it is written to.
+
+    Otherwise matplotlib works it out twice for each of them.
+    """
+    with paper_style():
+        engine = figure.get_layout_engine()
+        if engine is not None:
+            engine.execute(figure)
+    with matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        figure.set_layout_engine(None)
+
+
 def series_styles(n_series: int) -> list[SeriesStyle]:
     """Return a style for each series: distinct colours and markers, or a colour map when they are many.
 

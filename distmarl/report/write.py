@@ -17,7 +17,7 @@ from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
 from distmarl.report.page import write_page
 from distmarl.report.page_figures import Makers
 from distmarl.report.stored import draw_alternation, draw_policy, draw_scaling, draw_timeline, draw_zone_heatmap
-from distmarl.report.style import FILE_METADATA, paper_style
+from distmarl.report.style import FILE_METADATA, lay_out, paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.location import Location
@@ -256,9 +256,9 @@ def _write_figures(
             if reason is not None:
                 skipped.append(SkippedFigure(name, reason))
             continue
+        lay_out(figure)
         for file in (name, *([vector] if vectors or vector in existing else [])):
             _save(figure, folder, file)
-            figure.set_layout_engine("none")  # it stays where it is, in the next file and the page, too
             written.append(folder.describe(file))
     return tuple(written), tuple(skipped)
 
