@@ -29,7 +29,7 @@ def summarise(
     Returns
     -------
     DataFrame
-        Settings in the order of their grid values, k increasing. Columns are those of the table ``summary``, with the
+        Settings in the order of the sweep file, k increasing. Columns are those of the table ``summary``, with the
         exact return as ``mean_return`` of what has no rollouts, and
 
         - ``label``: the setting's grid values in short;
@@ -155,6 +155,6 @@ def missing_note(n_gaps: tuple[int, int], n_baselines: tuple[int, int]) -> str |
 
 
 def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:
-    """Return the id, label and place of the sweep's settings, sorted by the grid's columns."""
+    """Return the id, label and place of the sweep's settings, in the order of the sweep file."""
     chosen = sweep_settings(settings)[["setting_id", "label"]]
     return chosen.assign(order=range(len(chosen)))

@@ -276,6 +276,7 @@ SETTINGS = _table(
     SWEEP,
     SETTING_ID,
     _field("in_sweep", pa.bool_(), "whether the sweep file that ran last has this setting", "boolean"),
+    _field("position", pa.int32(), "place among the settings of its sweep file, from 0 on", "1"),
     _field("label", pa.string(), "the grid's values in short", "text"),
     _field("content", pa.string(), "everything that the id is a hash of", "JSON"),
 )

@@ -11,7 +11,7 @@ from distmarl.results.store import Store
 
 
 def read_settings(store: Store) -> pd.DataFrame:
-    """Return the rows of the sweep's settings, sorted by the grid's columns.
+    """Return the rows of the sweep's settings, in the order of the sweep file.
 
     Raises
     ------
@@ -25,9 +25,8 @@ def read_settings(store: Store) -> pd.DataFrame:
 
 
 def sweep_settings(settings: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of the table ``settings`` that are in the sweep, sorted by the grid's columns."""
-    grid = [name for name in settings.columns if "." in name]
-    return settings[settings["in_sweep"]].sort_values([*grid, "setting_id"])
+    """Return the rows of the table ``settings`` that are in the sweep, in the order of the sweep file."""
+    return settings[settings["in_sweep"]].sort_values(["position", "setting_id"])
 
 
 def rollouts_per_seed(settings: pd.DataFrame, sweep: SweepFile) -> dict[str, int]:

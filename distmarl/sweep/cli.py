@@ -21,7 +21,7 @@ import distmarl
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
-from distmarl.results.folder import check_folder
+from distmarl.results.folder import PAGE_FILE, check_folder
 from distmarl.results.location import Location
 from distmarl.results.opening import open_location
 from distmarl.results.schemas import SETTINGS
@@ -277,6 +277,7 @@ def _tell_what_next(folder: Location, console: Console) -> None:
     name = str(folder)
     console.print(f"\nresults in {name}", markup=False)
     console.print("  tables (Parquet), figures, sweep.yaml, provenance.json\nto see more:")
+    console.print(f"  {folder.describe(PAGE_FILE)}, in a browser", markup=False)
     for command in (
         shlex.join(["python", "-m", "distmarl.report", name]),
         shlex.join(["python", "-m", "distmarl.status", name]),

@@ -105,8 +105,9 @@ def _setting_rows(plan: Plan) -> list[dict[str, Any]]:
             "sweep": job.sweep,
             "setting_id": job.setting_id,
             "in_sweep": True,
+            "position": position,
             "label": job.setting.label,
             "content": json.dumps(job.content, sort_keys=True, default=str),
         }
-        for job in plan.jobs
+        for position, job in enumerate(plan.jobs)
     ]

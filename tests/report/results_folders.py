@@ -74,7 +74,7 @@ def failure_row(name: str, k: int) -> dict[str, Any]:
     }
 
 
-def setting_row(name: str, grid: Mapping[str, Any], *, in_sweep: bool = True) -> dict[str, Any]:
+def setting_row(name: str, grid: Mapping[str, Any], *, in_sweep: bool = True, position: int = 0) -> dict[str, Any]:
     content: dict[str, dict[str, Any]] = {}
     for key, value in grid.items():
         section, _, parameter = key.partition(".")
@@ -84,6 +84,7 @@ def setting_row(name: str, grid: Mapping[str, Any], *, in_sweep: bool = True) ->
         "sweep": "tiny",
         "setting_id": name,
         "in_sweep": in_sweep,
+        "position": position,
         "label": label,
         "content": json.dumps(content),
     }
@@ -105,7 +106,9 @@ def start_folder(
     }
     store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": now()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)
-    store.add_settings([setting_row(name, grid) for name, grid in settings.items()], grid_keys)
+    store.add_settings(
+        [setting_row(name, grid, position=place) for place, (name, grid) in enumerate(settings.items())], grid_keys
+    )
     store.replace(FAILURES, [])
     return store
 

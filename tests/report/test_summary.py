@@ -62,12 +62,12 @@ def test_k_increases_also_past_nine(tmp_path):
     assert summary_of(store)["k"].tolist() == [1, 2, 10]
 
 
-def test_settings_come_in_the_order_of_their_grid_values(tmp_path):
-    grid = {"a": {"environment.n_agents": 1000}, "b": {"environment.n_agents": 30}, "c": {"environment.n_agents": 100}}
+def test_settings_come_in_the_order_of_the_sweep_file(tmp_path):
+    grid = {"c": {"environment.n_agents": 30}, "b": {"environment.n_agents": 1000}, "a": {"environment.n_agents": 100}}
     store = start_folder(tmp_path, settings=grid)
     commit_points(store, grid_of(grid, [1, 2], 1))
     summary = summary_of(store)
-    assert summary["label"].unique().tolist() == ["n_agents=30", "n_agents=100", "n_agents=1000"]
+    assert summary["label"].unique().tolist() == ["n_agents=30", "n_agents=1000", "n_agents=100"]
     assert summary["k"].tolist() == [1, 2] * 3
 
 
@@ -108,7 +108,7 @@ def test_unconverged_trainings_are_told_apart(tmp_path):
 
 
 def test_improvement_is_from_the_first_to_the_last_k_of_each_setting(tmp_path):
-    grid = {"a": {"environment.n_agents": 100}, "b": {"environment.n_agents": 30}}
+    grid = {"b": {"environment.n_agents": 30}, "a": {"environment.n_agents": 100}}
     store = start_folder(tmp_path, settings=grid)
     values = {("a", 1): 80.0, ("a", 2): 100.0, ("a", 3): 90.0, ("b", 1): -50.0, ("b", 3): -40.0}
     commit_points(store, [(name, k, 0) for name, k in values], value=lambda name, k, _: values[name, k])

@@ -74,10 +74,11 @@ def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run
     assert "shared local policies 1/1, global policies 2/2, evaluations 4/4" in done.stderr
     assert "Value (mean ± std)" in done.stdout
     assert "Improvement: " in done.stdout
-    assert done.stderr.splitlines()[-6:] == [
+    assert done.stderr.splitlines()[-7:] == [
         "results in out",
         "  tables (Parquet), figures, sweep.yaml, provenance.json",
         "to see more:",
+        "  out/report.html, in a browser",
         "  python -m distmarl.report out",
         "  python -m distmarl.status out",
         '  r = dm.open("out")  # after import distmarl as dm',
