@@ -106,9 +106,8 @@ def start_folder(
     }
     store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": now()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)
-    store.add_settings(
-        [setting_row(name, grid, position=place) for place, (name, grid) in enumerate(settings.items())], grid_keys
-    )
+    rows = [setting_row(name, grid, position=position) for position, (name, grid) in enumerate(settings.items())]
+    store.add_settings(rows, grid_keys)
     store.replace(FAILURES, [])
     return store
 
