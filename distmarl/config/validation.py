@@ -205,12 +205,8 @@ def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
 def _broken_experiment_rules(experiment: Experiment) -> Iterable[tuple[KeyPath, str]]:
     """Yield what no single key can be blamed for."""
     if experiment.k_range is not None and experiment.k_values is not None:
-        yield (
-            ("experiment", "k_values"),
-            (
-                "k_range and k_values say the same thing twice; keep one of them (--set experiment.k_range=null drops one)"
-            ),
-        )
+        rule = "k_range and k_values say the same thing twice; keep one of them (--set experiment.k_range=null does)"
+        yield ("experiment", "k_values"), rule
     if experiment.k_range is not None and experiment.k_range[0] > experiment.k_range[1]:
         first, last = experiment.k_range
         yield ("experiment", "k_range"), f"must not end before it starts, got [{first}, {last}]"
