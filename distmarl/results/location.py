@@ -59,12 +59,15 @@ class Location:
         The folder's path in it.
     name : str
         The folder, for people.
+    typed : str, optional
+        What a command takes for it: the name with the store's options, if there are any.
     """
 
-    def __init__(self, filesystem: fs.FileSystem, path: str, name: str) -> None:
+    def __init__(self, filesystem: fs.FileSystem, path: str, name: str, typed: str | None = None) -> None:
         self.filesystem = filesystem
         self.path = path.rstrip("/")
         self.name = name
+        self.typed = name if typed is None else typed
         self._worker: Worker | None = None
 
     def __str__(self) -> str:

@@ -58,7 +58,7 @@ def open_location(place: Place) -> Location:
         return LocalFolder(path)
     if not path:
         raise ResultsError(f"{name}: names no bucket; it must be of the form s3://bucket/prefix")
-    return Location(_patient_s3(filesystem) if filesystem.type_name == "s3" else filesystem, path, name)
+    return Location(_patient_s3(filesystem) if filesystem.type_name == "s3" else filesystem, path, name, typed=text)
 
 
 def _name_without_credentials(uri: str) -> str:

@@ -78,7 +78,7 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
 
 def next_step(status: FolderStatus) -> tuple[str, str]:
     """Return what can be done next, and what to type for it."""
-    folder = shlex.quote(str(status.folder))
+    folder = shlex.quote(status.folder.typed)
     if status.writer is not None:
         return "To see how it goes on:", f"python -m distmarl.status {folder}"
     if status.is_done:

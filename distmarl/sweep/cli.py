@@ -274,14 +274,13 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
 
 def _tell_what_next(folder: Location, console: Console) -> None:
     """Tell where everything lies, and what to type for more, each in a line that can be copied."""
-    name = str(folder)
-    console.print(f"\nresults in {name}", markup=False)
+    console.print(f"\nresults in {folder}", markup=False)
     console.print("  tables (Parquet), figures, sweep.yaml, provenance.json\nto see more:")
     console.print(f"  {folder.describe(PAGE_FILE)}, in a browser", markup=False)
     for command in (
-        shlex.join(["python", "-m", "distmarl.report", name]),
-        shlex.join(["python", "-m", "distmarl.status", name]),
-        f"r = dm.open({json.dumps(name)})",
+        shlex.join(["python", "-m", "distmarl.report", folder.typed]),
+        shlex.join(["python", "-m", "distmarl.status", folder.typed]),
+        f"r = dm.open({json.dumps(folder.typed)})",
     ):
         note = "  # after import distmarl as dm" if command.startswith("r =") else ""
         console.print(Text.assemble("  ", (command, "bold"), (note, "dim")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -50,6 +51,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     done = run_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
     assert done.returncode == 0, done.stderr
     assert f"wrote s3://{place}/reward_vs_k.png" in done.stderr
+    assert f"python -m distmarl.status {shlex.quote(object_store.uri(place))}" in done.stderr
     assert without_seconds(done.stdout) == without_seconds(local.stdout)
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "out")
     objects = object_store.objects(place)
