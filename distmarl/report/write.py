@@ -154,9 +154,10 @@ def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) 
         _publish_if_free(store)
     numbers = read_numbers(store)
     makers = {name: (cache(draw), reason) for name, (draw, reason) in figure_makers(numbers).items()}
-    written, skipped = _write_figures(store.folder, makers, vectors=vectors)
+    written, skipped = _write_figures(store.folder, makers)
     page = write_page(store, numbers, makers)
-    return Report(numbers.summary, written, page, skipped, numbers.n_failures, numbers.unfinished)
+    written += _write_vectors(store.folder, makers, all_of_them=vectors)
+    return Report(numbers.summary, tuple(written), page, skipped, numbers.n_failures, numbers.unfinished)
 
 
 def read_numbers(store: Store) -> Numbers:
@@ -242,25 +243,31 @@ def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | Non
     }
 
 
-def _write_figures(
-    folder: Location, makers: Makers, *, vectors: bool
-) -> tuple[tuple[str, ...], tuple[SkippedFigure, ...]]:
+def _write_figures(folder: Location, makers: Makers) -> tuple[list[str], tuple[SkippedFigure, ...]]:
     """Write each figure that there is something to draw for; an old one of the others is deleted."""
     written, skipped = [], []
     existing = set(folder.names())
     for name, (draw, reason) in makers.items():
         figure = draw()
-        vector = vector_name(name)
         if figure is None:
-            folder.delete({name, vector} & existing)
+            folder.delete({name, vector_name(name)} & existing)
             if reason is not None:
                 skipped.append(SkippedFigure(name, reason))
-            continue
-        lay_out(figure)
-        for file in (name, *([vector] if vectors or vector in existing else [])):
-            _save(figure, folder, file)
-            written.append(folder.describe(file))
-    return tuple(written), tuple(skipped)
+        else:
+            lay_out(figure)
+            written.append(_save(figure, folder, name))
+    return written, tuple(skipped)
+
+
+def _write_vectors(folder: Location, makers: Makers, *, all_of_them: bool) -> list[str]:
+    """Write figures as PDF; those that there are PDFs of already, or all."""
+    existing = set(folder.names())
+    chosen = {vector_name(name): draw() for name, (draw, _) in makers.items()}
+    return [
+        _save(figure, folder, name)
+        for name, figure in chosen.items()
+        if figure is not None and (all_of_them or name in existing)
+    ]
 
 
 def vector_name(name: str) -> str:
@@ -268,8 +275,9 @@ def vector_name(name: str) -> str:
     return f"{name.removesuffix('.png')}.pdf"
 
 
-def _save(figure: Figure, folder: Location, name: str) -> None:
-    """Write a figure, the same bytes each time: without date or version."""
+def _save(figure: Figure, folder: Location, name: str) -> str:
+    """Write a figure, the same bytes each time, without date or version; return the file's whole name."""
     kind = name.rpartition(".")[2]
     with folder.writing(name) as stream, paper_style():
         figure.savefig(stream, format=kind, metadata=FILE_METADATA[kind])
+    return folder.describe(name)
