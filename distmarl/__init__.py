@@ -1,7 +1,7 @@
 """distmarl: approximate Nash equilibria of a global agent and n local agents, of which it sees k.
 
-The names below are the notebook API; ``python -m distmarl.sweep`` and
-``python -m distmarl.report`` are the commands.
+The names below are the notebook API. ``python -m distmarl`` lists the commands: ``distmarl.sweep``,
+``distmarl.status``, ``distmarl.report`` and ``distmarl.config``.
 """
 
 from __future__ import annotations

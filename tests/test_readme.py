@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
@@ -14,9 +16,18 @@ from ruamel.yaml import YAML
 
 from distmarl import NashGap
 from distmarl.config.reading import RawSweep
+from distmarl.sweep.cli import _parser
 from distmarl.sweep.plan import make_plan
 from tests.conftest import REPOSITORY, RunCommand
 
+if TYPE_CHECKING:
+    from tests.object_store import ObjectStore
+
+# A sweep of the robots in a second or two; snippets look at k = 10.
+SMALLER = shlex.split(
+    "--set experiment.k_range=null --set 'experiment.k_values=[1, 10]' --set global_agent.n_mc_samples=3 "
+    "--set experiment.n_eval_seeds=3"
+)
 README = (REPOSITORY / "README.md").read_text()
 
 
@@ -64,28 +75,88 @@ def test_the_environment_of_ones_own_runs_as_a_sweep_and_the_tables_are_read(
     exec(reading.replace("results/", f"{tmp_path}/results/"), {})
 
 
+def typed(start: str) -> list[str]:
+    """Return the lines to type that begin so."""
+    return [line for block in snippets("bash") for line in block.splitlines() if line.startswith(start)]
+
+
+def type_in(command: str, folder: Path, **environment: str) -> str:
+    """Type a line in a folder, a sweep with less to do and in this process, and return what it prints."""
+    command = command.replace("python", sys.executable, 1)
+    if "distmarl.sweep" in command and "--plan" not in command:
+        command = f"{command.partition('  #')[0]} --executor serial {shlex.join(SMALLER)}"
+    inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=folder,
+        env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_line_to_type_is_one_that_is_tried() -> None:
+    tried = [typed(start) for start in ("python3 -m venv", "python -m distmarl", "ray job submit")]
+    assert [len(lines) for lines in tried] == [2, 9, 1]
+    assert sum(map(len, tried)) == len(typed(""))
+
+
 def test_a_results_folder_is_looked_at_as_it_says(
     tmp_path: Path, run_sweep: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    smaller = ("experiment.k_range=null", "experiment.k_values=[1, 10]", "global_agent.n_mc_samples=3")
-    options = [word for assignment in smaller for word in ("--set", assignment)]
-    done = run_sweep(REPOSITORY / "sweeps" / "robots.yaml", "--executor", "serial", *options)
+    done = run_sweep(REPOSITORY / "sweeps" / "robots.yaml", "--executor", "serial", *SMALLER)
     assert done.returncode == 0, done.stderr
     monkeypatch.chdir(tmp_path)
     for word in ("dm.open", "duckdb"):
         (snippet,) = (block for block in snippets("python") if word in block)
         exec(snippet, {})
-    typed = [line for block in snippets("bash") for line in block.splitlines()]
-    commands = [line for line in typed if re.match(r"python -m distmarl(\.status|\.config)? ", line)]
-    assert len(commands) == 3
-    for command in commands:
-        subprocess.run(
-            command.replace("python", sys.executable, 1),
-            shell=True,
-            check=True,
-            env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
-        )
+    (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
+    commands = [line for line in typed("python -m distmarl") if "s3://" not in line]
+    printed = {line: type_in(line, tmp_path) for line in commands}
+    assert len(printed) == 6
+    (plan,) = (text for line, text in printed.items() if "--plan" in line)
+    assert re.search("^ ?global policies +25 +25 ", plan, flags=re.MULTILINE)
+    assert set(pd.read_parquet("results/robots-100/evaluations")["n_agents"]) == {100}
+    assert (tmp_path / "results" / "robots" / "reward_vs_k.pdf").exists()
     assert (tmp_path / "sweep.schema.json").read_text() == (REPOSITORY / "sweeps" / "sweep.schema.json").read_text()
+
+
+def test_results_lie_in_a_bucket_as_it_says(tmp_path: Path, object_store: ObjectStore) -> None:
+    (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
+    object_store.filesystem.create_dir("my-bucket")
+    there, report, elsewhere = (line for line in typed("python -m distmarl") if "s3://" in line)
+    endpoint = f"http://{object_store.endpoint}"
+    type_in(there, tmp_path, AWS_ENDPOINT_URL=endpoint)
+    assert "reward_vs_k.pdf" not in object_store.objects("my-bucket/robots")
+    type_in(report, tmp_path, AWS_ENDPOINT_URL=endpoint)
+    assert {"reward_vs_k.pdf", "evaluations/data.parquet"} <= set(object_store.objects("my-bucket/robots"))
+    object_store.filesystem.delete_dir("my-bucket/robots")
+    assert "minio.lab:9000" in elsewhere
+    type_in(elsewhere.replace("minio.lab:9000", object_store.endpoint), tmp_path)
+    assert "evaluations/data.parquet" in object_store.objects("my-bucket/robots")
+    assert not (tmp_path / "results").exists()
+
+
+def test_the_job_for_a_cluster_is_a_command_of_ours() -> None:
+    (line,) = typed("ray job submit")
+    command = shlex.split(line.partition(" -- ")[2])
+    assert command[:3] == ["python", "-m", "distmarl.sweep"]
+    arguments = _parser().parse_args(command[3:])
+    assert (REPOSITORY / arguments.sweep_file).exists()
+    assert Path(arguments.out).is_absolute()
+
+
+def test_the_grid_is_every_combination_of_its_values() -> None:
+    (block,) = (block for block in snippets("yaml") if block.startswith("grid:"))
+    plan = make_plan(RawSweep(YAML(typ="safe", pure=True).load(block), "grid"))
+    assert len(plan.jobs) == 6
+    assert {job.environment.n_agents for job in plan.jobs} == {30, 100, 1000}
+    assert {job.setting.global_agent.transitions for job in plan.jobs} == {"sampled", "exact"}
 
 
 def test_the_keys_of_the_sweep_file_are_all_there_with_their_defaults() -> None:

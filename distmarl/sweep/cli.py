@@ -37,7 +37,7 @@ from distmarl.sweep.plan_text import print_plan
 from distmarl.sweep.progress import LineProgress, Progress, QuietProgress, counted
 from distmarl.sweep.resources import check_memory, machine_memory
 from distmarl.sweep.session import Interrupted, run_session
-from distmarl.sweep.stopping import EXIT_CODE
+from distmarl.sweep.stopping import EXIT_CODE, Stop
 from distmarl.sweep.tally import Tally
 from distmarl.sweep.watch import Watch
 from distmarl.terminal import can_redraw, message_console, output_console, print_error
@@ -182,7 +182,9 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
             tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
         )
     if tally.done["evaluate"] or tally.done["exact_return"]:
-        _report(folder, console, quiet=arguments.quiet)
+        stop = Stop()
+        with stop.on_signals(), stop.breaking_off():
+            _report(folder, console, quiet=arguments.quiet)
     return _conclude(tally, folder, console)
 
 

@@ -14,7 +14,7 @@ from distmarl.results.location import Location
 from distmarl.sweep.costs import Costs
 from distmarl.sweep.forecast import Forecast, task_groups
 from distmarl.sweep.pending import Pending
-from distmarl.sweep.plan import Plan, n_count_vectors_of
+from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.progress import PHASES, counted
 from distmarl.sweep.resources import mebibytes, shared_policy_bytes, task_bytes, training_bytes
 from distmarl.sweep.tasks import TaskKey, TaskKind
@@ -80,7 +80,7 @@ def print_plan(
     """
     for line in _overview(plan, folder):
         _print_pair(output, *line)
-    stages = _stages(plan, pending, costs)
+    stages = _stages(plan, pending, costs, n_cpus)
     table = _table(stages)
     if output.measure(table, options=output.options.update(max_width=PLAIN_WIDTH)).maximum <= output.width:
         output.print(table)
@@ -118,13 +118,15 @@ def _overview(plan: Plan, folder: Location) -> Iterator[tuple[str, str]]:
     yield "largest", f"k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors"
 
 
-def _stages(plan: Plan, pending: Pending, costs: Costs) -> list[Stage]:
+def _stages(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> list[Stage]:
     """Return what would run of each kind of task."""
     jobs = {job.setting_id: job for job in plan.jobs}
-    n_threads = plan.sweep.runner.cpus_per_train or 1
     seconds: dict[TaskKind, list[tuple[float, int]]] = {kind: [] for kind in PHASES}
     n_bytes: dict[TaskKind, int] = dict.fromkeys(PHASES, 0)
     for (kind, name, k), number in task_groups(pending):
+        n_threads = plan.sweep.runner.cpus_per_train or 1
+        if kind == "shared_policy":
+            n_threads = _cpus_of_shared_policy(plan, pending, jobs[name], n_cpus)
         seconds[kind].append((costs.seconds(kind, name, k), number))
         n_bytes[kind] = max(n_bytes[kind], task_bytes(plan, jobs[name], kind, k, n_threads))
     return [
@@ -172,15 +174,19 @@ def _expectation(plan: Plan, pending: Pending, costs: Costs, n_cpus: int, where:
 
 def _expected_s(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> float:
     """Return the seconds that the tasks take on some cores; shared policies are lent the idle ones."""
-    asked = plan.sweep.runner.cpus_per_train
-    forecast = Forecast(pending, costs, cpus_per_train=asked or 1)
+    forecast = Forecast(pending, costs, cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
     forecast.n_slots = n_cpus
-    lent = n_cpus // max(1, len(pending.shared_policies))
     for job in plan.jobs:
         if job.setting_id in pending.shared_policies:
-            n_threads = asked or max(1, min(lent, job.environment.n_global_states))
-            forecast.submitted(TaskKey("shared_policy", job.setting_id), n_threads)
+            key = TaskKey("shared_policy", job.setting_id)
+            forecast.submitted(key, _cpus_of_shared_policy(plan, pending, job, n_cpus))
     return forecast.remaining_s()
+
+
+def _cpus_of_shared_policy(plan: Plan, pending: Pending, job: Job, n_cpus: int) -> int:
+    """Return the cores that a shared policy is trained on: those asked for, else its share of all of them."""
+    share = n_cpus // len(pending.shared_policies)
+    return plan.sweep.runner.cpus_per_train or max(1, min(share, job.environment.n_global_states))
 
 
 def _shortened(ks: Sequence[int]) -> str:

@@ -1,7 +1,7 @@
 """The memory that tasks take, estimated before they run.
 
-Estimates are of what a task adds to its process; the tests hold them to within a factor of two of measured
-peaks. A task that adds little asks for none, so that small tasks start wherever there is a core.
+Estimates are of what a task adds to its process; the tests hold those of every kind of task to within a factor of
+two of measured peaks. A task that adds little asks for none, so that small tasks start wherever there is a core.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from pathlib import Path
 
 from distmarl.errors import ExecutorError
 from distmarl.evaluation.deviator import deviator_bytes
+from distmarl.evaluation.estimated_gaps import MAX_SEEN, MOST_UNSEEN
 from distmarl.learning.exact_return import population_bytes
 from distmarl.learning.g_learn import estimated_bytes
+from distmarl.learning.value_iteration import anderson_bytes
 from distmarl.sweep.pending import Pending
 from distmarl.sweep.plan import Job, Plan, n_count_vectors_of
 from distmarl.sweep.tasks import TaskKey, TaskKind
 
 # Less than this is left to the memory that a node has beside what it gives to tasks.
 SMALL_TASK_BYTES = 64 * 2**20
+# What nash_gap simulates of each deviation, unless it is told otherwise.
+N_PAIRED_ROLLOUTS = 1000
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -42,15 +46,17 @@ def task_bytes(plan: Plan, job: Job, kind: TaskKind, k: int | None, n_threads: i
     if kind == "shared_policy":
         return shared_policy_bytes(job, n_threads)
     if kind == "exact_return":
-        return population_bytes(env)
+        return _exact_value_bytes(job)
     if kind == "baselines":
-        return _baselines_bytes(plan, job) + (0 if method == "rollouts" else population_bytes(env))
+        # One after the other: a training, then what it is worth.
+        return max(_baselines_bytes(plan, job), 0 if method == "rollouts" else _exact_value_bytes(job))
     if k is None or kind == "evaluate":
         return _rollout_bytes(job)
     if kind == "g_learn":
         return training_bytes(job, k, n_threads)
-    exact = plan.sweep.experiment.nash_gap == "exact"
-    return _exact_training_bytes(job, k) + (max(population_bytes(env), deviator_bytes(env)) if exact else 0)
+    if plan.sweep.experiment.nash_gap == "exact":
+        return _exact_training_bytes(job, k) + max(population_bytes(env), deviator_bytes(env))
+    return _exact_training_bytes(job, k) + _estimated_gap_bytes(job, k)
 
 
 def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
@@ -71,11 +77,27 @@ def shared_policy_bytes(job: Job, n_threads: int = 1) -> int:
     # L-LEARN's weights of the count vectors, with the value that G-LEARN starts from next.
     local = 8 * n_count_vectors_of(job, k) * (env.n_global_states + env.n_local_states)
     n_bytes = training_bytes(job, k, n_threads) + local
-    return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, population_bytes(env))
+    return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, _exact_value_bytes(job))
 
 
 def _exact_training_bytes(job: Job, k: int) -> int:
     return estimated_bytes(job.environment, k=k, transitions="exact", n_mc_samples=1)
+
+
+def _exact_value_bytes(job: Job) -> int:
+    """Return what an exact value over the horizon of the rollouts takes: a sum of so many steps is not accelerated."""
+    env = job.environment
+    return population_bytes(env) - anderson_bytes(n_count_vectors_of(job, env.n_agents) * env.n_global_states)
+
+
+def _estimated_gap_bytes(job: Job, k: int) -> int:
+    """Return what estimated gaps take: the larger game in which deviations are looked for, and paired rollouts."""
+    env = job.environment
+    sizes = range(min(k + MOST_UNSEEN, env.n_agents), k, -1)
+    larger = next((size for size in sizes if n_count_vectors_of(job, size) <= MAX_SEEN), k)
+    action_values = 8 * n_count_vectors_of(job, larger) * env.n_global_states * env.n_global_actions
+    rollouts = 8 * 3 * 2 * N_PAIRED_ROLLOUTS * env.n_local_states**2  # in two worlds
+    return _exact_training_bytes(job, larger) + 2 * action_values + rollouts
 
 
 def _baselines_bytes(plan: Plan, job: Job) -> int:

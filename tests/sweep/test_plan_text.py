@@ -14,6 +14,7 @@ from distmarl.results.opening import open_location
 from distmarl.sweep.costs import Costs
 from distmarl.sweep.pending import find_pending
 from distmarl.sweep.plan_text import print_plan
+from distmarl.sweep.resources import shared_policy_bytes
 from tests.sweep.sweeps import changed, plan_of
 
 GRID: dict[str, Any] = {
@@ -64,3 +65,28 @@ def test_idle_cores_are_lent_to_the_shared_policy() -> None:
     alone = {"name": "robots", "environment": {"n_agents": 60}, "experiment": {"k_values": [60], "n_eval_seeds": 1}}
     fixed = changed(alone, runner={"cpus_per_train": 1})
     assert expected_s(printed(alone, n_cpus=8)) < 0.6 * expected_s(printed(fixed, n_cpus=8))
+
+
+def memory_of_shared_policies(text: str) -> int:
+    found = re.search(r"shared local policies .* ([\d,]+) MiB", text)
+    assert found is not None
+    return int(found[1].replace(",", ""))
+
+
+@pytest.mark.parametrize(("n_cpus", "n_settings", "n_threads"), [(1, 1, 1), (3, 1, 3), (8, 1, 5), (8, 4, 2)])
+def test_a_shared_policy_takes_the_memory_of_the_cores_that_it_is_lent(
+    n_cpus: int, n_settings: int, n_threads: int
+) -> None:
+    alone = {
+        "name": "robots",
+        "global_agent": {"transitions": "exact"},
+        "experiment": {"k_values": [40]},
+        "environment": {"n_agents": 60},
+        "grid": {"environment.gamma": [0.9, 0.91, 0.92, 0.93][:n_settings]},
+    }
+    asked = changed(alone, runner={"cpus_per_train": n_threads})
+    lent = memory_of_shared_policies(printed(alone, n_cpus=n_cpus))
+    assert lent == memory_of_shared_policies(printed(asked, n_cpus=n_cpus))
+    assert (lent > memory_of_shared_policies(printed(alone, n_cpus=1))) == (n_threads > 1)
+    (job, *_), mebibyte = plan_of(alone).jobs, 2**20
+    assert lent == round(shared_policy_bytes(job, n_threads) / mebibyte)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from distmarl.report.write import REWARD_FIGURE
 from distmarl.sweep import stopping
 from distmarl.sweep.executor import Completed, SerialExecutor
 from distmarl.sweep.session import Interrupted
@@ -131,17 +132,22 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
-    sweep = write_sweep(tmp_path, LONG)
-    driver = subprocess.Popen(
+def start_command(folder: Path, sweep: Path) -> subprocess.Popen[str]:
+    """Start the command on a sweep, into a folder whose name needs quotes."""
+    return subprocess.Popen(
         [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial", "--out", "a b"],
-        cwd=tmp_path,
+        cwd=folder,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
-    with driver:
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
+    sweep = write_sweep(tmp_path, LONG)
+    with start_command(tmp_path, sweep) as driver:
         assert driver.stderr is not None
         assert driver.stderr.readline().startswith("7 tasks, on ")
         driver.send_signal(number)
@@ -150,3 +156,21 @@ def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
     assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
     (session,) = json.loads((tmp_path / "a b" / "provenance.json").read_text())["sessions"]
     assert session["outcome"] == "interrupted"
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, number: int) -> None:
+    sweep, out = write_sweep(tmp_path), tmp_path / "a b"
+    with start_command(tmp_path, sweep) as driver:
+        assert driver.stderr is not None
+        while driver.poll() is None and not (out / REWARD_FIGURE).exists():
+            time.sleep(0.005)
+        driver.send_signal(number)
+        message = driver.stderr.read()
+        assert driver.wait(timeout=30) == 130
+    assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
+    assert "Traceback" not in message
+    assert not (out / "report.html").exists(), "it was still drawing"
+    with start_command(tmp_path, sweep) as again:
+        assert again.wait(timeout=60) == 0
+    assert (out / "report.html").exists()
