@@ -119,7 +119,7 @@ CAPTIONS = {
         "which nothing ran, as between two sessions, are cut out at the dotted lines.",
         "Start and wall-clock time of every task of the sweep's settings in the table timings. Each task takes the "
         "first free slot of its host, also one that ran on several cores; tasks too close to be told apart are drawn "
-        "as one bar.",
+        "as one bar. The CPUs are those that every session started with; they are busy by the tasks' processor time.",
         "Timeline of tasks as bars coloured by kind, in as many rows per host as it ever ran tasks at once",
     ),
     "scaling.png": Caption(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -93,6 +94,18 @@ def run_facts(provenance: Mapping[str, Any], settings_file: str) -> RunFacts:
     )
 
 
+def session_cpus(provenance: Mapping[str, Any]) -> float | None:
+    """Return how many CPUs each session started with; None where that is not known, or where they differ.
+
+    Parameters
+    ----------
+    provenance : mapping
+        The content of ``provenance.json``.
+    """
+    found = {_cpus(session.get("resources", {}).get("nodes", [])) for session in provenance.get("sessions", [])}
+    return found.pop() or None if len(found) == 1 else None
+
+
 def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Failure]:
     """Return the tasks that failed, at most ``MAX_FAILURES``.
 
@@ -130,7 +143,7 @@ def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
         resources=_resources(session.get("resources", {})),
         versions=", ".join(f"{name} {version}" for name, version in packages.items() if version) or UNKNOWN,
         commit=UNKNOWN if commit is None else f"{commit}{' with changes' if session.get('dirty') else ''}",
-        command=" ".join(session.get("command", [])),
+        command=shlex.join(session.get("command", [])),
         platform=str(session.get("platform", UNKNOWN)),
     )
 
@@ -139,10 +152,13 @@ def _resources(resources: Mapping[str, Any]) -> str:
     nodes = resources.get("nodes", [])
     if not nodes:
         return ", ".join(f"{name} {value}" for name, value in resources.items()) or UNKNOWN
-    cpus = sum(node.get("CPU", 0) for node in nodes)
     memory = sum(node.get("memory", 0) for node in nodes) / 2**30
     where = "local Ray" if resources.get("address") == "local" else f"Ray at {resources.get('address')}"
-    return f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {cpus:g} CPUs, {memory:.0f} GiB"
+    return f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {_cpus(nodes):g} CPUs, {memory:.0f} GiB"
+
+
+def _cpus(nodes: Sequence[Mapping[str, float]]) -> float:
+    return sum(node.get("CPU", 0) for node in nodes)
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:

@@ -153,7 +153,7 @@ def test_tables_are_there_where_they_have_rows(single, grid):
 def test_what_was_run_is_told_for_every_session(tmp_path):
     store = single_store(tmp_path)
     session = {
-        "command": ["distmarl", HOSTILE],
+        "command": ["distmarl", "my sweep.yaml", HOSTILE],
         "started_at": "2026-01-02T03:04:05+00:00",
         "distmarl": "0.1.0",
         "python": "3.11.7",
@@ -173,7 +173,8 @@ def test_what_was_run_is_told_for_every_session(tmp_path):
     assert "Ended 02 Jan 2026, 03:06 UTC, after 2 min 05 s in all." in page.text()
     last, first = page.all("details", **{"class": "session"})
     words = " ".join(last[1].split())
-    for expected in (HOSTILE, "7 done, 1 failed", "numpy 2.4.6", "node-7", "abc with changes", "1 node, 2 CPUs, 2 GiB"):
+    command = f"distmarl 'my sweep.yaml' '{HOSTILE}'"
+    for expected in (command, "7 done, 1 failed", "numpy 2.4.6", "node-7", "abc with changes", "1 node, 2 CPUs, 2 GiB"):
         assert expected in words
     assert "killed, or still running" in first[1]
     assert "k_values: [1, 2, 10, 30]" in page.text()
