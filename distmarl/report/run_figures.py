@@ -244,7 +244,8 @@ def _timeline_notes(
     hosts = "1 host" if n_hosts == 1 else f"{n_hosts} hosts"
     busy = f"used slots busy {100 * (bars['end'] - bars['start']).sum() / (n_rows * span):.0f} % of the time"
     if n_cpus is not None and n_cpus >= n_rows and bars["cpu_seconds"].notna().all():
-        busy += f"; {'1 CPU' if n_cpus == 1 else f'{n_cpus:g} CPUs'} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
+        cpus = "1 CPU" if n_cpus == 1 else f"{n_cpus:g} CPUs"
+        busy += f"; {cpus} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
     notes = [f"{len(bars):,} tasks; {slots} on {hosts}", busy]
     return notes + ([f"dotted: nothing ran ({len(breaks)} cut out)"] if breaks else [])
 

@@ -38,6 +38,15 @@ def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
     assert sorted(path.stem for path in tmp_path.glob("*.pdf")) == [name.removesuffix(".png") for name in PNG_NAMES]
 
 
+def test_long_labels_are_not_folded_in_a_file(tmp_path):
+    grids = {name: {f"environment.{name}_{'x' * 30}_{i}": 0.25 for i in range(4)} for name in "ab"}
+    commit_points(start_folder(tmp_path, settings=grids), grid_of("ab", [1, 2], 2))
+    lines = run(tmp_path).stdout.splitlines()
+    for name in "ab":
+        label = ", ".join(f"{name}_{'x' * 30}_{i}=0.25" for i in range(4))
+        assert sum(label in line and "10.50" in line for line in lines) == 1
+
+
 def test_what_is_missing_is_told(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1], 2), accuracy=lambda _, __: None)
