@@ -9,6 +9,7 @@ import distmarl
 from distmarl.results.schemas import EVALUATIONS, FAILURES, VERSION_KEY
 from distmarl.results.store import DATA_FILE
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+from tests.results.bad_folders import with_an_empty_session
 
 PNG_NAMES = ["difference_vs_k.png", "mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
 
@@ -91,6 +92,7 @@ def without_evaluations(folder: Path) -> None:
         (missing, "there is no such results folder"),
         (foreign, "is not a results folder of distmarl"),
         (of_another_version, "was written with schema version 0"),
+        (with_an_empty_session, "is damaged (sessions[0] has no command)"),
         (without_evaluations, "has no evaluation of its sweep yet"),
     ],
 )
