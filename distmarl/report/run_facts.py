@@ -5,10 +5,12 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
+
+from distmarl.terminal import duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
 UNKNOWN = "not known"
@@ -90,7 +92,7 @@ def run_facts(provenance: Mapping[str, Any], settings_file: str) -> RunFacts:
         settings_file,
         [_session(session, value) for session, value in zip(sessions, seconds, strict=True)],
         _time(ended) if ended else None,
-        _duration(sum(known)) if known else None,
+        duration(round(sum(known))) if known else None,
     )
 
 
@@ -136,7 +138,7 @@ def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
     packages = {"distmarl": session.get("distmarl"), "Python": session.get("python"), **session.get("packages", {})}
     return Session(
         started=_time(session["started_at"]),
-        duration=UNKNOWN if seconds is None else _duration(seconds),
+        duration=UNKNOWN if seconds is None else duration(round(seconds)),
         outcome=str(session.get("outcome", "killed, or still running")),
         tasks=f"{session['done']} done, {session['failed']} failed" if "done" in session else UNKNOWN,
         host=str(session.get("hostname", UNKNOWN)),
@@ -165,14 +167,6 @@ def _seconds(session: Mapping[str, Any]) -> float | None:
     if "ended_at" not in session:
         return None
     return (datetime.fromisoformat(session["ended_at"]) - datetime.fromisoformat(session["started_at"])).total_seconds()
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as 21 s, 3 min 05 s or 2:03:05 h."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{timedelta(seconds=round(seconds))} h"
 
 
 def _time(text: str) -> str:

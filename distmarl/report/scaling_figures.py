@@ -20,6 +20,7 @@ from distmarl.report.axes import (
 )
 from distmarl.report.frames import check_frame, spread
 from distmarl.report.style import WIDTH_IN, PaperFigure, paper_style, series_styles
+from distmarl.report.summary import known_returns
 
 SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).summary()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
@@ -102,7 +103,7 @@ def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     names = [", ".join(f"{name.rpartition('.')[2]}={row[name]}" for name in varied) for _, row in now.iterrows()]
     known = now[["setting_id"]].assign(n_agents=now[N_AGENTS], group=names).dropna(subset="n_agents")
     points = summary.drop(columns=["n_agents", "group"], errors="ignore").merge(known, on="setting_id")
-    points["value"] = points["exact_return"].fillna(points["mean_return"])
+    points["value"] = known_returns(points)
     is_largest = points["k"] == points.groupby("group")["k"].transform("max")
     at_largest = points[is_largest].set_index("setting_id")["value"]
     return points.assign(price=points["setting_id"].map(at_largest) - points["value"], is_largest=is_largest)

@@ -172,7 +172,7 @@ def test_what_was_run_is_told_for_every_session(tmp_path):
     assert "The last session has not ended." in running
     end_session(tmp_path, {"ended_at": "2026-01-02T03:06:10+00:00", "outcome": "ended", "done": 7, "failed": 1})
     page = Page(write_page(store))
-    assert "Ended 02 Jan 2026, 03:06 UTC, after 2 min 05 s in all." in page.text()
+    assert "Ended 02 Jan 2026, 03:06 UTC, after 2 min 5 s in all." in page.text()
     last, first = page.all("details", **{"class": "session"})
     words = " ".join(last[1].split())
     command = f"distmarl 'my sweep.yaml' '{HOSTILE}'"
