@@ -115,7 +115,7 @@ CAPTIONS = {
     "timeline.png": Caption(
         "Tasks over time",
         "When the tasks ran, coloured by their kind. A row is a slot of a host: it has as many as it ever ran tasks at "
-        "once. White is a slot that waited; a long last bar is a task that the others had to wait for. Long times in "
+        "once. Blank is a slot that waited; a long last bar is a task that the others had to wait for. Long times in "
         "which nothing ran, as between two sessions, are cut out at the dotted lines.",
         "Start and wall-clock time of every task of the sweep's settings in the table timings. Each task takes the "
         "first free slot of its host, also one that ran on several cores; tasks too close to be told apart are drawn "
