@@ -79,42 +79,57 @@ CAPTIONS = {
         "Chart of the exact value with k agents in view and with all agents in view, against k",
     ),
     "zone_heatmap.png": Caption(
-        "One rollout, agent by agent share",
-        "The share of agents in each local state over time, one panel for each chosen k, with the global action and "
-        "the most populated state on top. The closer the two lines, the better the sample served.",
-        "One recorded rollout per k of the n-agent game, all from the same fixed seed, as stored in the results "
-        "folder. It illustrates; the other figures measure.",
-        "Heat map of the share of agents per local state over time, with the global action and the true mode overlaid",
+        "One rollout, step by step",
+        "The share of agents in each local state over time, a panel for each of at most four k. Lines above and below "
+        "a state mark it as the most populated one; of several that tie, each. A dot is a global action that is a most "
+        "populated state, a cross one that is not; where global actions are no local states, they are a line with an "
+        "axis of its own.",
+        "The first rollout of the first evaluation seed for each k, from the same start and on the same random "
+        "numbers, of the first setting that has one; the shares are those of all n agents. From the table rollouts. "
+        "It illustrates; the other figures measure.",
+        "Heat maps of the share of agents per local state over time, one for each k, with the most populated states "
+        "outlined and the global actions marked",
     ),
     "alternation.png": Caption(
         "Convergence of the alternation",
-        "The joint value of what each outer iteration proposed while the shared local policy was trained. Accepted "
-        "proposals become the pair to improve on; reverted ones were worse and were dropped.",
+        "The joint value of what each outer iteration proposed while the shared local policy was trained. The line "
+        "goes through the proposals that were kept; a cross was reverted, because it fell more than "
+        "alternating.convergence_rtol, relatively, below the best value so far. The policy that is used is that of "
+        "the best proposal.",
         "From the table alternations: the mean over the alternation's own rollouts, on the same random numbers in "
         "each iteration, or the exact value where the sweep asks for it. Evaluation never uses these rollouts.",
-        "Line chart of the joint value per outer iteration, with accepted and reverted proposals marked",
+        "Line chart of the joint value of the kept proposals per outer iteration, with crosses for reverted ones",
     ),
     "policy.png": Caption(
         "The learnt policies",
-        "What a local agent does in each of its states, for each global state; and what the global agent does as more "
-        "of the agents it sees are in the leading state.",
-        "Probabilities of the shared local policy from the table local_policies. Global actions from the table "
-        "global_policies, over count vectors in which one state leads and the others share the rest.",
-        "Panels of action probabilities of the local policy per state, and of the global action per leading count",
+        "Top: the probability of each local action in each local state, a panel for each global state. Below: the "
+        "commonest global action by which state is the most populated of the agents seen, and by how many of them are "
+        "in it. Bottom, where global actions are local states: the share of views in which the action is the most "
+        "populated state, against the share of the agents seen that are there, a line for each of at most four k.",
+        "Of the first setting that has policies, from the tables local_policies and global_policies; the second row "
+        "is that of the largest k. Views are count vectors with a single largest entry, all weighted alike, however "
+        "often they are met; the bottom row takes all global states together.",
+        "Panels of the local policy's action probabilities, of the commonest global action by the most populated "
+        "state seen and its count and, where it is defined, of the share of views in which the action is that state",
     ),
     "timeline.png": Caption(
-        "Tasks on workers over time",
-        "When each task ran, and in which process. Gaps are workers that waited; a long last bar is a task that the "
-        "others had to wait for.",
-        "Start and wall-clock time of every task in the table timings, one line per host and process. Tasks of "
-        "earlier sessions lie where they ran.",
-        "Timeline of tasks as bars, one line per worker process, coloured by kind of task",
+        "Tasks over time",
+        "When the tasks ran, coloured by their kind. A row is a slot of a host: it has as many as it ever ran tasks at "
+        "once. Blank is a slot that waited; a long last bar is a task that the others had to wait for. Long times in "
+        "which nothing ran, as between two sessions, are cut out at the dotted lines.",
+        "Start and wall-clock time of every task of the sweep's settings in the table timings. Each task takes the "
+        "first free slot of its host, also one that ran on several cores; tasks too close to be told apart are drawn "
+        "as one bar. The CPUs are those that every session started with; they are busy by the tasks' processor time.",
+        "Timeline of tasks as bars coloured by kind, in as many rows per host as it ever ran tasks at once",
     ),
     "scaling.png": Caption(
-        "How value and cost scale",
-        "What a larger population n or a larger k does to the return and to the training time.",
-        "Every setting of the grid that differs in n, at its evaluated k: returns as in the first figure, times from "
-        "the table timings.",
-        "Chart of return and training time against the size of the population or of the sample",
+        "Return against the size of the population",
+        "Left: the return against the number n of local agents, a line for each of at most four k. Right: how much "
+        "less it is than at the largest k. A row for each combination of the grid's other values.",
+        "Returns are exact where they are known, else means over rollouts with their 95 % interval (Student's t) as "
+        "a bar. What is lost is the difference of these returns for the same n; settings that lack the row's "
+        "largest k have none.",
+        "Line charts, for several k, of the return and of what it lacks against the largest k, over the number of "
+        "local agents",
     ),
 }

@@ -6,15 +6,15 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 import distmarl
 from distmarl.errors import DistmarlError
 from distmarl.results.location import Location
 from distmarl.results.opening import open_location
-from distmarl.terminal import message_console, print_error
+from distmarl.terminal import message_console, output_console, print_error
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from distmarl.report.write import Report
 
 DONE, BAD_INPUT = 0, 2
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DistmarlError as error:
         print_error(error, messages)
         return BAD_INPUT
-    print_report(report, Console(emoji=False), messages)
+    print_report(report, output_console(), messages)
     _tell_what_is_missing(report, folder, messages)
     return DONE
 

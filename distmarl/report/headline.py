@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distmarl.report.summary import improvement
+from distmarl.report.summary import improvement, known_returns
 
 SHARE = 0.95
 BASELINE = "full_information"
@@ -88,11 +88,6 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
         first, last = ({str(name): value for name, value in rows.iloc[end].items()} for end in (0, -1))
         found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
     return found
-
-
-def known_returns(summary: pd.DataFrame) -> pd.Series[float]:
-    """Return the exact return of each row, or the rollouts' mean where none is known."""
-    return summary["exact_return"].fillna(summary["mean_return"])
 
 
 def _full_information(rows: pd.DataFrame, baselines: pd.DataFrame, n_agents: int) -> FullInformation | None:

@@ -31,7 +31,7 @@ from distmarl.report.page_tables import (
 )
 from distmarl.report.run_facts import failures, run_facts
 from distmarl.report.text import decimals_of
-from distmarl.results.folder import PAGE_FILE, SWEEP_FILE, read_provenance, read_sweep
+from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, read_provenance, read_sweep
 from distmarl.results.schemas import ALTERNATIONS, EVALUATIONS, EXACT_RETURNS, FAILURES, SETTINGS, TABLES, TRAININGS
 from distmarl.results.settings import sweep_settings
 from distmarl.results.store import DATA_FILE, Store
@@ -197,7 +197,7 @@ def _links(store: Store) -> list[tuple[str, str]]:
     """Return the published tables and the files beside them: names, and where they lie relative to the page."""
     there = set(store.folder.names())
     tables = [(name, f"{name}/{DATA_FILE}") for name in TABLES if name in there]
-    return [*tables, *((name, name) for name in (SWEEP_FILE, "provenance.json") if name in there)]
+    return [*tables, *((name, name) for name in (SWEEP_FILE, PROVENANCE_FILE) if name in there)]
 
 
 @cache

@@ -37,6 +37,9 @@ class Column:
     is_number: bool = True
 
 
+SETTING = Column("Setting", "the grid's values in short; sorted in the grid's order", False)
+
+
 @dataclass(frozen=True, slots=True)
 class PageTable:
     """A table to show.
@@ -126,6 +129,5 @@ def page_table(
     shown = rows.head(MAX_ROWS).to_dict("records")
     if not rows["label"].any():
         return PageTable(name, caption, source, columns, [cells(row) for row in shown], len(rows))
-    setting = Column("Setting", "the grid's values in short; sorted in the grid's order", False)
     found = [[Cell(row["label"], row["place"]), *cells(row)] for row in shown]
-    return PageTable(name, caption, source, [setting, *columns], found, len(rows), [row["place"] for row in shown])
+    return PageTable(name, caption, source, [SETTING, *columns], found, len(rows), [row["place"] for row in shown])

@@ -10,6 +10,7 @@ import pandas as pd
 from distmarl.report.headline import Headline
 from distmarl.report.page_cells import (
     MAX_ROWS,
+    SETTING,
     Cell,
     Column,
     PageTable,
@@ -37,7 +38,7 @@ def headline_table(found: Sequence[Headline], decimals: int) -> PageTable:
     """
     ends = {(one.first["k"], one.last["k"]) for one in found}
     columns = [
-        Column("Setting", "the grid's values in short; sorted in the grid's order", False),
+        SETTING,
         *(Column(head, meaning) for head, meaning in _ends_heads(ends)),
         Column("95 % interval", "of the mean at the largest k; sorted by its width"),
         Column("Improvement", "in per cent of the value at the smallest k"),

@@ -74,16 +74,18 @@ def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinish
         figure = PaperFigure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0, h_pad=PANEL_PAD_IN))
         panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         largest = max(float(_shares(row).max()) for _, row in shown.iterrows())
+        images = []
         for axes, (k, row) in zip(panels, shown.iterrows(), strict=True):
-            image = _draw_shares(axes, row, largest)
+            images.append(_draw_shares(axes, row, largest))
             _draw_modes(axes, row)
             note_of_panel = _draw_actions(axes, row)
             axes.set_title(f"k = {k}{note_of_panel}", fontsize=7, loc="left", pad=2)
         panels[-1].set_xlabel(STEP_LABEL)
         figure.supylabel(STATE_LABEL, fontsize=8)
-        figure.colorbar(image, ax=list(panels), location="bottom", label=SHARE_LABEL, shrink=0.6, aspect=40, pad=0.02)
+        look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
+        figure.colorbar(images[0], ax=list(panels), label=SHARE_LABEL, **look)  # all have the same scale
         _add_legend(figure, _is_steered(shown.iloc[0]))
-        _add_notes(panels[0], row, setting or note, unfinished)
+        _add_notes(panels[0], shown.iloc[0], setting or note, unfinished)
     return figure
 
 

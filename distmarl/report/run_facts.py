@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
+
+from distmarl.terminal import duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
 UNKNOWN = "not known"
@@ -89,8 +92,20 @@ def run_facts(provenance: Mapping[str, Any], settings_file: str) -> RunFacts:
         settings_file,
         [_session(session, value) for session, value in zip(sessions, seconds, strict=True)],
         _time(ended) if ended else None,
-        _duration(sum(known)) if known else None,
+        duration(round(sum(known))) if known else None,
     )
+
+
+def session_cpus(provenance: Mapping[str, Any]) -> float | None:
+    """Return how many CPUs each session started with; None where that is not known, or where they differ.
+
+    Parameters
+    ----------
+    provenance : mapping
+        The content of ``provenance.json``.
+    """
+    found = {_cpus(session.get("resources", {}).get("nodes", [])) for session in provenance.get("sessions", [])}
+    return found.pop() or None if len(found) == 1 else None
 
 
 def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Failure]:
@@ -123,14 +138,14 @@ def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
     packages = {"distmarl": session.get("distmarl"), "Python": session.get("python"), **session.get("packages", {})}
     return Session(
         started=_time(session["started_at"]),
-        duration=UNKNOWN if seconds is None else _duration(seconds),
+        duration=UNKNOWN if seconds is None else duration(round(seconds)),
         outcome=str(session.get("outcome", "killed, or still running")),
         tasks=f"{session['done']} done, {session['failed']} failed" if "done" in session else UNKNOWN,
         host=str(session.get("hostname", UNKNOWN)),
         resources=_resources(session.get("resources", {})),
         versions=", ".join(f"{name} {version}" for name, version in packages.items() if version) or UNKNOWN,
         commit=UNKNOWN if commit is None else f"{commit}{' with changes' if session.get('dirty') else ''}",
-        command=" ".join(session.get("command", [])),
+        command=shlex.join(session.get("command", [])),
         platform=str(session.get("platform", UNKNOWN)),
     )
 
@@ -139,24 +154,19 @@ def _resources(resources: Mapping[str, Any]) -> str:
     nodes = resources.get("nodes", [])
     if not nodes:
         return ", ".join(f"{name} {value}" for name, value in resources.items()) or UNKNOWN
-    cpus = sum(node.get("CPU", 0) for node in nodes)
     memory = sum(node.get("memory", 0) for node in nodes) / 2**30
     where = "local Ray" if resources.get("address") == "local" else f"Ray at {resources.get('address')}"
-    return f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {cpus:g} CPUs, {memory:.0f} GiB"
+    return f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {_cpus(nodes):g} CPUs, {memory:.0f} GiB"
+
+
+def _cpus(nodes: Sequence[Mapping[str, float]]) -> float:
+    return sum(node.get("CPU", 0) for node in nodes)
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:
     if "ended_at" not in session:
         return None
     return (datetime.fromisoformat(session["ended_at"]) - datetime.fromisoformat(session["started_at"])).total_seconds()
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration as 21 s, 3 min 05 s or 2:03:05 h."""
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 1:
-        return f"{rest} s"
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{timedelta(seconds=round(seconds))} h"
 
 
 def _time(text: str) -> str:

@@ -113,17 +113,19 @@ def _alternation_notes(alternations: pd.DataFrame) -> list[str]:
     return [f"line: kept proposals{reverted}", *([ended] if counts else [])]
 
 
-def timeline(timings: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: str | None = None) -> Figure | None:
     """Draw when the tasks ran, which shows whether the cluster is used.
 
     A row is a slot of a host: tasks that ran at the same time lie in different rows, and as many rows are drawn as
-    the host ever ran tasks at once. A task on several cores takes one slot, too; the processor time tells. Times in
-    which nothing ran, as between two sessions, are cut out.
+    the host ever ran tasks at once. A task on several cores takes one slot, too; the share of the CPUs' time that was
+    used is told where their number is known. Times in which nothing ran, as between two sessions, are cut out.
 
     Parameters
     ----------
     timings : DataFrame
         Rows of the table ``timings``.
+    n_cpus : float, optional
+        How many CPUs there were to run tasks on; not told of where more tasks than that ran at once.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
 
@@ -166,7 +168,7 @@ def timeline(timings: pd.DataFrame, *, unfinished: str | None = None) -> Figure 
         axes.set_xlim(0, span)
         axes.set_xlabel(f"time since the first task started ({unit})")
         figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        n_notes = add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks), unfinished)
+        n_notes = add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks, n_cpus), unfinished)
         n_lines = -(-len(handles) // 3) + n_notes
         figure.set_size_inches(WIDTH_IN, height + REST_HEIGHT_IN / 2 + LEGEND_LINE_IN * n_lines)
     return figure
@@ -234,17 +236,17 @@ def _name_rows(axes: Axes, hosts: pd.Series, firsts: pd.Series) -> None:
         axes.axhline(first - 0.5, color=NOTE_COLOUR, linewidth=0.4)
 
 
-def _timeline_notes(bars: pd.DataFrame, n_rows: int, n_hosts: int, breaks: list[float]) -> list[str]:
+def _timeline_notes(
+    bars: pd.DataFrame, n_rows: int, n_hosts: int, breaks: list[float], n_cpus: float | None
+) -> list[str]:
     span = max(float(bars["end"].max()), TINY_S)
-    busy, processors = (
-        (seconds.sum() / (n_rows * span)) for seconds in (bars["end"] - bars["start"], bars["cpu_seconds"])
-    )
     slots = "1 slot" if n_rows == 1 else f"{n_rows} slots"
     hosts = "1 host" if n_hosts == 1 else f"{n_hosts} hosts"
-    share = f"busy {100 * busy:.0f} % of the time"
-    if bars["cpu_seconds"].notna().all():
-        share += f", processors {100 * processors:.0f} %"
-    notes = [f"{len(bars):,} tasks; {slots} on {hosts}", share]
+    busy = f"used slots busy {100 * (bars['end'] - bars['start']).sum() / (n_rows * span):.0f} % of the time"
+    if n_cpus is not None and n_cpus >= n_rows and bars["cpu_seconds"].notna().all():
+        cpus = "1 CPU" if n_cpus == 1 else f"{n_cpus:g} CPUs"
+        busy += f"; {cpus} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
+    notes = [f"{len(bars):,} tasks; {slots} on {hosts}", busy]
     return notes + ([f"dotted: nothing ran ({len(breaks)} cut out)"] if breaks else [])
 
 

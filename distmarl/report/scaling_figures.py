@@ -20,6 +20,7 @@ from distmarl.report.axes import (
 )
 from distmarl.report.frames import check_frame, spread
 from distmarl.report.style import WIDTH_IN, PaperFigure, paper_style, series_styles
+from distmarl.report.summary import known_returns
 
 SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).summary()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
@@ -31,16 +32,15 @@ ROW_HEIGHT_IN = 1.6
 REST_HEIGHT_IN = 0.7
 BAR_ALPHA = 0.7
 N_AGENTS_LABEL = "number of local agents n"
-PRICE_LABEL = "lost against the largest k"
-PRICE_NOTE = "same seeds of the rollouts for every k"
+PRICE_NOTES = {"exact": "difference of exact returns", "paired": "same seeds of the rollouts for every k"}
 
 
 def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
     """Draw the return against the size n of the population, for a few k, and what seeing only k agents costs there.
 
     On the left the return (exact where it is known; bars are the 95 % interval of rollouts), on the right how much
-    less it is than at the largest k that is seen of the same population. A row for each combination of the grid's
-    other values.
+    less it is than at the row's largest k, for the populations that have been evaluated there. A row for each
+    combination of the grid's other values.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | 
             right.set_ylim(bottom=min(0.0, right.get_ylim()[0]))
             left.set_title(textwrap.fill(rows["group"].iloc[0], NOTE_CHARACTERS), fontsize=7, loc="left", pad=2)
             left.set_ylabel(RETURN_LABEL, fontsize=7)
-            right.set_ylabel(PRICE_LABEL, fontsize=7)
+            right.set_ylabel(f"lost against k = {rows['k'].max()}", fontsize=7)
         for axes in panels[-1]:
             axes.set_xlabel(N_AGENTS_LABEL)
         _set_n_axis(panels[0, 0], np.unique(points["n_agents"]))
@@ -89,7 +89,7 @@ def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | 
         above_pt = NOTE_LINE_PT * len(panels[0, 0].get_title(loc="left").splitlines())
         notes = [f"{MAX_ROWS} of {len(groups)} groups of settings shown"] if len(groups) > MAX_ROWS else []
         add_notes(panels[0, 0], [*_interval_note(points), *notes], unfinished, above_pt=above_pt)
-        add_notes(panels[0, 1], [PRICE_NOTE], None)
+        add_notes(panels[0, 1], _price_note(pd.concat(shown), unfinished), None)
     return figure
 
 
@@ -103,10 +103,10 @@ def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     names = [", ".join(f"{name.rpartition('.')[2]}={row[name]}" for name in varied) for _, row in now.iterrows()]
     known = now[["setting_id"]].assign(n_agents=now[N_AGENTS], group=names).dropna(subset="n_agents")
     points = summary.drop(columns=["n_agents", "group"], errors="ignore").merge(known, on="setting_id")
-    points["value"] = points["exact_return"].fillna(points["mean_return"])
-    last = points.sort_values("k").groupby("setting_id")["value"].last()
-    is_last = points["k"] == points.groupby("setting_id")["k"].transform("max")
-    return points.assign(price=points["setting_id"].map(last) - points["value"], is_last=is_last)
+    points["value"] = known_returns(points)
+    is_largest = points["k"] == points.groupby("group")["k"].transform("max")
+    at_largest = points[is_largest].set_index("setting_id")["value"]
+    return points.assign(price=points["setting_id"].map(at_largest) - points["value"], is_largest=is_largest)
 
 
 def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
@@ -116,13 +116,21 @@ def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> 
     estimates = rows[is_estimate]
     ends = (estimates["ci95_low"], estimates["ci95_high"])
     left.vlines(estimates["n_agents"], *ends, colors=look["color"], linewidth=0.8, alpha=BAR_ALPHA)
-    less = rows[~rows["is_last"]]
+    less = rows[~rows["is_largest"] & rows["price"].notna()]
     right.plot(less["n_agents"], less["price"], **look)
 
 
 def _interval_note(points: pd.DataFrame) -> list[str]:
     is_estimate = points["exact_return"].isna() & points["ci95_low"].notna()
     return ["bars: 95 % interval of the mean"] if is_estimate.any() else []
+
+
+def _price_note(points: pd.DataFrame, unfinished: str | None) -> list[str]:
+    """Return how returns compare where that holds for all of them; of an unfinished sweep, seeds may be missing."""
+    is_exact = points["exact_return"].notna()
+    if is_exact.all():
+        return [PRICE_NOTES["exact"]]
+    return [] if is_exact.any() or unfinished else [PRICE_NOTES["paired"]]
 
 
 def _set_n_axis(axes: Axes, n_agents: Any) -> None:

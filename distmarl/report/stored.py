@@ -10,8 +10,10 @@ from matplotlib.figure import Figure
 from distmarl.report.frames import setting_note, spread
 from distmarl.report.policy_figures import policy
 from distmarl.report.rollout_figures import zone_heatmap
+from distmarl.report.run_facts import session_cpus
 from distmarl.report.run_figures import alternation, timeline
 from distmarl.report.scaling_figures import scaling
+from distmarl.results.folder import read_provenance
 from distmarl.results.schemas import (
     ALTERNATIONS,
     GLOBAL_POLICIES,
@@ -60,7 +62,8 @@ def draw_timeline(store: Store, *, unfinished: str | None) -> Figure | None:
     """Draw when the tasks of the sweep's settings ran."""
     timings, settings = store.read(TIMINGS), store.read(SETTINGS)
     in_sweep = settings.loc[settings["in_sweep"], "setting_id"]
-    return timeline(timings[timings["setting_id"].isin(in_sweep)], unfinished=unfinished)
+    n_cpus = session_cpus(read_provenance(store.folder))
+    return timeline(timings[timings["setting_id"].isin(in_sweep)], n_cpus=n_cpus, unfinished=unfinished)
 
 
 def draw_scaling(store: Store, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:

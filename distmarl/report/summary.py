@@ -63,6 +63,11 @@ def with_labels(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     return summary[[*POINT, "label"]].merge(rows, on=POINT)
 
 
+def known_returns(summary: pd.DataFrame) -> pd.Series[float]:
+    """Return the exact return of each row, or the rollouts' mean where none is known."""
+    return summary["exact_return"].fillna(summary["mean_return"])
+
+
 def improvement(summary: pd.DataFrame) -> pd.DataFrame:
     """Return what each setting gains from its smallest to its largest evaluated k, exactly where that is known.
 
@@ -77,7 +82,7 @@ def improvement(summary: pd.DataFrame) -> pd.DataFrame:
         One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
         ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
     """
-    known = summary.assign(known_return=summary["exact_return"].fillna(summary["mean_return"]))
+    known = summary.assign(known_return=known_returns(summary))
     by_setting = known.sort_values("k", kind="stable").groupby("setting_id", sort=False)
     gains = by_setting.agg(
         label=("label", "first"),

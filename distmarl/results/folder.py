@@ -22,6 +22,7 @@ from distmarl.errors import ConfigError, ResultsError
 from distmarl.results.location import ASIDE, Location
 from distmarl.results.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.opening import Place, open_location
+from distmarl.results.provenance import find_fault
 from distmarl.results.schemas import SCHEMA_VERSION, TABLES
 from distmarl.results.store import PARTS, Store, check_schema_version
 
@@ -57,9 +58,10 @@ def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
     location.check()
     if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in location.names()):
         return
-    provenance = read_provenance(location)
+    provenance = _own_provenance(location)
     if overwrite:
         return
+    _check_provenance(location, provenance)
     _check_sweep(location, provenance, sweep_name)
     check_schema_version(location)
 
@@ -161,16 +163,32 @@ def read_provenance(folder: Place) -> dict[str, Any]:
     Raises
     ------
     ResultsError
-        When it has none, and so is not ours.
+        When it has none, and so is not ours, or it is damaged.
     """
     location = open_location(folder)
+    provenance = _own_provenance(location)
+    _check_provenance(location, provenance)
+    return provenance
+
+
+def _own_provenance(folder: Location) -> dict[str, Any]:
+    """Return the provenance of a folder that is ours; it may be damaged."""
     try:
-        provenance = json.loads(location.read(PROVENANCE_FILE))
+        provenance = json.loads(folder.read(PROVENANCE_FILE))
     except (FileNotFoundError, ValueError):
         provenance = None
     if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:
-        raise ResultsError(f"{location}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
+        raise ResultsError(f"{folder}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
     return provenance
+
+
+def _check_provenance(folder: Location, provenance: dict[str, Any]) -> None:
+    fault = find_fault(provenance)
+    if fault is not None:
+        raise ResultsError(
+            f"{folder.describe(PROVENANCE_FILE)}: is damaged ({fault}); restore it from a copy, "
+            "or start afresh with --overwrite"
+        )
 
 
 def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) -> None:

@@ -8,6 +8,7 @@ import platform
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,51 @@ def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str,
         "hostname": socket.gethostname(),
         "resources": resources,
     }
+
+
+def find_fault(provenance: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the content of a provenance, as far as others rely on it; None where nothing is."""
+    if not isinstance(provenance.get("sweep"), str):
+        return "it names no sweep"
+    sessions = provenance.get("sessions")
+    if not isinstance(sessions, list) or not sessions:
+        return "it has no list of sessions"
+    for number, session in enumerate(sessions):
+        place = f"sessions[{number}]"
+        if not isinstance(session, dict):
+            return f"{place} must be an object, got {session!r}"
+        for name, (kind, check) in SESSION_KEYS.items():
+            if name not in session and name in REQUIRED:
+                return f"{place} has no {name}"
+            if name in session and not check(session[name]):
+                return f"{place}.{name} must be {kind}, got {session[name]!r}"
+    return None
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
+
+
+def _is_command(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
+
+
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+# What is read of a session: what it must be, and whether it is that.
+SESSION_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "command": ("a list of words", _is_command),
+    "started_at": ("a time with its zone", _is_time),
+    "ended_at": ("a time with its zone", _is_time),
+    "packages": ("an object", _is_object),
+    "resources": ("an object", _is_object),
+}
+REQUIRED = ("command", "started_at")
 
 
 def now() -> str:

@@ -6,14 +6,11 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from rich.console import Console
-
 import distmarl
 from distmarl.errors import DistmarlError
-from distmarl.terminal import message_console, print_error
+from distmarl.terminal import message_console, output_console, print_error
 
 NOTHING_FAILED, SOME_FAILED, BAD_INPUT = 0, 1, 2
-PLAIN_WIDTH = 1000
 
 DESCRIPTION = """\
 Tell how far a sweep is, from its results folder alone: what is done, running, failed and missing, when
@@ -41,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except DistmarlError as error:
         print_error(error, message_console())
         return BAD_INPUT
-    print_status(status, _output(), datetime.now(timezone.utc))
+    print_status(status, output_console(), datetime.now(timezone.utc))
     return SOME_FAILED if status.failures else NOTHING_FAILED
 
 
@@ -55,9 +52,3 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("folder", help="results folder of a sweep: a path such as results/robots, or a URI")
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     return parser
-
-
-def _output() -> Console:
-    """Return the standard output: a terminal with its width, or a file whose lines are not folded."""
-    console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=PLAIN_WIDTH)

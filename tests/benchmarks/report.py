@@ -14,11 +14,28 @@ from pathlib import Path
 
 import numpy as np
 
-from distmarl.results.schemas import EVALUATIONS, TIMINGS, TRAININGS
+from distmarl.results.schemas import (
+    ALTERNATIONS,
+    EVALUATIONS,
+    GLOBAL_POLICIES,
+    LOCAL_POLICIES,
+    ROLLOUTS,
+    TIMINGS,
+    TRAININGS,
+)
 from distmarl.results.store import Store
-from tests.report.results_folders import evaluation_row, start_folder, timing_row, training_row
+from tests.report.results_folders import (
+    evaluation_row,
+    global_policy_rows,
+    history_of,
+    local_policy_rows,
+    rollout_row,
+    start_folder,
+    task_row,
+    training_row,
+)
 
-N_SETTINGS, N_K, N_SEEDS, N_ROLLOUTS = 40, 25, 100, 50
+N_SETTINGS, N_K, N_SEEDS, N_ROLLOUTS, N_STEPS, N_HOSTS = 40, 25, 100, 50, 50, 8
 
 
 def main() -> None:
@@ -41,16 +58,28 @@ def write_folder(folder: Path, n_settings: int) -> Store:
     ks = range(1, N_K + 1)
     store = start_folder(folder, k_values=ks, n_eval_seeds=N_SEEDS, settings=names)
     rng = np.random.default_rng(0)
+    start = 0.0
     for name in names:
-        rows = []
+        evaluations, timings = [], [task_row("shared_policy", start, 2.0, setting_id=name)]
         for k in ks:
+            start += 0.1 * k
+            timings.append(task_row("g_learn", start, 0.1 * k, f"node-{k % N_HOSTS}", setting_id=name, k=k))
             for seed in range(N_SEEDS):
                 returns = rng.normal(100 - 20 / k, 3, N_ROLLOUTS)
                 row = evaluation_row(name, k, seed, float(returns.mean()))
-                rows.append(row | {"n_rollouts": N_ROLLOUTS, "returns": returns.tolist()})
-        timings = [timing_row("g_learn", name, k, 0.1 * k) for k in ks]
-        trainings = [training_row(name, k) for k in ks]
-        store.commit(name, [(TIMINGS, timings), (TRAININGS, trainings), (EVALUATIONS, rows)])
+                evaluations.append(row | {"n_rollouts": N_ROLLOUTS, "returns": returns.tolist()})
+                host = f"node-{seed % N_HOSTS}"
+                timings.append(task_row("evaluate", start + 0.01 * seed, 0.01, host, setting_id=name, k=k, seed=seed))
+        rows = {
+            TIMINGS: timings,
+            TRAININGS: [training_row(name, k) for k in ks],
+            EVALUATIONS: evaluations,
+            ROLLOUTS: [rollout_row(name, k, n_steps=N_STEPS) for k in ks],
+            LOCAL_POLICIES: local_policy_rows(name),
+            GLOBAL_POLICIES: [row for k in ks for row in global_policy_rows(name, k)],
+            ALTERNATIONS: history_of(name, 90.0),
+        }
+        store.commit(name, list(rows.items()))
     store.publish()
     return store
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from distmarl.report.write import write_report
-from distmarl.results.schemas import ALTERNATIONS, BASELINES, FAILURES, NASH_GAPS
+from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS
 from distmarl.results.store import Store
-from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 TRACEBACK = f"Traceback (most recent call last):\n  in g_learn\nValueError: {HOSTILE}"
@@ -21,28 +21,31 @@ def write_page(store: Store) -> Path:
     return Path(write_report(str(store.folder)).page)
 
 
-def single_store(folder: Path) -> Store:
-    """Return a finished sweep of one setting, with all that a page can show but failures."""
+def single_store(folder: Path, *, details: bool = False) -> Store:
+    """Return a finished sweep of one setting without failures; with details, its page has all the figures it can."""
     store = start_folder(folder, k_values=[1, 2, 10, 30], n_eval_seeds=3)
     commit_points(store, grid_of(["only"], [1, 2, 10, 30], 3), value=lambda _, k, seed: 100 - 20 / k + seed % 2)
-    store.commit("shared_policy-only", [(ALTERNATIONS, [alternation_row(0, True), alternation_row(1, False)])])
+    if details:
+        commit_details(store, ["only"], [1, 2, 10, 30])
     return store
 
 
 def grid_store(folder: Path, *, failed: bool = True) -> Store:
-    """Return an unfinished sweep of two settings with hostile names, gaps, baselines and failures."""
+    """Return an unfinished sweep of three settings with hostile names, gaps, baselines and failures."""
     settings: dict[str, dict[str, Any]] = {
         "a": {"environment.label": HOSTILE, "environment.n_agents": 30},
         "b": {"environment.label": "plain", "environment.n_agents": 30},
+        "c": {"environment.label": HOSTILE, "environment.n_agents": 60},
     }
     store = start_folder(folder, k_values=[1, 2, 10, 30], n_eval_seeds=2, settings=settings)
     sweep_file = folder / "sweep.yaml"
     asked = "{k_values: [1, 2, 10, 30], n_eval_seeds: 2, nash_gap: exact, baselines: [random, full_information]}"
     sweep_file.write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n# {HOSTILE}\n")
-    commit_points(store, grid_of(["a", "b"], [1, 2, 10], 2), unconverged=[("a", 2)])
-    gaps = [gap_row(name, k, quantity) for name in "ab" for k in (1, 2) for quantity in QUANTITIES]
+    commit_points(store, grid_of("abc", [1, 2, 10], 2), unconverged=[("a", 2)])
+    commit_details(store, "abc", [1, 2, 10])
+    gaps = [gap_row(name, k, quantity) for name in "abc" for k in (1, 2) for quantity in QUANTITIES]
     store.commit("nash_gap", [(NASH_GAPS, gaps)])
-    store.commit("baselines", [(BASELINES, [baseline_row(name, "full_information", 30.0) for name in "ab"])])
+    store.commit("baselines", [(BASELINES, [baseline_row(name, "full_information", 30.0) for name in "abc"])])
     if failed:
         failure = {"error": f"ValueError: {HOSTILE}", "traceback": TRACEBACK, "arguments": "k=30", "hostname": "node-1"}
         store.commit("g_learn-a-30", [(FAILURES, [failure_row("a", 30) | failure])])
@@ -81,20 +84,6 @@ def baseline_row(name: str, baseline: str, value: float, method: str = "exact") 
         "error": 1e-8,
         "n_rollouts": 0,
         "converged": True,
-    }
-
-
-def alternation_row(iteration: int, accepted: bool) -> dict[str, Any]:
-    return {
-        "sweep": "tiny",
-        "setting_id": "only",
-        "iteration": iteration,
-        "proposal": "pair",
-        "reference_k": 30,
-        "joint_value": 99.0 + iteration,
-        "accepted": accepted,
-        "global_bound": 1e-7,
-        "local_bound": 1e-8,
     }
 
 

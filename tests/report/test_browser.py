@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_page(single_store(tmp_path_factory.mktemp("single")))
+    return write_page(single_store(tmp_path_factory.mktemp("single"), details=True))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_columns_are_sorted_as_numbers_and_unknown_ones_come_last(browser, singl
 
 def test_one_setting_can_be_chosen_in_all_tables(browser, grid):
     with opened(browser, grid) as page:
-        assert len(column(page, "results", 1)) == 6
+        assert len(column(page, "results", 1)) == 9
         page.get_by_label("Show in all tables").select_option(index=1)
         assert len(column(page, "results", 1)) == 3
         assert len(column(page, "gaps", 1)) == 10

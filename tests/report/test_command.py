@@ -9,6 +9,7 @@ import distmarl
 from distmarl.results.schemas import EVALUATIONS, FAILURES, VERSION_KEY
 from distmarl.results.store import DATA_FILE
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
+from tests.results.bad_folders import with_an_empty_session
 
 PNG_NAMES = ["difference_vs_k.png", "mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
 
@@ -36,6 +37,15 @@ def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
     assert "wrote" not in done.stdout
     assert sorted(path.name for path in tmp_path.glob("*.png")) == PNG_NAMES
     assert sorted(path.stem for path in tmp_path.glob("*.pdf")) == [name.removesuffix(".png") for name in PNG_NAMES]
+
+
+def test_long_labels_are_not_folded_in_a_file(tmp_path):
+    grids = {name: {f"environment.{name}_{'x' * 30}_{i}": 0.25 for i in range(4)} for name in "ab"}
+    commit_points(start_folder(tmp_path, settings=grids), grid_of("ab", [1, 2], 2))
+    lines = run(tmp_path).stdout.splitlines()
+    for name in "ab":
+        label = ", ".join(f"{name}_{'x' * 30}_{i}=0.25" for i in range(4))
+        assert sum(label in line and "10.50" in line for line in lines) == 1
 
 
 def test_what_is_missing_is_told(tmp_path):
@@ -82,6 +92,7 @@ def without_evaluations(folder: Path) -> None:
         (missing, "there is no such results folder"),
         (foreign, "is not a results folder of distmarl"),
         (of_another_version, "was written with schema version 0"),
+        (with_an_empty_session, "is damaged (sessions[0] has no command)"),
         (without_evaluations, "has no evaluation of its sweep yet"),
     ],
 )

@@ -19,7 +19,7 @@ from tests.report.results_folders import commit_points, failure_row, grid_of, st
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Page:
-    return Page(write_page(single_store(tmp_path_factory.mktemp("single"))))
+    return Page(write_page(single_store(tmp_path_factory.mktemp("single"), details=True)))
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,12 @@ def test_every_id_is_there_once_and_whatever_is_referred_to_is_there(kind, reque
 
 
 def test_figures_are_pictures_with_words_for_those_who_do_not_see_them(single, grid):
-    for page, n_figures in ((single, 5), (grid, 6)):
+    for page, n_figures in ((single, 8), (grid, 11)):
         pictures = page.all("svg")
         assert len(pictures) == len(page.all("figcaption")) == n_figures
         assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs, _ in pictures)
+    drawn = {attrs["id"] for attrs, _ in grid.all("figure")}
+    assert drawn == {name.removesuffix(".png") for name in FIGURE_NAMES}
     assert "80.33 at k = 1; 99.67 at k = 30" in single.all("svg")[0][0]["aria-label"]
 
 
@@ -84,7 +86,7 @@ def test_the_page_is_the_same_bytes_each_time(tmp_path):
 
 
 def test_an_unfinished_sweep_says_so_on_top(single, grid):
-    assert "This sweep is unfinished: 12 of 16 evaluations." in grid.text()
+    assert "This sweep is unfinished: 18 of 24 evaluations." in grid.text()
     assert grid.text().index("This sweep is unfinished") < grid.text().index("What seeing more is worth")
     assert "unfinished" not in single.text()
 
@@ -137,23 +139,23 @@ def test_without_full_information_nothing_is_guessed(tmp_path):
 
 
 def test_the_grids_headline_is_a_table(grid):
-    assert grid.rows("headlines") == 2
+    assert grid.rows("headlines") == 3
     assert "95 % at k" in grid.text()
 
 
 def test_tables_are_there_where_they_have_rows(single, grid):
-    assert (single.rows("certificates"), grid.rows("certificates")) == (4, 6)
-    assert (single.rows("alternations"), grid.rows("alternations")) == (2, 0)
-    assert (single.rows("gaps"), grid.rows("gaps")) == (0, 20)
-    assert (single.rows("baselines"), grid.rows("baselines")) == (0, 2)
-    assert "5 of 6 trainings reached their convergence threshold" in grid.text()
+    assert (single.rows("certificates"), grid.rows("certificates")) == (4, 9)
+    assert (single.rows("alternations"), grid.rows("alternations")) == (2, 6)
+    assert (single.rows("gaps"), grid.rows("gaps")) == (0, 30)
+    assert (single.rows("baselines"), grid.rows("baselines")) == (0, 3)
+    assert "8 of 9 trainings reached their convergence threshold" in grid.text()
     assert "the largest certified bound of the error of a value function is 2.5e-01" in grid.text()
 
 
 def test_what_was_run_is_told_for_every_session(tmp_path):
     store = single_store(tmp_path)
     session = {
-        "command": ["distmarl", HOSTILE],
+        "command": ["distmarl", "my sweep.yaml", HOSTILE],
         "started_at": "2026-01-02T03:04:05+00:00",
         "distmarl": "0.1.0",
         "python": "3.11.7",
@@ -170,10 +172,11 @@ def test_what_was_run_is_told_for_every_session(tmp_path):
     assert "The last session has not ended." in running
     end_session(tmp_path, {"ended_at": "2026-01-02T03:06:10+00:00", "outcome": "ended", "done": 7, "failed": 1})
     page = Page(write_page(store))
-    assert "Ended 02 Jan 2026, 03:06 UTC, after 2 min 05 s in all." in page.text()
+    assert "Ended 02 Jan 2026, 03:06 UTC, after 2 min 5 s in all." in page.text()
     last, first = page.all("details", **{"class": "session"})
     words = " ".join(last[1].split())
-    for expected in (HOSTILE, "7 done, 1 failed", "numpy 2.4.6", "node-7", "abc with changes", "1 node, 2 CPUs, 2 GiB"):
+    command = f"distmarl 'my sweep.yaml' '{HOSTILE}'"
+    for expected in (command, "7 done, 1 failed", "numpy 2.4.6", "node-7", "abc with changes", "1 node, 2 CPUs, 2 GiB"):
         assert expected in words
     assert "killed, or still running" in first[1]
     assert "k_values: [1, 2, 10, 30]" in page.text()

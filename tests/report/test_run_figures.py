@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,13 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.report.run_facts import session_cpus
 from distmarl.report.run_figures import TASKS, alternation, timeline
-from tests.report.results_folders import alternation_row, task_row
+from distmarl.report.stored import draw_timeline
+from distmarl.results.folder import start_session
+from distmarl.results.provenance import now
+from distmarl.results.schemas import TIMINGS
+from tests.report.results_folders import alternation_row, setting_row, task_row
 
 Bar = tuple[float, float, int]
 
@@ -116,7 +122,7 @@ def test_tasks_at_the_same_time_lie_in_different_rows() -> None:
     axes = figure.axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == ["node-1", "node-2"]
     assert axes.get_yticks().tolist() == [0.5, 2]
-    assert notes(figure) == ["busy 80 % of the time, processors 40 %", "5 tasks; 3 slots on 2 hosts"]
+    assert notes(figure) == ["used slots busy 80 % of the time", "5 tasks; 3 slots on 2 hosts"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == [
         "shared local policy",
         "global policy",
@@ -152,9 +158,53 @@ def test_bars_that_cannot_be_told_apart_are_one() -> None:
     assert bar == pytest.approx((0, 20, 0), abs=0.01)
 
 
-def test_without_processor_times_none_are_told() -> None:
-    figure = timeline_of(task_row("evaluate", 0, 1, cpu_seconds=np.nan))
-    assert "busy 100 % of the time" in notes(figure)
+@pytest.mark.parametrize(
+    ("cpu_seconds", "n_cpus", "told"),
+    [
+        ([10.0, 20.0], 8, "; 8 CPUs busy 19 %"),
+        ([80.0, 78.0], 8, "; 8 CPUs busy 99 %"),
+        ([10.0, 10.0], 1, "; 1 CPU busy 100 %"),
+        ([10.0, 20.0], None, ""),
+        ([10.0, np.nan], 8, ""),
+    ],
+)
+def test_the_cpus_are_as_busy_as_the_processor_time_says(
+    cpu_seconds: list[float], n_cpus: float | None, told: str
+) -> None:
+    rows = [task_row("g_learn", 10 * i, 10, cpu_seconds=seconds) for i, seconds in enumerate(cpu_seconds)]
+    assert f"used slots busy 100 % of the time{told}" in notes(timeline_of(*rows, n_cpus=n_cpus))
+
+
+def test_fewer_cpus_than_tasks_ran_at_once_are_not_told_of() -> None:
+    figure = timeline_of(task_row("evaluate", 0, 1), task_row("evaluate", 0, 1), n_cpus=1)
+    assert "used slots busy 100 % of the time" in notes(figure)
+
+
+def test_the_report_takes_the_cpus_from_the_sessions(tmp_path: Path) -> None:
+    resources = {"address": "local", "nodes": [{"CPU": 4.0}]}
+    session = {"command": ["tiny"], "started_at": now(), "resources": resources}
+    store = start_session(tmp_path, "tiny", {"name": "tiny"}, session, overwrite=False)
+    store.add_settings([setting_row("only", {})], {})
+    store.commit("evaluate", [(TIMINGS, [task_row("evaluate", 0, 1, cpu_seconds=3.0)])])
+    figure = draw_timeline(store, unfinished=None)
+    assert figure is not None
+    assert "used slots busy 100 % of the time; 4 CPUs busy 75 %" in notes(figure)
+
+
+@pytest.mark.parametrize(
+    ("sessions", "n_cpus"),
+    [
+        ([[2.0, 6.0]], 8),
+        ([[2.0, 6.0], [8.0]], 8),
+        ([[4.0], [8.0]], None),
+        ([[]], None),
+        ([], None),
+    ],
+)
+def test_cpus_are_known_where_all_sessions_agree(sessions: list[list[float]], n_cpus: float | None) -> None:
+    resources = [{"resources": {"nodes": [{"CPU": cpus} for cpus in nodes]}} for nodes in sessions]
+    assert session_cpus({"sessions": resources}) == n_cpus
+    assert session_cpus({"sessions": [*resources, {}]}) is None
 
 
 def test_nothing_stored_is_no_figure() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,41 @@ def test_exact_returns_are_drawn_where_they_are_known() -> None:
     assert all((line.get_ydata() == 5).all() for line in figure.axes[0].lines)
     assert not any(len(one.get_segments()) for one in figure.axes[0].collections)
     assert all(len(one.get_segments()) == 2 for one in drawn(summary, settings).axes[0].collections)
+
+
+def test_only_what_has_the_largest_k_of_its_row_has_a_price() -> None:
+    summary, settings = tables((10, 100, 1000))
+    is_missing = (summary["setting_id"] == "100-0.9") & (summary["k"] == 8)
+    figure = drawn(summary[~is_missing], settings)
+    left, right, _, complete = figure.axes
+    assert [line.get_xdata().tolist() for line in left.lines] == [[10, 100, 1000]] * 2 + [[10, 1000]]
+    assert [line.get_xydata().tolist() for line in right.lines] == [[[10, 7], [1000, 7]], [[10, 6], [1000, 6]], []]
+    assert [len(line.get_xydata()) for line in complete.lines] == [3, 3, 0]
+    assert right.get_ylabel() == complete.get_ylabel() == "lost against k = 8"
+
+
+def test_each_row_names_the_k_that_it_is_compared_with() -> None:
+    summary, settings = tables()
+    is_missing = summary["setting_id"].str.endswith("-0.9") & (summary["k"] == 8)
+    axes = drawn(summary[~is_missing], settings).axes
+    assert [one.get_ylabel() for one in axes[1::2]] == ["lost against k = 2", "lost against k = 8"]
+    np.testing.assert_allclose(axes[1].lines[0].get_xydata(), [[10, 1], [1000, 1]])
+
+
+@pytest.mark.parametrize(
+    ("exact", "unfinished", "note"),
+    [
+        ([], None, ["same seeds of the rollouts for every k"]),
+        ([], "unfinished: 1 of 2", []),
+        ([0], None, []),
+        (range(6), None, ["difference of exact returns"]),
+    ],
+)
+def test_the_note_says_how_returns_compare(exact: Sequence[int], unfinished: str | None, note: list[str]) -> None:
+    summary, settings = tables(gammas=(0.9,))
+    summary.loc[list(exact), "exact_return"] = 5.0
+    figure = drawn(summary, settings, unfinished=unfinished)
+    assert [text.get_text() for text in figure.axes[1].texts] == note
 
 
 @pytest.mark.parametrize("drop", ["environment.n_agents", None])

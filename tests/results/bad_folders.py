@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,6 +14,7 @@ from distmarl.results.schemas import EVALUATIONS, SETTINGS, VERSION_KEY
 from distmarl.results.store import DATA_FILE, PARTS
 from tests.report.results_folders import commit_points, grid_of, start_folder
 
+SESSION = {"command": ["tiny"], "started_at": "2026-01-02T03:04:05+00:00"}
 FOREIGN_TABLE = pa.table({"city": ["Bonn"], "population": [340_000]})
 
 
@@ -30,6 +33,38 @@ def empty(folder: Path) -> None:
 
 def foreign(folder: Path) -> None:
     (folder / "provenance.json").write_text('{"tool": "another"}')
+
+
+def without_the_sweeps_name(folder: Path) -> None:
+    _change_provenance(folder, sweep=None)
+
+
+def without_sessions(folder: Path) -> None:
+    _change_provenance(folder, sessions=[])
+
+
+def with_an_empty_session(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{}])
+
+
+def with_a_session_that_is_none(folder: Path) -> None:
+    _change_provenance(folder, sessions=["tiny"])
+
+
+def with_a_command_that_is_none(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "command": "tiny"}])
+
+
+def with_a_session_that_started_never(folder: Path) -> None:
+    _change_provenance(folder, sessions=[SESSION, {**SESSION, "started_at": "never"}])
+
+
+def with_a_session_that_ended_anywhere(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "ended_at": "2026-01-02T03:04:05"}])
+
+
+def with_resources_that_are_none(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "resources": 8}])
 
 
 def without_settings(folder: Path) -> None:
@@ -84,6 +119,14 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     a_file: "there is no such results folder",
     empty: "is not a results folder of distmarl",
     foreign: "is not a results folder of distmarl",
+    without_the_sweeps_name: "provenance.json: is damaged (it names no sweep); restore it",
+    without_sessions: "provenance.json: is damaged (it has no list of sessions)",
+    with_an_empty_session: "sessions[0] has no command",
+    with_a_session_that_is_none: "sessions[0] must be an object, got 'tiny'",
+    with_a_command_that_is_none: "sessions[0].command must be a list of words, got 'tiny'",
+    with_a_session_that_started_never: "sessions[1].started_at must be a time with its zone, got 'never'",
+    with_a_session_that_ended_anywhere: "sessions[0].ended_at must be a time with its zone",
+    with_resources_that_are_none: "sessions[0].resources must be an object, got 8",
     without_settings: "has no settings of its sweep yet",
     without_sweep_file: "sweep.yaml: there is no such file",
     with_broken_sweep_file: "is not valid YAML",
@@ -103,6 +146,12 @@ def _started(folder: Path) -> Path:
     store.publish()
     commit_points(store, grid_of(["only"], [1, 2], 2))
     return folder / PARTS / EVALUATIONS.name
+
+
+def _change_provenance(folder: Path, **values: Any) -> None:
+    _started(folder)
+    path = folder / "provenance.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def _truncate(path: Path) -> None:

@@ -7,11 +7,13 @@ import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.folder import check_folder, end_session, open_results, start_session
-from distmarl.results.provenance import describe_session
+from distmarl.results.provenance import describe_session, now
+from tests.results.bad_folders import without_sessions
 
 
 def start(folder: Path, sweep: str = "robots", *, overwrite: bool = False) -> None:
-    start_session(folder, sweep, {"name": sweep}, {"command": ["x"]}, overwrite=overwrite).publish()
+    session = {"command": ["x"], "started_at": now()}
+    start_session(folder, sweep, {"name": sweep}, session, overwrite=overwrite).publish()
 
 
 def test_a_new_and_an_own_folder_are_accepted(tmp_path: Path) -> None:
@@ -37,6 +39,15 @@ def test_another_sweeps_folder_is_refused_unless_overwritten(tmp_path: Path) -> 
     with pytest.raises(ResultsError, match="holds the results of the sweep 'robots', not of 'paper'"):
         start(tmp_path, "paper")
     check_folder(tmp_path, "paper", overwrite=True)
+
+
+def test_a_damaged_folder_is_refused_unless_overwritten(tmp_path: Path) -> None:
+    without_sessions(tmp_path)
+    with pytest.raises(ResultsError, match=r"is damaged .* restore it from a copy, or start afresh with --overwrite"):
+        check_folder(tmp_path, "tiny", overwrite=False)
+    check_folder(tmp_path, "tiny", overwrite=True)
+    start(tmp_path, "tiny", overwrite=True)
+    check_folder(tmp_path, "tiny", overwrite=False)
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
