@@ -17,7 +17,7 @@ from distmarl.model.policies import checked_global_policy, checked_k, checked_lo
 from distmarl.model.random_streams import Role, Seed
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class EvaluationResult:
     """Discounted returns of a set of rollouts.
 
@@ -38,6 +38,12 @@ class EvaluationResult:
     horizon: int
     mode_accuracy: float
     first_rollout: RecordedRollout
+
+    def __repr__(self) -> str:
+        return (
+            f"EvaluationResult(mean={self.mean:.6g}, std={self.std:.3g}, n_rollouts={len(self.returns)}, "
+            f"horizon={self.horizon}, mode_accuracy={self.mode_accuracy:.3g})"
+        )
 
     @property
     def mean(self) -> float:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -56,8 +56,8 @@ class AlternatingResult:
         Every proposal, in order.
     """
 
-    global_policy: NDArray[np.integer]
-    local_policy: NDArray[np.float64]
+    global_policy: NDArray[np.integer] = field(repr=False)
+    local_policy: NDArray[np.float64] = field(repr=False)
     joint_value: float
     history: tuple[ProposalOutcome, ...]
 

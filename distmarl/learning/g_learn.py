@@ -14,7 +14,7 @@ from __future__ import annotations
 import collections
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 import numpy as np
@@ -58,8 +58,8 @@ class GLearnResult:
         transitions), ``factored+dense`` where kernels differ, ``successors`` (the other kinds).
     """
 
-    policy: NDArray[np.integer]
-    value: NDArray[np.float64]
+    policy: NDArray[np.integer] = field(repr=False)
+    value: NDArray[np.float64] = field(repr=False)
     n_iterations: int
     bound: float
     converged: bool

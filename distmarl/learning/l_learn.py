@@ -20,7 +20,7 @@ y ~ Multinomial(k - 1, mu), and the first sum over global states above depends o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,8 +55,8 @@ class LLearnResult:
         The population that the agent reckons with, and whether it depends on the start or is periodic.
     """
 
-    policy: NDArray[np.float64]
-    value: NDArray[np.float64]
+    policy: NDArray[np.float64] = field(repr=False)
+    value: NDArray[np.float64] = field(repr=False)
     n_iterations: int
     bound: float
     converged: bool

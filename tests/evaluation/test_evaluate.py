@@ -6,7 +6,15 @@ import math
 import numpy as np
 import pytest
 
-from distmarl import estimate_mean, evaluate, robots, uniform_local_policy
+from distmarl import (
+    estimate_mean,
+    evaluate,
+    g_learn,
+    l_learn,
+    robots,
+    train_alternating,
+    uniform_local_policy,
+)
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.random_streams import Role
@@ -20,6 +28,20 @@ def game():
     rng = np.random.default_rng(0)
     env = random_environment(rng, n_agents=4)
     return env, random_global_policy(rng, env, 2), random_local_policy(rng, env)
+
+
+def test_a_result_is_shown_in_a_line(game):
+    result = evaluate(*game, k=2, n_rollouts=9, horizon=5)
+    assert repr(result).startswith(
+        f"EvaluationResult(mean={result.mean:.6g}, std={result.std:.3g}, n_rollouts=9, horizon=5"
+    )
+    pair = train_alternating(game[0], k=2, n_outer_iterations=1, n_rollouts=2, horizon=2)
+    assert repr(pair).startswith(f"AlternatingResult(joint_value={pair.joint_value!r}, history=")
+    for each in (
+        g_learn(game[0], pair.local_policy, k=2),
+        l_learn(game[0], pair.global_policy, pair.local_policy, k=2),
+    ):
+        assert "policy=" not in repr(each)
 
 
 def test_mean_and_standard_deviation_are_the_samples(game):
