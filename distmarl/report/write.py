@@ -21,7 +21,7 @@ from distmarl.report.style import FILE_METADATA, lay_out, paper_style
 from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
 from distmarl.results.location import Location
-from distmarl.results.lock import locked
+from distmarl.results.lock import find_writer, locked
 from distmarl.results.opening import Place
 from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 from distmarl.results.store import Store
@@ -188,9 +188,9 @@ def read_numbers(store: Store) -> Numbers:
     n_failures = len(tables[FAILURES.name])
     if summary.empty:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
-        raise ResultsError(
-            f"{store.folder}: has no evaluation of its sweep yet{failed}; run the sweep's command again to go on"
-        )
+        runs = find_writer(store.folder) is not None
+        remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
+        raise ResultsError(f"{store.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
     unfinished = unfinished_note(
         points,
         tables[SETTINGS.name],

@@ -228,6 +228,8 @@ def test_a_sweep_without_evaluations_is_refused(tmp_path):
     store.commit("g_learn-only-1", [(FAILURES, [failure_row("only", 1)])])
     with pytest.raises(ResultsError, match="1 of its tasks failed"):
         write_report(tmp_path)
+    with locked(tmp_path), pytest.raises(ResultsError, match="; it is running: wait for the first"):
+        write_report(tmp_path)
 
 
 def test_a_folder_without_its_sweep_file_is_refused(tmp_path):
