@@ -24,14 +24,12 @@ RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run at most two Rays at a time: a cluster, whose ports others must leave alone, and a Ray of a driver's own.
+    """Keep the tests that start a Ray in one process, one after the other: two may get hold of each other's ports.
 
     Those that share a browser stay together, too.
     """
     for item in items:
-        if item.get_closest_marker("cluster") or "cluster" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("cluster"))
-        elif item.get_closest_marker("ray"):
+        if item.get_closest_marker("ray") or item.get_closest_marker("cluster"):
             item.add_marker(pytest.mark.xdist_group("ray"))
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
