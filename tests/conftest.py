@@ -22,6 +22,11 @@ REPOSITORY = Path(__file__).parent.parent
 RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Let ``-n auto`` start one process more than there are cores: the one with the tests on Ray mostly waits."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that start a Ray in one process, one after the other: two may get hold of each other's ports.
