@@ -11,19 +11,19 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from distmarl.environments.robots import robots
+from distmarl.equilibrium.nash_gap import NashGap, nash_gap
+from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import DistmarlError
-from distmarl.evaluation.evaluate import EvaluationResult, evaluate
-from distmarl.evaluation.intervals import MeanEstimate, estimate_difference, estimate_mean
-from distmarl.evaluation.nash_gap import NashGap, nash_gap
-from distmarl.evaluation.quantity import Quantity
+from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult, train_alternating
-from distmarl.learning.exact_return import ExactReturn, exact_return
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
+from distmarl.values.evaluate import EvaluationResult, evaluate
+from distmarl.values.exact_return import ExactReturn, exact_return
+from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
 
 if TYPE_CHECKING:
     from distmarl import figures as figures

@@ -17,6 +17,9 @@ remedy: ``experiment.k_values[3]: must be at most n_agents (30), got 50``.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
+
 
 class DistmarlError(Exception):
     """The root of every error that distmarl raises on purpose."""
@@ -48,3 +51,10 @@ class ExecutorError(DistmarlError):
 
 class TaskTimeoutError(DistmarlError):
     """A task ran longer than ``runner.task_timeout_s`` allows."""
+
+
+def nearest_name(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is most like a misspelt one, or at all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(names)}"

@@ -12,12 +12,12 @@ return None then.
 
 from __future__ import annotations
 
-from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
-from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
-from distmarl.report.policy_figures import policy
-from distmarl.report.rollout_figures import zone_heatmap
-from distmarl.report.run_figures import alternation, timeline
-from distmarl.report.scaling_figures import scaling
+from distmarl.report.figures.against_k import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.figures.gaps import nash_gap_vs_k, price_of_subsampling
+from distmarl.report.figures.policies import policy
+from distmarl.report.figures.rollouts import zone_heatmap
+from distmarl.report.figures.runs import alternation, timeline
+from distmarl.report.figures.scaling import scaling
 
 __all__ = [
     "alternation",

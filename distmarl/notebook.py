@@ -19,23 +19,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from distmarl.config.checking import k_values
+from distmarl.config.environments import build_environment
 from distmarl.config.reading import RawSweep
-from distmarl.config.validation import k_values, nearest_name
-from distmarl.environments.lookup import build_environment
-from distmarl.errors import InvalidArgumentError, ResultsError
+from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.environment import Environment
 from distmarl.results.folder import open_results, read_sweep
-from distmarl.results.location import Location
-from distmarl.results.opening import Place
-from distmarl.results.policies import read_global_policy, read_local_policy
-from distmarl.results.schemas import SETTINGS, SUMMARY, TABLES
 from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
-from distmarl.sweep.pending import find_missing
-from distmarl.sweep.plan import count_tasks
+from distmarl.results.stored_policies import read_global_policy, read_local_policy
+from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
+from distmarl.study.pending import find_missing
+from distmarl.study.plan import count_tasks
 
 if TYPE_CHECKING:
-    from distmarl.report.gallery import Gallery
+    from distmarl.report.figures.gallery import Gallery
 
 MAX_SETTINGS_NAMED = 20
 
@@ -44,7 +44,7 @@ class Results:
     """What a sweep left behind, or has so far: read when it is asked for, and never written.
 
     Every table is an attribute: ``evaluations``, ``trainings``, ``settings`` and so on (see
-    :mod:`distmarl.results.schemas`), but for ``summary``, which is a method and more than the table of that
+    :mod:`distmarl.results.tables`), but for ``summary``, which is a method and more than the table of that
     name. A table is read each time, so keep it in a name of its own.
 
     Parameters
@@ -64,7 +64,7 @@ class Results:
     @property
     def figures(self) -> Gallery:
         """The figures of the report, by name; each is drawn when it is called."""
-        from distmarl.report.gallery import Gallery  # matplotlib, which a table need not wait for
+        from distmarl.report.figures.gallery import Gallery  # matplotlib, which a table need not wait for
 
         return Gallery(self._store)
 

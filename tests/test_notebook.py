@@ -14,7 +14,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.report.write import FIGURE_NAMES, GAP_FIGURES, write_report
-from distmarl.results.schemas import TABLES
+from distmarl.results.tables import TABLES
 from distmarl.sweep.session import Interrupted
 from tests.conftest import REPOSITORY
 from tests.report.results_folders import commit_points, grid_of, start_folder

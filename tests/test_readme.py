@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from distmarl import NashGap
 from distmarl.config.reading import RawSweep
+from distmarl.study.plan import make_plan
 from distmarl.sweep.cli import _parser
-from distmarl.sweep.plan import make_plan
 from tests.conftest import REPOSITORY, RunCommand
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ def test_the_keys_of_the_sweep_file_are_all_there_with_their_defaults() -> None:
 
 
 def test_every_table_is_described() -> None:
-    from distmarl.results.schemas import TABLES
+    from distmarl.results.tables import TABLES
 
     described = re.findall(r"^\| `(\w+)` \|", README, flags=re.MULTILINE)
     assert set(described) == set(TABLES)

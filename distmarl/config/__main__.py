@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 
 import distmarl
-from distmarl.config.json_schema import sweep_schema
-from distmarl.environments.lookup import BUILT_IN
+from distmarl.config.schema import sweep_schema
+from distmarl.games.lookup import BUILT_IN
 
 DESCRIPTION = """\
 Print the JSON schema of sweep files. An editor that knows it completes keys, shows what they mean and

@@ -18,8 +18,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
-from distmarl.config.sections import NAME_PATTERN
 from distmarl.errors import ConfigError
+from distmarl.model.options import NAME_PATTERN
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 

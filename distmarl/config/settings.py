@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_type_hints
 
+from distmarl.config.checking import k_values, key_elsewhere, known_keys, validated_sweep
 from distmarl.config.reading import RawSweep, split_key, with_value
-from distmarl.config.sections import Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
-from distmarl.config.validation import k_values, key_elsewhere, known_keys, nearest_name, validated_sweep
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, nearest_name
+from distmarl.model.options import Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")

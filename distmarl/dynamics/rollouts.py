@@ -19,10 +19,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.config.sections import RewardKind
 from distmarl.dynamics.draws import conditional_probabilities, draw_categorical, draw_multinomial, draw_subsample
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
+from distmarl.model.options import RewardKind
 from distmarl.model.policies import local_reward
 from distmarl.model.random_streams import Role, Seed, random_stream
 

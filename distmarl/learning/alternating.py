@@ -18,7 +18,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import (
+from distmarl.dynamics.rollouts import run_rollouts
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.g_learn import g_learn
+from distmarl.learning.l_learn import l_learn
+from distmarl.learning.proposals import Proposal, ProposalOutcome, StopReason, propose
+from distmarl.model.checks import check_choice
+from distmarl.model.environment import Environment
+from distmarl.model.options import (
     Alternating,
     Evaluation,
     GlobalAgent,
@@ -29,15 +36,9 @@ from distmarl.config.sections import (
     TransitionKind,
     UpdateKind,
 )
-from distmarl.dynamics.rollouts import run_rollouts
-from distmarl.errors import InvalidArgumentError
-from distmarl.learning.exact_return import check_population_size, exact_return
-from distmarl.learning.g_learn import check_choice, g_learn
-from distmarl.learning.l_learn import l_learn
-from distmarl.learning.proposals import Proposal, ProposalOutcome, StopReason, propose
-from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_local_policy, uniform_local_policy
 from distmarl.model.random_streams import Role, Seed
+from distmarl.values.exact_return import check_population_size, exact_return
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,26 +15,33 @@ import collections
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import GlobalAgent, TransitionKind
-from distmarl.dynamics.exact import ExactTransitions
-from distmarl.dynamics.rounded import rounded_transitions
-from distmarl.dynamics.sampled import sampled_transitions
-from distmarl.dynamics.transitions import (
+from distmarl.dynamics.transitions.base import (
     CountTransitions,
     check_transition_kind,
     estimated_transition_bytes,
 )
+from distmarl.dynamics.transitions.exact import ExactTransitions
+from distmarl.dynamics.transitions.rounded import rounded_transitions
+from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.value_iteration import ValueIterationResult, anderson_bytes, greedy_actions, iterate_values
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
+from distmarl.model.options import GlobalAgent, TransitionKind
 from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward, read_only
 from distmarl.model.random_streams import Seed
+from distmarl.values.value_iteration import (
+    ValueIterationResult,
+    allowed_error,
+    anderson_bytes,
+    check_iteration_arguments,
+    greedy_actions,
+    iterate_values,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,7 +97,7 @@ def g_learn(
     k : int
         Number of agents that the global agent sees, from 1 to ``env.n_agents``.
     transitions : {"sampled", "exact", "rounded"}
-        How count vectors move; see :mod:`distmarl.dynamics.transitions`.
+        How count vectors move; see :mod:`distmarl.dynamics.transitions.base`.
     n_mc_samples : int
         Draws per global state and count vector (``sampled`` only).
     seed : int or sequence of int
@@ -163,39 +170,6 @@ def estimated_bytes(
     held = 2 * env.n_global_actions + (8 if transitions == "exact" else 1) * n_global_states
     further_threads = (min(n_threads, n_global_states) - 1) * 8 * n_vectors * held
     return value_arrays + operator + further_threads
-
-
-def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: int) -> None:
-    """Refuse a stopping rule that cannot be met.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the threshold is not positive or the number of sweeps not at least 1.
-    """
-    if not convergence_threshold > 0:
-        raise InvalidArgumentError(f"convergence_threshold: must be positive, got {convergence_threshold!r}")
-    if max_vi_iterations < 1:
-        raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
-
-
-def check_choice(name: str, value: str, kinds: object) -> None:
-    """Refuse a value that is none of the strings of a ``Literal`` type.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When it is not.
-    """
-    if value not in get_args(kinds):
-        raise InvalidArgumentError(f"{name}: must be one of {', '.join(get_args(kinds))}, got {value!r}")
-
-
-def allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
-    """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
-    reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
-    largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
-    return convergence_threshold * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
 
 
 def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> NDArray[np.float64]:

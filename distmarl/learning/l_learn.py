@@ -25,14 +25,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from distmarl.config.sections import LocalAgent, LocalPolicyKind, ObservationKind
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.g_learn import check_choice, check_iteration_arguments
 from distmarl.learning.mean_field import MeanField, find_mean_field
-from distmarl.learning.value_iteration import greedy_actions, iterate_values
+from distmarl.model.checks import check_choice
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
+from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel, read_only
+from distmarl.values.value_iteration import check_iteration_arguments, greedy_actions, iterate_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,9 +29,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.config.sections import UpdateKind
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import LLearnResult
+from distmarl.model.options import UpdateKind
 
 ProposalKind: TypeAlias = Literal["pair", "global", "local"]
 StopReason: TypeAlias = Literal["converged", "cycle", "reverted", "n_outer_iterations"]

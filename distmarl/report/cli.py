@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import distmarl
 from distmarl.errors import DistmarlError
-from distmarl.results.location import Location
-from distmarl.results.opening import open_location
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.opening import open_location
 from distmarl.terminal import message_console, output_console, print_error
 
 if TYPE_CHECKING:

@@ -7,14 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.report.frames import setting_note, spread
-from distmarl.report.policy_figures import policy
-from distmarl.report.rollout_figures import zone_heatmap
-from distmarl.report.run_facts import session_cpus
-from distmarl.report.run_figures import alternation, timeline
-from distmarl.report.scaling_figures import scaling
+from distmarl.report.figures.frames import setting_note, spread
+from distmarl.report.figures.policies import policy
+from distmarl.report.figures.rollouts import zone_heatmap
+from distmarl.report.figures.runs import alternation, timeline
+from distmarl.report.figures.scaling import scaling
+from distmarl.report.page.run_facts import session_cpus
 from distmarl.results.folder import read_provenance
-from distmarl.results.schemas import (
+from distmarl.results.settings import sweep_settings
+from distmarl.results.store import Store
+from distmarl.results.tables import (
     ALTERNATIONS,
     GLOBAL_POLICIES,
     LOCAL_POLICIES,
@@ -24,8 +26,6 @@ from distmarl.results.schemas import (
     TRAININGS,
     Table,
 )
-from distmarl.results.settings import sweep_settings
-from distmarl.results.store import Store
 
 
 def draw_zone_heatmap(store: Store, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:

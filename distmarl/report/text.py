@@ -14,7 +14,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.report.summary import improvement, is_unconverged
+from distmarl.report.numbers import improvement, is_unconverged
 
 if TYPE_CHECKING:
     from distmarl.report.write import Report
@@ -55,7 +55,7 @@ def results_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.summary.summarise` returns. Several settings are groups of rows.
+        What :func:`distmarl.report.numbers.summarise` returns. Several settings are groups of rows.
     width : int
         Columns of the terminal. Where they are few, the label of a setting goes over several rows; where they are
         fewer still, it stands above a table of its own.
@@ -135,7 +135,7 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.summary.summarise` returns. A setting with one k has no lines.
+        What :func:`distmarl.report.numbers.summarise` returns. A setting with one k has no lines.
     """
     decimals = decimals_of(summary)
     lines = []
@@ -182,7 +182,7 @@ def decimals_of(summary: pd.DataFrame) -> int:
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.summary.summarise` returns.
+        What :func:`distmarl.report.numbers.summarise` returns.
     """
     largest = float(summary["mean_return"].abs().max())
     if not largest:

@@ -10,21 +10,21 @@ from functools import cache, partial
 import pandas as pd
 from matplotlib.figure import Figure
 
-from distmarl.config.validation import k_values
+from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.figures import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
-from distmarl.report.gap_figures import nash_gap_vs_k, price_of_subsampling
-from distmarl.report.page import write_page
-from distmarl.report.page_figures import Makers
+from distmarl.report.figures.against_k import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
+from distmarl.report.figures.gaps import nash_gap_vs_k, price_of_subsampling
+from distmarl.report.figures.style import FILE_METADATA, lay_out, paper_style
+from distmarl.report.numbers import missing_note, summarise, unfinished_note, with_labels
+from distmarl.report.page.inline_figures import Makers
+from distmarl.report.page.render import write_page
 from distmarl.report.stored import draw_alternation, draw_policy, draw_scaling, draw_timeline, draw_zone_heatmap
-from distmarl.report.style import FILE_METADATA, lay_out, paper_style
-from distmarl.report.summary import missing_note, summarise, unfinished_note, with_labels
 from distmarl.results.folder import open_results, read_sweep
-from distmarl.results.location import Location
-from distmarl.results.lock import find_writer, locked
-from distmarl.results.opening import Place
-from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.lock import find_writer, locked
+from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
+from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 
 # The summary comes first: whatever it rests on has been committed when these are read.
 TABLES_READ = (TRAININGS, TIMINGS, SETTINGS, FAILURES, NASH_GAPS, BASELINES)
@@ -81,7 +81,7 @@ class Numbers:
     Attributes
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.summary.summarise` returns.
+        What :func:`distmarl.report.numbers.summarise` returns.
     nash_gaps, baselines : DataFrame
         Rows of these tables that the sweep asks for.
     n_failures : int
@@ -107,7 +107,7 @@ class Report:
     Attributes
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.summary.summarise` returns.
+        What :func:`distmarl.report.numbers.summarise` returns.
     figures : tuple of str
         Files that were written, with the folder's name.
     page : str

@@ -15,16 +15,16 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from distmarl.config.checking import validated_sweep
 from distmarl.config.reading import dump_yaml, parse_sweep
-from distmarl.config.sections import SweepFile
-from distmarl.config.validation import validated_sweep
 from distmarl.errors import ConfigError, ResultsError
-from distmarl.results.location import ASIDE, Location
-from distmarl.results.lock import HOLDER_FILE, LOCK_FILE, Lock
-from distmarl.results.opening import Place, open_location
+from distmarl.model.options import SweepFile
 from distmarl.results.provenance import find_fault
-from distmarl.results.schemas import SCHEMA_VERSION, TABLES
+from distmarl.results.storage.location import ASIDE, Location
+from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
+from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.store import PARTS, Store, check_schema_version
+from distmarl.results.tables import SCHEMA_VERSION, TABLES
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"

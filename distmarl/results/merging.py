@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
-from distmarl.results.location import File
-from distmarl.results.schemas import Table
+from distmarl.results.storage.location import File
+from distmarl.results.tables import Table
 
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
 MAGIC = b"PAR1"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from distmarl.config.sections import SweepFile
 from distmarl.errors import ResultsError
-from distmarl.results.schemas import SETTINGS
+from distmarl.model.options import SweepFile
 from distmarl.results.store import Store
+from distmarl.results.tables import SETTINGS
 
 
 def read_settings(store: Store) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The tables of a results folder: committed in parts, published whole.
 
 What a task yields is committed at once, as ``_parts/<table>/<task>.parquet``, in one step
-(:mod:`distmarl.results.location`): a part is there whole or not at all, and a
+(:mod:`distmarl.results.storage.location`): a part is there whole or not at all, and a
 task that runs twice replaces its own part. ``<table>/data.parquet``, which readers read, is
 made from the last one and the parts, by key, and replaced in one step; parts
 that it has taken in are deleted after that. A crash at any moment loses no
@@ -25,8 +25,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from distmarl.errors import ResultsError
-from distmarl.results.location import Location
-from distmarl.results.lock import Lock
 from distmarl.results.merging import (
     UnreadableFileError,
     is_whole,
@@ -35,8 +33,11 @@ from distmarl.results.merging import (
     read_merged,
     read_schema,
 )
-from distmarl.results.opening import Place, open_location
-from distmarl.results.schemas import (
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.lock import Lock
+from distmarl.results.storage.opening import Place, open_location
+from distmarl.results.summary_rows import EVALUATION_COLUMNS, IsWanted, summary_rows
+from distmarl.results.tables import (
     EVALUATIONS,
     EXACT_BOUND,
     EXACT_RETURN,
@@ -48,7 +49,6 @@ from distmarl.results.schemas import (
     VERSION_KEY,
     Table,
 )
-from distmarl.results.summary import EVALUATION_COLUMNS, IsWanted, summary_rows
 
 PARTS = "_parts"
 DATA_FILE = "data.parquet"

@@ -14,17 +14,17 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from distmarl.config.sections import SweepFile
-from distmarl.config.validation import k_values
+from distmarl.config.checking import k_values
+from distmarl.model.options import SweepFile
 from distmarl.results.folder import open_results, read_provenance, read_sweep
-from distmarl.results.location import Location
-from distmarl.results.lock import find_writer
-from distmarl.results.opening import Place
-from distmarl.results.schemas import FAILURES, TIMINGS
 from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.lock import find_writer
+from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
-from distmarl.sweep.pending import Pending, find_missing
-from distmarl.sweep.plan import count_tasks
+from distmarl.results.tables import FAILURES, TIMINGS
+from distmarl.study.pending import Pending, find_missing
+from distmarl.study.plan import count_tasks
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
 

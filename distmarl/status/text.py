@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
-from distmarl.sweep.progress import PHASES, counted
+from distmarl.sweep.progress.lines import PHASES, counted
 
 COLUMNS = {**{str(kind): name for kind, name in PHASES.items()}, "shared_policy": "local policy"}  # of one setting
 MAX_SETTINGS_SHOWN = 40

@@ -19,27 +19,27 @@ from rich.text import Text
 
 import distmarl
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
-from distmarl.config.sections import Runner
 from distmarl.errors import DistmarlError, ExecutorError
+from distmarl.model.options import Runner
 from distmarl.results.folder import PAGE_FILE, check_folder
-from distmarl.results.location import Location
-from distmarl.results.opening import open_location
-from distmarl.results.schemas import SETTINGS
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
-from distmarl.sweep.costs import estimate_costs
-from distmarl.sweep.executor import Executor, SerialExecutor
-from distmarl.sweep.failed_tasks import failed_keys
-from distmarl.sweep.forecast import Forecast
-from distmarl.sweep.live import LiveProgress
-from distmarl.sweep.pending import Pending, find_pending
-from distmarl.sweep.plan import Plan, make_plan
-from distmarl.sweep.plan_text import print_plan
-from distmarl.sweep.progress import LineProgress, Progress, QuietProgress, counted
-from distmarl.sweep.resources import check_memory, machine_memory
+from distmarl.results.tables import SETTINGS
+from distmarl.study.failed import failed_keys
+from distmarl.study.pending import Pending, find_pending
+from distmarl.study.plan import Plan, make_plan
+from distmarl.sweep.estimates.costs import estimate_costs
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.estimates.memory import check_memory, machine_memory
+from distmarl.sweep.executors.base import Executor, SerialExecutor
+from distmarl.sweep.progress.lines import LineProgress, Progress, QuietProgress, counted
+from distmarl.sweep.progress.live import LiveProgress
+from distmarl.sweep.progress.plan_text import print_plan
+from distmarl.sweep.progress.tally import Tally
+from distmarl.sweep.progress.watch import Watch
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.stopping import EXIT_CODE, Stop
-from distmarl.sweep.tally import Tally
-from distmarl.sweep.watch import Watch
 from distmarl.terminal import can_redraw, message_console, output_console, print_error
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
@@ -252,7 +252,7 @@ def _start_executor(plan: Plan, pending: Pending, kind: str, address: str | None
     runner = plan.sweep.runner
     if kind == "serial":
         return SerialExecutor(runner.task_timeout_s)
-    from distmarl.sweep.ray_executor import RayExecutor  # half a second that --help need not wait for
+    from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 
     executor = RayExecutor(runner, address)
     try:

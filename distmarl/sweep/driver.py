@@ -12,8 +12,9 @@ from collections import Counter, defaultdict
 from dataclasses import asdict
 from typing import Any
 
-from distmarl.results.policies import read_global_policies, read_local_policy
-from distmarl.results.schemas import (
+from distmarl.results.store import Store
+from distmarl.results.stored_policies import read_global_policies, read_local_policy
+from distmarl.results.tables import (
     ALTERNATIONS,
     BASELINES,
     FAILURES,
@@ -21,19 +22,18 @@ from distmarl.results.schemas import (
     TIMINGS,
     TRAININGS,
 )
-from distmarl.results.store import Store
-from distmarl.sweep.executor import Completed, Executor, Task
-from distmarl.sweep.failed_tasks import FailedTasks
-from distmarl.sweep.operations import reference_seconds
+from distmarl.study.failed import FailedTasks
+from distmarl.study.pending import find_pending
+from distmarl.study.plan import Job, Plan
+from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.sweep.estimates.memory import memory_request, task_bytes
+from distmarl.sweep.estimates.operations import reference_seconds
+from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.pace import Pace
-from distmarl.sweep.pending import find_pending
-from distmarl.sweep.plan import Job, Plan
-from distmarl.sweep.progress import Progress
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.ready import ReadyTasks
-from distmarl.sweep.resources import memory_request, task_bytes
 from distmarl.sweep.stopping import GRACE_S, Stop
-from distmarl.sweep.tally import Tally
-from distmarl.sweep.tasks import TaskKey, TaskKind
 
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2

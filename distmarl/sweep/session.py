@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 from distmarl.results.folder import end_session, start_session
-from distmarl.results.lock import locked
-from distmarl.results.opening import Place, open_location
 from distmarl.results.provenance import describe_session, now
+from distmarl.results.storage.lock import locked
+from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.store import Store
+from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.executor import Executor
-from distmarl.sweep.plan import Plan
-from distmarl.sweep.progress import Progress
+from distmarl.sweep.executors.base import Executor
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
-from distmarl.sweep.tally import Tally
 
 
 class Interrupted(Exception):  # noqa: N818  # a message to the command line, not an error

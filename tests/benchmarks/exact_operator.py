@@ -21,7 +21,7 @@ pin_threads()
 import numpy as np  # noqa: E402
 
 import distmarl as dm  # noqa: E402
-from distmarl.dynamics.exact import ExactTransitions  # noqa: E402
+from distmarl.dynamics.transitions.exact import ExactTransitions  # noqa: E402
 from distmarl.model.counts import n_count_vectors  # noqa: E402
 from distmarl.model.policies import local_kernel  # noqa: E402
 
@@ -95,7 +95,7 @@ def draw(rows: list[tuple[int, int, float, int]], path: str) -> None:
     """Draw time and memory against k, with the model C k / L scaled to the largest k."""
     from matplotlib.figure import Figure
 
-    from distmarl.report.style import PALETTE, paper_style
+    from distmarl.report.figures.style import PALETTE, paper_style
 
     k, size, taken, memory = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     model = size * (k / N_STATES + 1)

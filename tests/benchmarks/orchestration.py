@@ -18,17 +18,17 @@ from typing import Any
 
 import ray
 
-from distmarl.config.sections import Runner
+from distmarl.model.options import Runner
 from distmarl.results.folder import start_session
+from distmarl.study.plan import Plan
+from distmarl.study.tasks import TaskKey
 from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.execution import Outcome
-from distmarl.sweep.plan import Plan
-from distmarl.sweep.progress import Progress
-from distmarl.sweep.ray_executor import RayExecutor
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.ray_executor import RayExecutor
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
-from distmarl.sweep.tally import Tally
-from distmarl.sweep.tasks import TaskKey
 from tests.sweep.simulated import (
     Durations,
     NoStore,

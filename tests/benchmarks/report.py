@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from distmarl.results.schemas import (
+from distmarl.results.store import Store
+from distmarl.results.tables import (
     ALTERNATIONS,
     EVALUATIONS,
     GLOBAL_POLICIES,
@@ -23,7 +24,6 @@ from distmarl.results.schemas import (
     TIMINGS,
     TRAININGS,
 )
-from distmarl.results.store import Store
 from tests.report.results_folders import (
     evaluation_row,
     global_policy_rows,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from distmarl.config.checking import bind_parameters, k_values
 from distmarl.config.reading import RawSweep, apply_overrides
 from distmarl.config.settings import resolved_mapping, setting_content, setting_id, unfold_settings
-from distmarl.config.validation import bind_parameters, k_values
-from distmarl.environments.robots import robots
 from distmarl.errors import ConfigError
+from distmarl.games.robots import robots
 
 
 def unfold(mapping: dict[str, Any]) -> Any:

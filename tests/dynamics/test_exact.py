@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distmarl import robots, uniform_local_policy
-from distmarl.dynamics.exact import ExactTransitions, dense_power
-from distmarl.dynamics.factorization import factor_kernel
-from distmarl.dynamics.sampled import sampled_transitions
+from distmarl.dynamics.transitions.exact import ExactTransitions, dense_power
+from distmarl.dynamics.transitions.factorization import factor_kernel
+from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors
 from distmarl.model.policies import local_kernel

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distmarl import robots, uniform_local_policy
-from distmarl.dynamics.exact import ExactTransitions
-from distmarl.dynamics.factorization import factor_kernel
+from distmarl.dynamics.transitions.exact import ExactTransitions
+from distmarl.dynamics.transitions.factorization import factor_kernel
 from distmarl.model.policies import local_kernel
 from tests.strategies import FEW, KERNEL_FAMILIES, generators, random_kernel, random_local_policy, random_rows
 

@@ -5,7 +5,7 @@ import pytest
 
 from distmarl import evaluate, robots, uniform_local_policy
 from distmarl.dynamics.paired_rollouts import run_paired_rollouts
-from tests.evaluation.labelled_agents import deviation_law, deviator_mdp, joint_start
+from tests.equilibrium.labelled_agents import deviation_law, deviator_mdp, joint_start
 from tests.reference import standard_errors_from
 from tests.strategies import random_environment, random_global_policy, random_local_policy
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distmarl import robots, uniform_local_policy
-from distmarl.dynamics.rounded import round_to_counts, rounded_transitions
+from distmarl.dynamics.transitions.rounded import round_to_counts, rounded_transitions
 from distmarl.model.policies import local_kernel
 from tests.reference import enumerate_counts
 from tests.strategies import DETERMINISTIC, generators, random_rows

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distmarl.dynamics.sampled import sampled_transitions
+from distmarl.dynamics.transitions.sampled import sampled_transitions
 from tests.reference import dense_kernel, enumerate_counts
 from tests.strategies import DETERMINISTIC, generators, random_rows
 

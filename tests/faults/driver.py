@@ -26,8 +26,10 @@ from typing import Any
 
 import ray
 
-from distmarl.sweep import cli, ray_worker, tasks
-from distmarl.sweep.ray_executor import RayExecutor
+from distmarl.study import tasks
+from distmarl.sweep import cli
+from distmarl.sweep.executors import ray_worker
+from distmarl.sweep.executors.ray_executor import RayExecutor
 
 
 class TwoArgumentsError(Exception):

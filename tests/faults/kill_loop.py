@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from distmarl.sweep.plan import Plan
+from distmarl.study.plan import Plan
 from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, n_parts, wait_for
 from tests.sweep.sweeps import plan_of, write_sweep
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from distmarl.config.sections import Runner
-from distmarl.sweep.executor import Completed, Task
-from distmarl.sweep.ray_executor import RayExecutor
-from distmarl.sweep.tasks import TaskKey
+from distmarl.model.options import Runner
+from distmarl.study.tasks import TaskKey
+from distmarl.sweep.executors.base import Completed, Task
+from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of
 
 # A hundred kilobytes or less would travel with the task's result and have no node to be lost with.

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from distmarl.results.schemas import TIMINGS
 from distmarl.results.store import Store
-from distmarl.sweep.tasks import evaluate_pair, train_global_policy, train_shared_policy
+from distmarl.results.tables import TIMINGS
+from distmarl.study.tasks import evaluate_pair, train_global_policy, train_shared_policy
 from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE

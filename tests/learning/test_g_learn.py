@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from quantecon.markov import DiscreteDP
 
 from distmarl import Environment, g_learn, robots, uniform_local_policy
-from distmarl.dynamics.rounded import rounded_transitions
-from distmarl.dynamics.sampled import sampled_transitions
-from distmarl.dynamics.transitions import TRANSITION_KINDS
+from distmarl.dynamics.transitions.base import TRANSITION_KINDS
+from distmarl.dynamics.transitions.rounded import rounded_transitions
+from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import estimated_bytes
-from distmarl.learning.value_iteration import AndersonMixer
 from distmarl.model.counts import count_vectors
 from distmarl.model.policies import local_kernel
+from distmarl.values.value_iteration import AndersonMixer
 from tests.reference import (
     action_values,
     dense_kernel,

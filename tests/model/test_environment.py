@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from distmarl import DistmarlError, Environment
-from distmarl.environments.robots import robots
 from distmarl.errors import InvalidEnvironmentError
+from distmarl.games.robots import robots
 from tests.strategies import random_environment, random_rows
 
 TABLES = ("transition_global", "transition_local", "reward_global", "reward_local")

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from distmarl.report.write import write_report
-from distmarl.results.schemas import BASELINES, FAILURES, NASH_GAPS
 from distmarl.results.store import Store
+from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"

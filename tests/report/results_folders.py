@@ -10,7 +10,8 @@ from typing import Any
 
 from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
-from distmarl.results.schemas import (
+from distmarl.results.store import Store
+from distmarl.results.tables import (
     ALTERNATIONS,
     EVALUATIONS,
     FAILURES,
@@ -20,7 +21,6 @@ from distmarl.results.schemas import (
     TIMINGS,
     TRAININGS,
 )
-from distmarl.results.store import Store
 
 Point = tuple[str, int, int]
 PLAIN = {"only": {}}

@@ -17,7 +17,7 @@ from matplotlib.text import Text
 import distmarl as dm
 from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers, write_report
 from distmarl.results.folder import open_results
-from distmarl.results.schemas import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS
+from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import (
     PLAIN,
     commit_details,

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 
-from distmarl.report.figures import (
+from distmarl.report.figures.against_k import (
     BAND_NOTE,
     UNCONVERGED_NOTE,
     difference_vs_k,

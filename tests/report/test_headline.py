@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from distmarl.report.headline import headlines
-from distmarl.report.page_tables import headline_table, reached_text
+from distmarl.report.page.headline import headlines
+from distmarl.report.page.tables import headline_table, reached_text
 from tests.report.pages import baseline_row
 
 N_AGENTS = {"one": 8}

@@ -7,12 +7,13 @@ import re
 import pandas as pd
 import pytest
 
-from distmarl.report import page_cells, run_facts
-from distmarl.report.captions import CAPTIONS
-from distmarl.report.page_figures import lone_places
+from distmarl.report.figures.captions import CAPTIONS
+from distmarl.report.page import cells as page_cells
+from distmarl.report.page import run_facts
+from distmarl.report.page.inline_figures import lone_places
 from distmarl.report.write import FIGURE_NAMES, write_report
 from distmarl.results.folder import end_session, start_session
-from distmarl.results.schemas import FAILURES
+from distmarl.results.tables import FAILURES
 from tests.report.pages import HOSTILE, TRACEBACK, Page, grid_store, single_store, write_page
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.run_facts import session_cpus
-from distmarl.report.run_figures import TASKS, alternation, timeline
+from distmarl.report.figures.runs import TASKS, alternation, timeline
+from distmarl.report.page.run_facts import session_cpus
 from distmarl.report.stored import draw_timeline
 from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
-from distmarl.results.schemas import TIMINGS
+from distmarl.results.tables import TIMINGS
 from tests.report.results_folders import alternation_row, setting_row, task_row
 
 Bar = tuple[float, float, int]

@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.scaling_figures import MAX_ROWS, scaling
+from distmarl.report.figures.scaling import MAX_ROWS, scaling
 
 GAMMAS = (0.9, 0.95)
 

@@ -5,9 +5,9 @@ import sys
 import pandas as pd
 import pytest
 
-from distmarl.report.summary import improvement, is_unconverged, summarise, unfinished_note
-from distmarl.results.schemas import SETTINGS, SUMMARY, TIMINGS, TRAININGS
+from distmarl.report.numbers import improvement, is_unconverged, summarise, unfinished_note
 from distmarl.results.store import Store
+from distmarl.results.tables import SETTINGS, SUMMARY, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, grid_of, setting_row, start_folder, timing_row
 
 
@@ -144,5 +144,5 @@ def test_points_outside_the_sweep_do_not_finish_it(tmp_path):
 
 
 def test_numbers_need_no_matplotlib():
-    code = "import sys, distmarl.report.summary; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, distmarl.report.numbers; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from distmarl.report.style import PALETTE, WARNING_COLOUR, paper_style
-from distmarl.report.svg import CONTRAST, DARK_PAPER, contrast, inline_figure, on_dark
+from distmarl.report.figures.style import PALETTE, WARNING_COLOUR, paper_style
+from distmarl.report.page.svg import CONTRAST, DARK_PAPER, contrast, inline_figure, on_dark
 
 
 def lines(label: str = "a", colour: str = "#440154") -> Figure:

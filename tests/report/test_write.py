@@ -8,13 +8,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from distmarl.errors import ConfigError, ResultsError
-from distmarl.report import style, write
+from distmarl.report import write
+from distmarl.report.figures import style
 from distmarl.report.write import FIGURE_NAMES, figure_makers, write_report
 from distmarl.results.folder import FIGURES as FIGURES_OF_A_FOLDER
 from distmarl.results.folder import SWEEP_FILE, start_session
-from distmarl.results.lock import locked
-from distmarl.results.schemas import EVALUATIONS, FAILURES, TRAININGS
+from distmarl.results.storage.lock import locked
 from distmarl.results.store import DATA_FILE, PARTS, Store
+from distmarl.results.tables import EVALUATIONS, FAILURES, TRAININGS
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 FIGURES = [

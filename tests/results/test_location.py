@@ -14,9 +14,9 @@ import pytest
 from pyarrow import fs
 
 from distmarl.errors import ResultsError
-from distmarl.results import opening
-from distmarl.results.location import Location
-from distmarl.results.opening import open_location
+from distmarl.results.storage import opening
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.opening import open_location
 from tests.object_store import ObjectStore, cut_off
 
 LARGE = 11 * 2**20  # more than S3 takes in one request of pyarrow's

@@ -18,18 +18,18 @@ from pathlib import Path
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results import lock
-from distmarl.results.location import Location
-from distmarl.results.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer, locked
-from distmarl.results.opening import open_location
-from distmarl.results.schemas import TRAININGS
+from distmarl.results.storage import lock
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer, locked
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
+from distmarl.results.tables import TRAININGS
 
 NOBODY = 2**22 + 1  # no process: more than Linux counts to
 
 HOLD = """
 import sys
-from distmarl.results.lock import locked
+from distmarl.results.storage.lock import locked
 with locked(sys.argv[1]):
     print("held", flush=True)
     sys.stdin.read()

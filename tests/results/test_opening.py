@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results import opening
-from distmarl.results.location import LocalFolder
-from distmarl.results.opening import open_location
+from distmarl.results.storage import opening
+from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.opening import open_location
 from tests.object_store import ObjectStore
 
 SECRET = "hunter2"

@@ -10,7 +10,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from distmarl.results.schemas import TABLES
+from distmarl.results.tables import TABLES
 from tests.sweep.sweeps import TINY, run
 
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.location import File, LocalFolder
-from distmarl.results.schemas import EVALUATIONS, FAILURES, SCHEMA_VERSION, SETTINGS, TABLES, TRAININGS
+from distmarl.results.storage.location import File, LocalFolder
 from distmarl.results.store import Store, check_schema_version
+from distmarl.results.tables import EVALUATIONS, FAILURES, SCHEMA_VERSION, SETTINGS, TABLES, TRAININGS
 
 
 def training(k: int, setting_id: str = "s", **changes: Any) -> dict[str, Any]:

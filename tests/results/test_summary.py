@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from distmarl import estimate_difference, estimate_mean
-from distmarl.results.schemas import EVALUATIONS
 from distmarl.results.store import Store
+from distmarl.results.tables import EVALUATIONS
 
 Returns = dict[tuple[str, int, int], list[float]]
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from distmarl.results.worker import Worker
+from distmarl.results.storage.worker import Worker
 
 
 def test_calls_are_made_in_order_and_waited_for() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from distmarl.results.lock import locked
-from distmarl.results.schemas import ALTERNATIONS, FAILURES, TIMINGS
+from distmarl.results.storage.lock import locked
+from distmarl.results.tables import ALTERNATIONS, FAILURES, TIMINGS
 from distmarl.status.folder_status import FolderStatus, read_status
 from distmarl.sweep.session import Interrupted
 from tests.report.results_folders import (

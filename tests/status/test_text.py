@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distmarl.results.opening import open_location
+from distmarl.results.storage.opening import open_location
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus
 from distmarl.status.text import MAX_FAILURES_SHOWN, MAX_SETTINGS_SHOWN, ago, print_status
 

@@ -12,13 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from distmarl.results.schemas import EVALUATIONS
 from distmarl.results.store import Store
-from distmarl.sweep.execution import Outcome
-from distmarl.sweep.executor import Completed, Executor, Task
-from distmarl.sweep.plan import Plan, n_count_vectors_of
-from distmarl.sweep.ray_worker import Call, own_arguments
-from distmarl.sweep.tasks import TaskKey, TaskKind
+from distmarl.results.tables import EVALUATIONS
+from distmarl.study.plan import Plan, n_count_vectors_of
+from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.sweep.executors.base import Completed, Executor, Task
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.ray_worker import Call, own_arguments
 from tests.sweep.sweeps import TINY, changed, plan_of
 
 Durations = Callable[[TaskKey], float]

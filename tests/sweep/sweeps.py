@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from distmarl.config.reading import RawSweep
-from distmarl.sweep.executor import Completed, Executor, SerialExecutor, Task
-from distmarl.sweep.plan import Plan, make_plan
-from distmarl.sweep.progress import Progress
+from distmarl.study.plan import Plan, make_plan
+from distmarl.sweep.executors.base import Completed, Executor, SerialExecutor, Task
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.session import run_session
-from distmarl.sweep.tally import Tally
 
 DETERMINISTIC_TABLES = (
     "alternations",

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from distmarl.results.store import Store
-from distmarl.sweep import costs as costs_module
-from distmarl.sweep.costs import Costs, core_seconds, estimate_costs, robust_mean
-from distmarl.sweep.operations import reference_seconds
-from distmarl.sweep.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
+from distmarl.study.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
+from distmarl.sweep.estimates import costs as costs_module
+from distmarl.sweep.estimates.costs import Costs, core_seconds, estimate_costs, robust_mean
+from distmarl.sweep.estimates.operations import reference_seconds
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 EVERYTHING = changed(

@@ -14,10 +14,10 @@ import pandas as pd
 import pytest
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.sweep import tasks
-from distmarl.sweep.failure import describe_arguments
+from distmarl.study import tasks
+from distmarl.sweep.executors.failures import describe_arguments
+from distmarl.sweep.executors.task_log import TAIL_BYTES
 from distmarl.sweep.session import Interrupted
-from distmarl.sweep.task_log import TAIL_BYTES
 from tests.conftest import RunCommand
 from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
 from tests.sweep.test_session import BatchingExecutor, CountingExecutor, StoppingExecutor
@@ -153,7 +153,7 @@ def test_a_task_past_its_deadline_is_given_up(tmp_path: Path) -> None:
 def test_the_tail_of_a_log_is_what_was_written_since_the_mark(tmp_path: Path) -> None:
     script = f"""
 import os, sys
-from distmarl.sweep.task_log import LogMark
+from distmarl.sweep.executors.task_log import LogMark
 print("before"); os.write(2, b"before\\n")
 mark = LogMark.here()
 print("x" * {TAIL_BYTES}); print("buffered by Python"); os.write(2, b"from C\\n")

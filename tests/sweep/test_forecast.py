@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 from distmarl.config.reading import read_sweep_file
+from distmarl.study.pending import find_pending
+from distmarl.study.plan import Plan, make_plan
+from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep import pace
-from distmarl.sweep.costs import Costs
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.execution import Outcome
-from distmarl.sweep.forecast import Forecast, task_groups
-from distmarl.sweep.operations import reference_seconds
-from distmarl.sweep.pending import find_pending
-from distmarl.sweep.plan import Plan, make_plan
-from distmarl.sweep.progress import Progress
+from distmarl.sweep.estimates.costs import Costs
+from distmarl.sweep.estimates.forecast import Forecast, task_groups
+from distmarl.sweep.estimates.operations import reference_seconds
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
-from distmarl.sweep.tally import Tally
-from distmarl.sweep.tasks import TaskKey, TaskKind
 from tests.conftest import REPOSITORY
 from tests.sweep.simulated import Durations, NoStore, VirtualExecutor, settings_of_seeds
 from tests.sweep.sweeps import changed, plan_of

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from distmarl.config.sections import SweepFile
-from distmarl.environments.robots import robots
+from distmarl.games.robots import robots
+from distmarl.model.options import SweepFile
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 # A change of each key, and the table in which it shows.

@@ -19,9 +19,9 @@ import pytest
 
 import distmarl as dm
 from distmarl.report import cli as report_cli
-from distmarl.results import lock, opening
-from distmarl.results.schemas import EVALUATIONS
+from distmarl.results.storage import lock, opening
 from distmarl.results.store import Store
+from distmarl.results.tables import EVALUATIONS
 from distmarl.status.folder_status import read_status
 from distmarl.sweep import cli, pace
 from tests.conftest import RunCommand

@@ -10,14 +10,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from distmarl.study.plan import Plan
+from distmarl.study.tasks import TaskKey
 from distmarl.sweep import driver, pace
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.executor import Completed, Task
-from distmarl.sweep.plan import Plan
-from distmarl.sweep.progress import Progress
+from distmarl.sweep.executors.base import Completed, Task
+from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.ready import ReadyTasks
 from distmarl.sweep.stopping import Stop
-from distmarl.sweep.tasks import TaskKey
 from tests.sweep.simulated import NoStore, VirtualExecutor, bound, realistic_durations, settings_of_seeds
 from tests.sweep.sweeps import TINY, changed, run
 from tests.sweep.test_session import CountingExecutor

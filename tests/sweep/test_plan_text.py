@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distmarl.results.opening import open_location
-from distmarl.sweep.costs import Costs
-from distmarl.sweep.pending import find_pending
-from distmarl.sweep.plan_text import print_plan
-from distmarl.sweep.resources import shared_policy_bytes
+from distmarl.results.storage.opening import open_location
+from distmarl.study.pending import find_pending
+from distmarl.sweep.estimates.costs import Costs
+from distmarl.sweep.estimates.memory import shared_policy_bytes
+from distmarl.sweep.progress.plan_text import print_plan
 from tests.sweep.sweeps import changed, plan_of
 
 GRID: dict[str, Any] = {

@@ -11,18 +11,18 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distmarl.sweep import progress as progress_module
-from distmarl.sweep.costs import Costs
-from distmarl.sweep.execution import Outcome
-from distmarl.sweep.failure import Failure
-from distmarl.sweep.forecast import Forecast
-from distmarl.sweep.live import LiveProgress
-from distmarl.sweep.pending import find_pending
-from distmarl.sweep.plan import Plan
-from distmarl.sweep.progress import LineProgress, Progress
-from distmarl.sweep.tally import Tally
-from distmarl.sweep.tasks import TaskKey
-from distmarl.sweep.watch import Watch, resident_memory
+from distmarl.study.pending import find_pending
+from distmarl.study.plan import Plan
+from distmarl.study.tasks import TaskKey
+from distmarl.sweep.estimates.costs import Costs
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.failures import Failure
+from distmarl.sweep.progress import lines as progress_module
+from distmarl.sweep.progress.lines import LineProgress, Progress
+from distmarl.sweep.progress.live import LiveProgress
+from distmarl.sweep.progress.tally import Tally
+from distmarl.sweep.progress.watch import Watch, resident_memory
 from tests.sweep.simulated import outcome_of
 from tests.sweep.sweeps import changed, plan_of
 

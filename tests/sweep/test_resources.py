@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from distmarl.errors import ExecutorError
-from distmarl.learning.exact_return import population_bytes
-from distmarl.sweep import cli, resources
-from distmarl.sweep.pending import find_pending
-from distmarl.sweep.resources import (
+from distmarl.study.pending import find_pending
+from distmarl.sweep import cli
+from distmarl.sweep.estimates import memory as resources
+from distmarl.sweep.estimates.memory import (
     SMALL_TASK_BYTES,
     check_memory,
     memory_request,
@@ -22,6 +22,7 @@ from distmarl.sweep.resources import (
     task_bytes,
     training_bytes,
 )
+from distmarl.values.exact_return import population_bytes
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
@@ -34,9 +35,9 @@ from tests.benchmarks.measuring import peak_bytes
 from distmarl.config.reading import RawSweep
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
-from distmarl.sweep.plan import make_plan
-from distmarl.sweep.resources import task_bytes
-from distmarl.sweep.tasks import TASK_FUNCTIONS
+from distmarl.study.plan import make_plan
+from distmarl.sweep.estimates.memory import task_bytes
+from distmarl.study.tasks import TASK_FUNCTIONS
 
 kind, k, n_threads, mapping = json.loads(sys.argv[1])
 plan = make_plan(RawSweep(mapping, "measured"))

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from distmarl.results.schemas import Table
 from distmarl.results.store import Store
-from distmarl.sweep.executor import Completed, SerialExecutor
+from distmarl.results.tables import Table
+from distmarl.sweep.executors.base import Completed, SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.sweep.sweeps import TINY, changed, run, table_bytes
 from tests.sweep.test_session import StoppingExecutor

@@ -11,10 +11,11 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ResultsError, TaskTimeoutError
-from distmarl.sweep import pace, tasks
-from distmarl.sweep.executor import SerialExecutor, Task
+from distmarl.study import tasks
+from distmarl.study.tasks import TaskKey
+from distmarl.sweep import pace
+from distmarl.sweep.executors.base import SerialExecutor, Task
 from distmarl.sweep.session import Interrupted
-from distmarl.sweep.tasks import TaskKey
 from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
 
 
@@ -336,7 +337,7 @@ def test_training_that_does_not_converge_is_told(tmp_path: Path) -> None:
 
 def test_the_resolved_sweep_runs_as_the_same_sweep(tmp_path: Path) -> None:
     from distmarl.config.reading import read_sweep_file
-    from distmarl.sweep.plan import make_plan
+    from distmarl.study.plan import make_plan
 
     run(tmp_path)
     resolved = make_plan(read_sweep_file(tmp_path / "sweep.yaml"))

@@ -15,7 +15,7 @@ import pytest
 
 from distmarl.report.write import REWARD_FIGURE
 from distmarl.sweep import stopping
-from distmarl.sweep.executor import Completed, SerialExecutor
+from distmarl.sweep.executors.base import Completed, SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep

@@ -1,0 +1,1 @@
+"""How count vectors move: one kind a file."""

@@ -1,1 +1,0 @@
-"""The games: ``robots``, and the look-up of a user's own by name."""

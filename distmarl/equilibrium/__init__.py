@@ -1,0 +1,1 @@
+"""How far a pair is from a Nash equilibrium, and from the best there is."""

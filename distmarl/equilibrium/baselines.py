@@ -1,0 +1,222 @@
+"""What a trained pair is compared with.
+
+- ``random``: the global action is drawn uniformly, and so are the local actions;
+- ``fixed_action``: the best global action that is always the same, against the shared local policy;
+- ``full_information``: the best global policy that sees all n agents, against the shared local policy;
+- ``no_local_update``: the local agents act uniformly, and the global policy is the best answer to that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.dynamics.population import global_action_law
+from distmarl.dynamics.rollouts import run_rollouts
+from distmarl.learning.g_learn import g_learn
+from distmarl.model.counts import n_count_vectors
+from distmarl.model.environment import Environment
+from distmarl.model.options import BaselineName, EvaluationMethod, GlobalAgent
+from distmarl.model.policies import uniform_local_policy
+from distmarl.model.random_streams import Role, Seed
+from distmarl.values.exact_return import ExactReturn, expected_at_start, population_value
+
+ValueMethod: TypeAlias = Literal["rollouts", "exact"]
+
+# Rollouts for each action, to find the best one; other rollouts tell what it is worth.
+N_TRIALS = 1000
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BaselinePair:
+    """A pair of policies to compare with.
+
+    Attributes
+    ----------
+    global_policy : ndarray
+        pi_g over the count vectors of ``k`` agents, (G, C) ints; for k = 0 the law of the global action, (G, A_g).
+    local_policy : ndarray, shape (G, L, A_l)
+        pi_l.
+    k : int
+        Number of agents that the global agent sees, 0 for none.
+    converged : bool
+        Whether G-LEARN, if it was needed, reached its threshold.
+    """
+
+    global_policy: NDArray[np.integer] | Array
+    local_policy: Array
+    k: int
+    converged: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineValue:
+    """What a baseline is worth: columns of the table ``baselines``.
+
+    Attributes
+    ----------
+    method : {"rollouts", "exact"}
+        How it was found.
+    n_agents, horizon : int
+        Number of local agents, and of steps.
+    value : float
+        Mean discounted return.
+    error : float
+        Standard error of the mean, or the certified bound of an exact value; NaN for a single rollout.
+    n_rollouts : int
+        Rollouts in all; 0 for an exact value.
+    converged : bool
+        Whether the pair's training, if it needed any, reached its threshold.
+    """
+
+    method: ValueMethod
+    n_agents: int
+    horizon: int
+    value: float
+    error: float
+    n_rollouts: int
+    converged: bool
+
+
+def methods(method: EvaluationMethod) -> tuple[ValueMethod, ...]:
+    """Return the ways in which ``evaluation.method`` asks for values."""
+    return ("rollouts", "exact") if method == "both" else (method,)
+
+
+def baseline_pair(
+    env: Environment,
+    local_policy: Array,
+    name: BaselineName,
+    *,
+    k: int,
+    method: EvaluationMethod,
+    horizon: int,
+    seed: Seed,
+    global_agent: GlobalAgent,
+) -> BaselinePair:
+    """Return the policies of a baseline.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    local_policy : ndarray, shape (G, L, A_l)
+        The shared local policy.
+    name : {"random", "fixed_action", "full_information", "no_local_update"}
+        Which baseline.
+    k : int
+        Number of agents that ``no_local_update`` sees.
+    method : {"rollouts", "exact", "both"}
+        How ``fixed_action`` is chosen: exactly, unless rollouts alone are asked for.
+    horizon : int
+        Number of steps over which ``fixed_action`` is the best.
+    seed : int or sequence of int
+        Root of the random streams.
+    global_agent : GlobalAgent
+        Options of G-LEARN for ``no_local_update``. ``full_information`` uses exact transitions.
+    """
+    uniform = uniform_local_policy(env)
+    if name == "random":
+        return BaselinePair(_law(env, np.full(env.n_global_actions, 1 / env.n_global_actions)), uniform, 0)
+    if name == "fixed_action":
+        pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
+        if method == "rollouts":
+            trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
+        else:
+            tolerance = global_agent.convergence_threshold
+            trials = [_exact_value(env, pair, horizon, tolerance).value for pair in pairs]
+        return pairs[int(np.argmax(trials))]
+    everyone = name == "full_information"
+    against, n_seen = (local_policy, env.n_agents) if everyone else (uniform, k)
+    found = g_learn(
+        env,
+        against,
+        k=n_seen,
+        transitions="exact" if everyone else global_agent.transitions,
+        n_mc_samples=global_agent.n_mc_samples,
+        seed=seed,
+        convergence_threshold=global_agent.convergence_threshold,
+        max_vi_iterations=global_agent.max_vi_iterations,
+    )
+    return BaselinePair(found.policy, against, n_seen, found.converged)
+
+
+def evaluate_baseline(
+    env: Environment,
+    pair: BaselinePair,
+    *,
+    method: EvaluationMethod,
+    n_rollouts: int,
+    horizon: int,
+    seeds: Sequence[Seed],
+    tolerance: float,
+) -> Iterator[BaselineValue]:
+    """Yield what a baseline is worth, in each of the ways asked for.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    pair : BaselinePair
+        The baseline.
+    method : {"rollouts", "exact", "both"}
+        How to find it.
+    n_rollouts, horizon : int
+        Rollouts per seed, and steps.
+    seeds : sequence of seeds
+        Evaluation seeds: those of the pairs that it is compared with, for the same initial states.
+    tolerance : float
+        Certified error that an exact value may have.
+    """
+    for way in methods(method):
+        if way == "exact":
+            found = _exact_value(env, pair, horizon, tolerance)
+            yield BaselineValue(way, env.n_agents, horizon, found.value, found.bound, 0, pair.converged)
+            continue
+        returns = np.concatenate(
+            [_rollout_returns(env, pair, n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
+        )
+        error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("nan")
+        mean = float(returns.mean())
+        yield BaselineValue(way, env.n_agents, horizon, mean, error, len(returns), pair.converged)
+
+
+def _law(env: Environment, probabilities: Array) -> Array:
+    """Return the law of a global action that depends on nothing, (G, A_g)."""
+    return np.tile(probabilities, (env.n_global_states, 1))
+
+
+def _rollout_returns(
+    env: Environment, pair: BaselinePair, n_rollouts: int, horizon: int, seed: Seed, role: Role
+) -> Array:
+    rollouts = run_rollouts(
+        env,
+        pair.global_policy,
+        pair.local_policy,
+        k=pair.k,
+        n_rollouts=n_rollouts,
+        horizon=horizon,
+        seed=seed,
+        role=role,
+    )
+    return rollouts.returns
+
+
+def _exact_value(env: Environment, pair: BaselinePair, horizon: int, tolerance: float) -> ExactReturn:
+    law = _population_law(env, pair)
+    value = population_value(env, law, pair.local_policy, horizon=horizon, tolerance=tolerance)
+    return expected_at_start(env, value)
+
+
+def _population_law(env: Environment, pair: BaselinePair) -> Array:
+    """Return the law of the global action given the whole population, (G, A_g, C_n)."""
+    if pair.k:
+        return global_action_law(env, pair.global_policy.astype(np.int64), k=pair.k)
+    n_populations = n_count_vectors(env.n_agents, env.n_local_states)
+    return np.repeat(np.asarray(pair.global_policy, dtype=np.float64)[:, :, None], n_populations, axis=2)

@@ -1,0 +1,199 @@
+"""The gaps of a pair of policies without sampling, from the chains of the population and of one deviator."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.dynamics.population import global_action_law
+from distmarl.equilibrium.deviations import (
+    averaged_deviation,
+    distinct,
+    global_deviations,
+    local_deviations,
+    mean_field_given_global,
+    solve_surrogate,
+)
+from distmarl.equilibrium.deviator import DeviatorChain, Utility
+from distmarl.equilibrium.quantity import Kind, Quantity
+from distmarl.equilibrium.welfare import best_answer, best_deterministic, best_of_alternations, n_deterministic_policies
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.g_learn import GLearnResult
+from distmarl.model.environment import Environment
+from distmarl.model.random_streams import Seed
+from distmarl.values.exact_return import (
+    ExactReturn,
+    PopulationValue,
+    exact_return,
+    expected_at_start,
+    population_value,
+)
+
+Array = NDArray[np.float64]
+Policy = NDArray[np.integer]
+
+
+def exact_gaps(
+    env: Environment,
+    global_policy: Policy,
+    local_policy: Array,
+    *,
+    k: int,
+    utility: Utility,
+    tolerance: float,
+    max_enumerated: int,
+    n_starts: int,
+    seed: Seed,
+) -> dict[str, Quantity]:
+    """Return every gap, by its name in :class:`distmarl.NashGap`. Arguments are those of :func:`distmarl.nash_gap`."""
+    accuracy = tolerance / 2  # for each of the two values that a gap is the difference of
+    try:
+        joint = exact_return(env, global_policy, local_policy, k=k, tolerance=accuracy)
+        optimum = solve_surrogate(env, local_policy, k=k, tolerance=accuracy)
+        surrogate = surrogate_gap(env, global_policy, local_policy, optimum, k=k, tolerance=accuracy)
+        globally = global_gap(env, global_policy, local_policy, optimum, joint, k=k, tolerance=accuracy)
+        locally = local_gap(env, global_policy, local_policy, joint, k=k, utility=utility, tolerance=accuracy)
+    except InvalidArgumentError as error:
+        # The arguments have been checked, so it is about precision.
+        raise InvalidArgumentError(
+            f"tolerance: exact gaps cannot be certified to {tolerance:g}; use a larger one, or method='estimate' "
+            f"({error})"
+        ) from error
+    return {
+        "joint_value": Quantity(joint.value, joint.bound, "exact", "E sum gamma^t r of the pair"),
+        "surrogate": surrogate,
+        "global_lower": globally[0],
+        "global_upper": globally[1],
+        "local_lower": locally[0],
+        "local_upper": locally[1],
+        "welfare_lower": welfare_gap(
+            env,
+            local_policy,
+            joint,
+            tolerance=accuracy,
+            max_enumerated=max_enumerated,
+            n_starts=n_starts,
+            seed=seed,
+        ),
+    }
+
+
+def surrogate_gap(
+    env: Environment, global_policy: Policy, local_policy: Array, optimum: GLearnResult, *, k: int, tolerance: float
+) -> Quantity:
+    """Return what G-LEARN could still gain in its own problem, which is the game of k agents that are all seen.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    global_policy : ndarray of int, shape (G, C)
+        pi_g over the count vectors of ``k`` agents.
+    local_policy : ndarray, shape (G, L, A_l)
+        pi_l.
+    optimum : GLearnResult
+        The solution of the problem, with exact transitions.
+    k : int
+        Number of agents that the global agent sees.
+    tolerance : float
+        Error that the value of the pair may have.
+    """
+    surrogate = dataclasses.replace(env, n_agents=k)
+    found = exact_return(surrogate, global_policy, local_policy, k=k, tolerance=tolerance)
+    best = expected_at_start(surrogate, PopulationValue(optimum.value, optimum.bound, optimum.n_iterations))
+    return _gain([best], found, "exact", f"V* - V of pi_g in the surrogate MDP of {k} agents")
+
+
+def global_gap(
+    env: Environment,
+    global_policy: Policy,
+    local_policy: Array,
+    optimum: GLearnResult,
+    joint: ExactReturn,
+    *,
+    k: int,
+    tolerance: float,
+) -> tuple[Quantity, Quantity]:
+    """Return the bracket of what a better global policy would gain over ``joint``."""
+    deviations = global_deviations(
+        env, global_policy, local_policy, optimum, k=k, largest=env.n_agents, tolerance=tolerance
+    )
+    returns = [exact_return(env, policy, local_policy, k=k, tolerance=tolerance) for policy in deviations]
+    informed = best_answer(env, local_policy, tolerance=tolerance).worth
+    if k == env.n_agents:
+        of = f"gain of the best global policy, which sees all {k} agents"
+        return _gain(returns, joint, "exact", of, floor=0.0), _gain([informed], joint, "exact", of)
+    return (
+        _gain(returns, joint, "lower bound", f"gain of the best global policy that sees {k} agents", floor=0.0),
+        _gain([informed], joint, "upper bound", f"gain of the best global policy that sees {k} agents"),
+    )
+
+
+def local_gap(
+    env: Environment,
+    global_policy: Policy,
+    local_policy: Array,
+    joint: ExactReturn,
+    *,
+    k: int,
+    utility: Utility,
+    tolerance: float,
+) -> tuple[Quantity, Quantity]:
+    """Return the bracket of what a better policy of one local agent would gain, all others as they are."""
+    action_law = global_action_law(env, global_policy, k=k)
+    present = joint
+    if utility == "own":
+        # Agents are alike, so each of them has the mean of all: what the system earns without r_g.
+        without = dataclasses.replace(env, reward_global=np.zeros_like(env.reward_global))
+        present = expected_at_start(without, population_value(without, action_law, local_policy, tolerance=tolerance))
+    chain = DeviatorChain(env, action_law, local_policy, utility=utility, tolerance=tolerance)
+    best = chain.solve()
+    deviations = local_deviations(env, global_policy, local_policy, k=k, tolerance=tolerance)
+    mean_field = mean_field_given_global(env, global_policy, local_policy, k=k)
+    deviations = distinct([*deviations, averaged_deviation(env, chain, best, mean_field)])
+    of = f"gain of the best policy of one local agent on (s_g, s_l), in {utility} utility"
+    return (
+        _gain([chain.evaluate(policy) for policy in deviations], present, "lower bound", of, floor=0.0),
+        _gain([chain.at_start(best)], present, "upper bound", of),
+    )
+
+
+def welfare_gap(
+    env: Environment,
+    local_policy: Array,
+    joint: ExactReturn,
+    *,
+    tolerance: float,
+    max_enumerated: int,
+    n_starts: int,
+    seed: Seed,
+) -> Quantity:
+    """Return what the best pair would gain over ``joint``, with a global agent that sees everyone.
+
+    There is no value where one of the local policies that it takes has too imprecise transitions.
+    """
+    n_policies = n_deterministic_policies(env)
+    exhaustive = n_policies <= max_enumerated
+    among = f"by {n_starts} alternation{'s' * (n_starts > 1)} of best responses"
+    if exhaustive:
+        among = f"among the present and {n_policies:,} deterministic local policies"
+    kind: Kind = "exact" if exhaustive else "lower bound"
+    of = f"gain of the best full-information pair {among}"
+    try:
+        if exhaustive:
+            present = best_answer(env, local_policy, tolerance=tolerance).worth
+            found = [present, best_deterministic(env, tolerance=tolerance)]
+        else:
+            found = [best_of_alternations(env, local_policy, tolerance=tolerance, n_starts=n_starts, seed=seed)]
+    except InvalidArgumentError as error:
+        return Quantity(None, None, kind, of, str(error))
+    return _gain(found, joint, kind, of, floor=-np.inf if exhaustive else 0.0)
+
+
+def _gain(returns: list[ExactReturn], present: ExactReturn, kind: Kind, of: str, *, floor: float = -np.inf) -> Quantity:
+    """Return how much more the best of some returns is than the present one."""
+    best = max(found.value for found in returns)
+    error = max(found.bound for found in returns) + present.bound
+    return Quantity(max(best - present.value, floor), error, kind, of)

@@ -1,1 +1,0 @@
-"""What a pair of policies is worth in the n-agent game."""

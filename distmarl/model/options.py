@@ -1,0 +1,221 @@
+"""The sections of a sweep file, with every key's type, range and only default.
+
+Functions of the notebook API take their defaults from here too. Types and ranges
+are enforced by pydantic when a file is read (:mod:`distmarl.config.checking`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict, Field, Strict
+
+TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
+EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
+NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
+BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update"]
+LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
+ObservationKind: TypeAlias = Literal["outside", "included"]
+UpdateKind: TypeAlias = Literal["pair", "each"]
+JointValueKind: TypeAlias = Literal["rollouts", "exact"]
+RewardKind: TypeAlias = Literal["sampled", "expected"]
+
+Count = Annotated[int, Strict(), Field(ge=1)]
+Natural = Annotated[int, Strict(), Field(ge=0)]
+Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Discount = Annotated[float, Strict(), Field(ge=0, lt=1)]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=1e7)]
+NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+
+# A name is a folder's, too.
+NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+
+NO_OTHER_KEYS = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalAgent:
+    """G-LEARN: the best global policy against a fixed local policy.
+
+    Attributes
+    ----------
+    transitions : {"sampled", "exact", "rounded"}
+        How count vectors move.
+    n_mc_samples : int
+        Draws per global state and count vector (``sampled`` only).
+    max_vi_iterations : int
+        Cap on the sweeps of value iteration.
+    convergence_threshold : float
+        Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
+        gaps of a sweep are certified to it, too.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    transitions: TransitionKind = "sampled"
+    n_mc_samples: Count = 30
+    max_vi_iterations: Count = 1000
+    convergence_threshold: Positive = 1e-6
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalAgent:
+    """L-LEARN: a local agent's best response to a fixed global policy.
+
+    Attributes
+    ----------
+    policy : {"softmax", "greedy"}
+        What is made of Q: a softmax, or the best action, the lowest of several.
+    observation : {"outside", "included"}
+        Whether the agent reckons with being seen itself, as one of the k, with probability k/n.
+    max_vi_iterations : int
+        Cap on the sweeps of value iteration.
+    convergence_threshold : float
+        Certified error of the value at which value iteration stops, in units of return.
+    softmax_temperature_scale, softmax_temperature_min : float
+        The temperature is ``max(min, range of Q / scale)`` (``softmax`` only).
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    policy: LocalPolicyKind = "softmax"
+    observation: ObservationKind = "outside"
+    max_vi_iterations: Count = 1000
+    convergence_threshold: Positive = 1e-6
+    softmax_temperature_scale: Positive = 3.0
+    softmax_temperature_min: Positive = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alternating:
+    """The alternation of best responses.
+
+    Attributes
+    ----------
+    update : {"pair", "each"}
+        What is kept or rejected: both best responses together, or each by itself.
+    joint_value : {"rollouts", "exact"}
+        What that is decided by: the mean return of rollouts, or the exact return.
+    n_outer_iterations : int
+        Rounds of a global and a local best response, at most.
+    convergence_rtol : float
+        Relative change of the joint value below which the alternation stops, and
+        relative loss above which a proposal is rejected.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    update: UpdateKind = "pair"
+    joint_value: JointValueKind = "rollouts"
+    n_outer_iterations: Count = 5
+    convergence_rtol: NonNegative = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """What a pair of policies is worth in the n-agent game.
+
+    Attributes
+    ----------
+    method : {"rollouts", "exact", "both"}
+        By rollouts, without sampling, or both; all are returns over ``horizon`` steps.
+    n_rollouts : int
+        Rollouts per evaluation seed.
+    horizon : int
+        Steps per rollout.
+    reward : {"sampled", "expected"}
+        What a step of an evaluation earns: the reward of the local actions that were drawn,
+        or its expectation given the states.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    method: EvaluationMethod = "rollouts"
+    n_rollouts: Count = 50
+    horizon: Count = 50
+    reward: RewardKind = "sampled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Which subsample sizes are trained, and how often each is evaluated.
+
+    Attributes
+    ----------
+    k_range : tuple of int
+        First and last subsample size k; by default 1 and 25.
+    k_values : tuple of int, optional
+        The sizes themselves, instead of ``k_range``.
+    reference_k : int, optional
+        Size at which the shared local policy is trained; the largest k by default.
+    n_eval_seeds : int
+        Evaluation seeds per k.
+    seed : int
+        Root of every random stream.
+    nash_gap : {"off", "estimate", "exact"}
+        How the Nash gaps of the pair at each k are found, if at all.
+    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update"}
+        What else is evaluated, to compare with.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    k_range: tuple[Count, Count] | None = None
+    k_values: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    reference_k: Count | None = None
+    n_eval_seeds: Count = 10
+    seed: Natural = 0
+    nash_gap: NashGapMethod = "off"
+    baselines: tuple[BaselineName, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Runner:
+    """Where the tasks run; nothing here changes a number in the tables.
+
+    Attributes
+    ----------
+    num_cpus : int, optional
+        Cores that the tasks may use in all; by default all of the machine or cluster.
+    cpus_per_train : int, optional
+        Cores that each training asks for and uses. By default one, and more for the shared
+        local policies while they leave cores idle.
+    task_timeout_s : float, optional
+        Seconds after which a task is given up; no deadline by default.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    num_cpus: Count | None = None
+    cpus_per_train: Count | None = None
+    task_timeout_s: Seconds | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepFile:
+    """A whole sweep file, checked but with its grid still folded.
+
+    Attributes
+    ----------
+    name : str
+        Names the sweep and its results folder; the file's name by default.
+    environment : dict
+        The environment's ``name`` and its parameters.
+    global_agent, local_agent, alternating, evaluation, experiment, runner
+        The sections above.
+    grid : dict of str to list
+        Dotted keys and the values that each takes; every combination is a setting.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
+
+    name: Annotated[str, Strict(), Field(pattern=NAME_PATTERN)] = "sweep"
+    environment: dict[str, Any] = field(default_factory=dict)
+    global_agent: GlobalAgent = GlobalAgent()
+    local_agent: LocalAgent = LocalAgent()
+    alternating: Alternating = Alternating()
+    evaluation: Evaluation = Evaluation()
+    experiment: Experiment = Experiment()
+    runner: Runner = Runner()
+    grid: dict[str, list[Any]] = field(default_factory=dict)

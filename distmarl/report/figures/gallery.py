@@ -1,0 +1,57 @@
+"""The figures of a results folder, by name, for a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+
+from matplotlib.figure import Figure
+
+from distmarl.errors import ResultsError, nearest_name
+from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers
+from distmarl.results.store import Store
+
+
+class Gallery(Mapping[str, Callable[[], Figure]]):
+    """The figures that a report writes, by name. Each is a function, which draws what there is now.
+
+    Parameters
+    ----------
+    store : Store
+        The tables of the results folder.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getitem__(self, name: str) -> Callable[[], Figure]:
+        if f"{name}.png" not in FIGURE_NAMES:
+            raise KeyError(name)
+        return partial(self._draw, name)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removesuffix(".png") for name in FIGURE_NAMES)
+
+    def __len__(self) -> int:
+        return len(FIGURE_NAMES)
+
+    def __getattr__(self, name: str) -> Callable[[], Figure]:
+        if name not in self:
+            raise AttributeError(f"there is no figure {name!r}; {nearest_name(name, self)}")
+        return self[name]
+
+    def __dir__(self) -> list[str]:
+        return list(self)
+
+    def __repr__(self) -> str:
+        return f"figures, each drawn when it is called: {', '.join(f'{name}()' for name in self)}"
+
+    def _draw(self, name: str) -> Figure:
+        """Draw a figure, or say why there is nothing to draw."""
+        draw, reason = figure_makers(read_numbers(self._store))[f"{name}.png"]
+        figure = draw()
+        if figure is None:
+            raise ResultsError(
+                f"{self._store.folder}: {name} cannot be drawn: {reason or 'the sweep has no such numbers'}"
+            )
+        return figure

@@ -1,0 +1,189 @@
+"""Figures of Nash gaps: pure functions of the table ``nash_gaps``, a panel for each setting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from distmarl.report.figures.axes import K_LABEL, add_notes, set_k_axis
+from distmarl.report.figures.frames import check_frame, label_of
+from distmarl.report.figures.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, PaperFigure, paper_style
+
+SOURCE = "dm.open(...).nash_gaps"
+COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error")
+
+GAIN_LABEL = "gain by deviating (reward)"
+MAX_PANELS = 12
+N_COLUMNS = 2
+PANEL_HEIGHT_IN = 1.9
+BAND_ALPHA = 0.18
+REFERENCE_POINTS = 200
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Bracket:
+    """A gap of which a lower and, at times, an upper bound is known."""
+
+    label: str
+    lower: str
+    upper: str
+    colour: str
+    marker: str
+
+
+BRACKETS = (
+    _Bracket("global agent", "global_lower", "global_upper", PALETTE[0], "o"),
+    _Bracket("one local agent", "local_lower", "local_upper", PALETTE[1], "s"),
+)
+
+
+def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw what deviating would gain against k, as brackets, beside the rates of the theory.
+
+    A bracket is a band from a lower bound (markers) to an upper bound. The rates are 1/sqrt(k) and
+    sqrt((n - k + 1) / (n k)), through the first upper bound of the global agent's gain.
+
+    Parameters
+    ----------
+    gaps : DataFrame
+        Rows of the table ``nash_gaps`` of one method; panels are named by ``label`` where there is such a column.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None when there are no gaps.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(gaps, "gaps", SOURCE, COLUMNS)
+    if gaps.empty:
+        return None
+    with paper_style():
+        figure, panels = _panels(gaps, unfinished)
+        for axes, rows in panels:
+            for bracket in BRACKETS:
+                _draw_bracket(axes, rows, bracket)
+            _draw_rates(axes, rows)
+        first = panels[0][0]  # they share their y axis
+        first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
+        figure.supylabel(GAIN_LABEL, fontsize=8)
+        _add_legend(figure, first)
+    return figure
+
+
+def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw what the pairs are worth against k, beside the best answer that sees all agents.
+
+    Parameters
+    ----------
+    gaps : DataFrame
+        Rows of the table ``nash_gaps``; panels are named by ``label`` where there is such a column.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None when no value with full information is known.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(gaps, "gaps", SOURCE, COLUMNS)
+    exact = gaps[gaps["method"] == "exact"]
+    if exact.empty:
+        return None
+    with paper_style():
+        figure, panels = _panels(exact, unfinished)
+        for axes, rows in panels:
+            k, value, _ = _column(rows, "joint_value")
+            _, gain, _ = _column(rows, "global_upper")
+            axes.plot(k, value, "o-", color=PALETTE[0], label="sees k agents", zorder=3)
+            axes.plot(k, value + gain, "--", color=NOTE_COLOUR, label="sees all agents")
+            axes.fill_between(k, value, value + gain, color=PALETTE[0], alpha=BAND_ALPHA, linewidth=0)
+        figure.supylabel("discounted return, over all steps (reward)", fontsize=8)
+        _add_legend(figure, panels[0][0])
+    return figure
+
+
+def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+    """Return a figure with an empty panel for each setting, and the setting's rows."""
+    settings = list(gaps.groupby("setting_id", sort=False))
+    shown = settings[:MAX_PANELS]
+    n_columns = min(N_COLUMNS, len(shown))
+    n_rows = -(-len(shown) // n_columns)
+    height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
+    figure = PaperFigure(figsize=(WIDTH_IN * n_columns, height))
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
+    for axes in grid[len(shown) :]:
+        axes.remove()
+    panels = []
+    for axes, (_, rows) in zip(grid, shown, strict=False):
+        set_k_axis(axes, np.unique(rows["k"]))
+        axes.set_xlabel(K_LABEL)
+        if len(settings) > 1:
+            axes.set_title(label_of(rows), fontsize=7)
+        panels.append((axes, rows))
+    if len(settings) > MAX_PANELS:
+        notes = [f"{MAX_PANELS} of {len(settings)} settings shown"]
+        add_notes(grid[0], notes, unfinished)
+    elif unfinished:
+        add_notes(grid[0], [], unfinished)
+    return figure, panels
+
+
+def _column(rows: pd.DataFrame, quantity: str) -> tuple[Array, Array, Array]:
+    """Return k, value and error of a quantity, in the order of k."""
+    chosen = rows[(rows["quantity"] == quantity)].dropna(subset="value").sort_values("k")
+    k, value, error = (chosen[name].to_numpy(dtype=np.float64) for name in ("k", "value", "error"))
+    return k, value, error
+
+
+def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
+    """Draw a bracket as a band from its lower to its upper bound; an estimate as a line with its interval."""
+    k, low, error = _column(rows, bracket.lower)
+    if not len(k):
+        return
+    axes.plot(k, low, color=bracket.colour, marker=bracket.marker, label=bracket.label, zorder=3)
+    _, high, _ = _column(rows, bracket.upper)
+    if len(high) == len(k):
+        axes.plot(k, high, linewidth=0.6, color=bracket.colour)
+        axes.fill_between(k, low, high, color=bracket.colour, alpha=BAND_ALPHA, linewidth=0)
+    else:
+        axes.vlines(k, low - error, low + error, colors=bracket.colour, linewidth=0.8)
+
+
+def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
+    """Draw the rates of the theory through the first upper bound of the global agent's gain, or its first estimate."""
+    k, gap, _ = _column(rows, "global_upper")
+    if not len(k):
+        k, gap, _ = _column(rows, "global_lower")
+    if not len(k) or gap[0] <= 0 or len(k) < 2:
+        return
+    n_agents = float(rows["n_agents"].iloc[0])
+    fine = np.linspace(k[0], k[-1], REFERENCE_POINTS)
+    rates = {
+        "1/√k, scaled": ("--", 1 / np.sqrt(fine)),
+        "√((n - k + 1)/(n k)), scaled": (":", np.sqrt((n_agents - fine + 1) / (n_agents * fine))),
+    }
+    for label, (dashes, rate) in rates.items():
+        axes.plot(fine, gap[0] * rate / rate[0], dashes, color=NOTE_COLOUR, linewidth=0.9, label=label)
+
+
+def _add_legend(figure: Figure, axes: Axes) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(2, len(labels)))

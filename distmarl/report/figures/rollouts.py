@@ -1,0 +1,170 @@
+"""Figures of recorded rollouts: pure functions of the table ``rollouts``."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from distmarl.report.figures.axes import NOTE_CHARACTERS, add_notes
+from distmarl.report.figures.frames import check_frame, first_setting, spread
+from distmarl.report.figures.style import NOTE_SIZE_PT, PALETTE, WIDTH_IN, PaperFigure, paper_style
+
+SOURCE = "dm.open(...).rollouts"
+COLUMNS = ("setting_id", "k", "seed", "n_global_actions", "global_actions", "populations", "modes")
+
+STEP_LABEL = "step"
+STATE_LABEL = "local state"
+SHARE_LABEL = "share of agents"
+SHARES = "Blues"
+HIT_COLOUR, MISS_COLOUR = PALETTE[4], PALETTE[1]
+MODE_COLOUR = "#000000"
+
+MAX_STEPS = 60  # as many as can be told apart in a column of a paper
+MAX_TICKS = 10
+PANEL_HEIGHT_IN = 0.95
+PANEL_PAD_IN = 0.025
+REST_HEIGHT_IN = 1.25
+MODE_HALF_HEIGHT = 0.44
+
+
+def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinished: str | None = None) -> Figure | None:
+    """Draw how one rollout goes: the share of agents in each local state, the true mode and the global action.
+
+    One panel for each of at most four k, from the smallest to the largest, all from the same start and on the same
+    random numbers. Outlined is the most populated local state; a dot is a global action that is one, a cross
+    one that is not. Where global actions are no local states, they are a line with an axis of its own.
+
+    Parameters
+    ----------
+    rollouts : DataFrame
+        Rows of the table ``rollouts``; the first setting and evaluation seed among them are drawn.
+    setting : str, optional
+        What to write above the panels of the setting; by default its label, where there are rows of others.
+    unfinished : str, optional
+        What to write above the panels of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None when there are no rollouts.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(rollouts, "rollouts", SOURCE, COLUMNS)
+    if rollouts.empty:
+        return None
+    chosen, note = first_setting(rollouts)
+    by_k = chosen.sort_values("seed", kind="stable").groupby("k").first()
+    shown = by_k.loc[spread([int(k) for k in by_k.index])]
+    with paper_style():
+        size = (WIDTH_IN, PANEL_HEIGHT_IN * len(shown) + REST_HEIGHT_IN)
+        figure = PaperFigure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0, h_pad=PANEL_PAD_IN))
+        panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
+        largest = max(float(_shares(row).max()) for _, row in shown.iterrows())
+        images = []
+        for axes, (k, row) in zip(panels, shown.iterrows(), strict=True):
+            images.append(_draw_shares(axes, row, largest))
+            _draw_modes(axes, row)
+            note_of_panel = _draw_actions(axes, row)
+            axes.set_title(f"k = {k}{note_of_panel}", fontsize=7, loc="left", pad=2)
+        panels[-1].set_xlabel(STEP_LABEL)
+        figure.supylabel(STATE_LABEL, fontsize=8)
+        look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
+        figure.colorbar(images[0], ax=list(panels), label=SHARE_LABEL, **look)  # all have the same scale
+        _add_legend(figure, _is_steered(shown.iloc[0]))
+        _add_notes(panels[0], shown.iloc[0], setting or note, unfinished)
+    return figure
+
+
+def _array(column: Any) -> NDArray[Any]:
+    """Return a column's nested lists, at most the steps that are shown, as an array."""
+    return np.array([np.asarray(step) for step in column[:MAX_STEPS]])
+
+
+def _shares(row: pd.Series) -> NDArray[np.float64]:
+    """Return the shares of agents, (steps, L)."""
+    populations = _array(row["populations"])
+    return populations / populations.sum(axis=1, keepdims=True)
+
+
+def _is_steered(row: pd.Series) -> bool:
+    """Return whether global actions are local states."""
+    return bool(row["n_global_actions"] == len(row["populations"][0]))
+
+
+def _draw_shares(axes: Axes, row: pd.Series, largest: float) -> AxesImage:
+    shares = _shares(row)
+    image = axes.imshow(
+        shares.T, aspect="auto", origin="lower", cmap=SHARES, vmin=0, vmax=largest, interpolation="nearest"
+    )
+    axes.grid(visible=False)
+    axes.spines[["top", "right"]].set_visible(True)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=MAX_TICKS, integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+    return image
+
+
+def _draw_modes(axes: Axes, row: pd.Series) -> None:
+    """Outline the most populated local states, from above and from below."""
+    steps = np.concatenate([np.full(len(modes), step) for step, modes in enumerate(row["modes"][:MAX_STEPS])])
+    modes = np.concatenate([np.asarray(modes) for modes in row["modes"][:MAX_STEPS]])
+    for edge in (-MODE_HALF_HEIGHT, MODE_HALF_HEIGHT):
+        axes.hlines(modes + edge, steps - 0.5, steps + 0.5, colors=MODE_COLOUR, linewidth=0.9)
+
+
+def _draw_actions(axes: Axes, row: pd.Series) -> str:
+    """Draw the global actions and return what the panel's title says of them."""
+    actions = np.asarray(row["global_actions"])
+    shown = actions[:MAX_STEPS]
+    steps = np.arange(len(shown))
+    if not _is_steered(row):
+        beside = axes.twinx()
+        beside.step(steps, shown, where="mid", color=MISS_COLOUR)
+        beside.set_ylim(-0.5, row["n_global_actions"] - 0.5)
+        beside.yaxis.set_major_locator(MaxNLocator(nbins=MAX_TICKS, integer=True))
+        beside.set_ylabel("global action")
+        beside.grid(visible=False)
+        return ""
+    is_hit = np.array([action in modes for action, modes in zip(actions, row["modes"], strict=True)])
+    hits, misses = (steps[found[: len(shown)]] for found in (is_hit, ~is_hit))
+    axes.plot(hits, shown[hits], **_look(is_hit=True))
+    axes.plot(misses, shown[misses], **_look(is_hit=False))
+    return f": at the mode in {is_hit.sum()} of {len(actions)} steps"
+
+
+def _look(*, is_hit: bool) -> dict[str, Any]:
+    if is_hit:
+        return {"linestyle": "none", "marker": "o", "color": HIT_COLOUR, "markersize": 2.2, "markeredgewidth": 0}
+    return {"linestyle": "none", "marker": "x", "color": MISS_COLOUR, "markersize": 3.0, "markeredgewidth": 0.9}
+
+
+def _add_legend(figure: Figure, is_steered: bool) -> None:
+    mode = Line2D([], [], color=MODE_COLOUR, linewidth=0.9)
+    if is_steered:
+        handles = [mode, Line2D([], [], **_look(is_hit=True)), Line2D([], [], **_look(is_hit=False))]
+        labels = ["most populated", "global action: there", "elsewhere"]
+    else:
+        handles, labels = [mode, Line2D([], [], color=MISS_COLOUR)], ["most populated", "global action"]
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+
+
+def _add_notes(axes: Axes, row: pd.Series, setting: str | None, unfinished: str | None) -> None:
+    """Write what the rollout is, above the first panel's title."""
+    n_steps = len(row["populations"])
+    notes = [f"first rollout of evaluation seed {int(row['seed'])}; the same start for every k"]
+    notes += [f"the first {MAX_STEPS} of {n_steps} steps"] if n_steps > MAX_STEPS else []
+    notes += textwrap.wrap(setting or "", NOTE_CHARACTERS)
+    add_notes(axes, notes, unfinished, above_pt=NOTE_SIZE_PT + 4)

@@ -1,0 +1,263 @@
+"""Figures of how a sweep went: pure functions of the tables ``alternations`` and ``timings``."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from distmarl.report.figures.axes import LEGEND_LINE_IN, NOTE_LINE_PT, add_notes, add_series_legend, named_note
+from distmarl.report.figures.frames import check_frame, label_of
+from distmarl.report.figures.style import (
+    HEIGHT_IN,
+    NOTE_COLOUR,
+    PALETTE,
+    WIDTH_IN,
+    PaperFigure,
+    paper_style,
+    series_styles,
+)
+
+ALTERNATIONS_SOURCE, TIMINGS_SOURCE = "dm.open(...).alternations", "dm.open(...).timings"
+ALTERNATION_COLUMNS = ("setting_id", "iteration", "proposal", "joint_value", "accepted", "stopped_because")
+TIMING_COLUMNS = ("task", "seconds", "hostname", "started_at")
+
+# Where a proposal stands between its iteration and the next one.
+OFFSETS = {"pair": 0.0, "global": 0.0, "local": 0.5}
+REVERTED_PT = 4.5
+
+# How each kind of task is named and drawn.
+TASKS = {
+    "shared_policy": ("shared local policy", PALETTE[0]),
+    "g_learn": ("global policy", PALETTE[5]),
+    "baselines": ("baselines", PALETTE[3]),
+    "nash_gap": ("Nash gap", PALETTE[2]),
+    "exact_return": ("exact return", PALETTE[6]),
+    "evaluate": ("evaluation", PALETTE[4]),
+}
+PART_OF_A_TASK = "outer_iteration"
+BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
+BREAK_WIDTH = 0.02
+SLACK_S = 1e-3  # clocks are set while tasks run
+MERGE_BELOW = 5e-4  # share of the time that is too short to be seen
+ROW_HEIGHT_IN, MIN_HEIGHT_IN, MAX_HEIGHT_IN = 0.14, 0.5, 3.0
+REST_HEIGHT_IN = 1.1
+MAX_NAMED_ROWS = 24
+TIME_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
+MIN_UNITS = 5  # that an axis is long
+TINY_S = 1e-9
+BAR_HALF_HEIGHT = 0.42
+
+Array = NDArray[np.float64]
+
+
+def alternation(alternations: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw what each proposal of the alternation was worth, a line for each setting through those that were kept.
+
+    A cross is a proposal that was reverted. Where each policy is proposed by itself, the global one stands at
+    its outer iteration and the local one half a step further.
+
+    Parameters
+    ----------
+    alternations : DataFrame
+        Rows of the table ``alternations``, with ``label`` of the settings if they are to be named by it.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None when nothing was proposed.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(alternations, "alternations", ALTERNATIONS_SOURCE, ALTERNATION_COLUMNS)
+    if alternations.empty:
+        return None
+    groups = [rows for _, rows in alternations.groupby("setting_id", sort=False)]
+    styles = series_styles(len(groups))
+    with paper_style():
+        figure = PaperFigure()
+        axes = figure.add_subplot()
+        for rows, style in zip(groups, styles, strict=True):
+            places = rows["iteration"] + rows["proposal"].map(OFFSETS)
+            kept = rows["accepted"].to_numpy(dtype=bool)
+            look: dict[str, Any] = {"color": style.colour, "label": label_of(rows)}
+            axes.plot(places[kept], rows["joint_value"][kept], marker=style.marker, **look)
+            cross: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": REVERTED_PT, "zorder": 4}
+            axes.plot(places[~kept], rows["joint_value"][~kept], **look | cross | {"label": "_"})
+        axes.set_xlabel("outer iteration" + (_EACH_NOTE if (alternations["proposal"] == "local").any() else ""))
+        axes.set_ylabel("joint value (reward)")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+        labels = [label_of(rows) for rows in groups] if len(groups) > 1 else []
+        notes = [*_alternation_notes(alternations), *named_note(len(labels))]
+        n_lines = add_series_legend(figure, labels, styles)
+        n_notes = add_notes(axes, notes, unfinished)
+        figure.set_size_inches(WIDTH_IN, HEIGHT_IN + LEGEND_LINE_IN * n_lines + NOTE_LINE_PT / 72 * n_notes)
+    return figure
+
+
+_EACH_NOTE = " (global policy, then local)"
+
+
+def _alternation_notes(alternations: pd.DataFrame) -> list[str]:
+    """Return how many proposals were kept, and why the alternations ended."""
+    kept = alternations["accepted"].to_numpy(dtype=bool)
+    reverted = f"; cross: reverted ({(~kept).sum()})" if not kept.all() else "; none was reverted"
+    reasons = alternations["stopped_because"].dropna().value_counts()
+    counts = [f"{name} ({number})" if len(reasons) > 1 else str(name) for name, number in reasons.items()]
+    ended = f"stopped because: {', '.join(counts).replace('_', ' ')}"
+    return [f"line: kept proposals{reverted}", *([ended] if counts else [])]
+
+
+def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: str | None = None) -> Figure | None:
+    """Draw when the tasks ran, which shows whether the cluster is used.
+
+    A row is a slot of a host: tasks that ran at the same time lie in different rows, and as many rows are drawn as
+    the host ever ran tasks at once. A task on several cores takes one slot, too; the share of the CPUs' time that was
+    used is told where their number is known. Times in which nothing ran, as between two sessions, are cut out.
+
+    Parameters
+    ----------
+    timings : DataFrame
+        Rows of the table ``timings``.
+    n_cpus : float, optional
+        How many CPUs there were to run tasks on; not told of where more tasks than that ran at once.
+    unfinished : str, optional
+        What to write above the axes of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None when no times were stored.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(timings, "timings", TIMINGS_SOURCE, TIMING_COLUMNS)
+    known = timings[(timings["task"] != PART_OF_A_TASK) & timings["started_at"].notna() & timings["seconds"].notna()]
+    if known.empty:
+        return None
+    bars, breaks = _without_breaks(_as_bars(known))
+    bars = _in_slots(bars)
+    hosts = bars.groupby("hostname", sort=False)["slot"].max() + 1
+    firsts = hosts.cumsum() - hosts
+    rows = bars["slot"].to_numpy() + bars["hostname"].map(firsts).to_numpy()
+    n_rows = int(hosts.sum())
+    scale, unit = _time_unit(float(bars["end"].max()))
+    drawn = bars.assign(start=bars["start"] / scale, end=bars["end"] / scale)
+    span = max(float(drawn["end"].max()), TINY_S)
+    with paper_style():
+        height = min(max(MIN_HEIGHT_IN, ROW_HEIGHT_IN * n_rows), MAX_HEIGHT_IN)
+        figure = PaperFigure(figsize=(WIDTH_IN, height + REST_HEIGHT_IN))
+        axes = figure.add_subplot()
+        handles = []
+        for kind, (name, colour) in TASKS.items():
+            of_kind = (bars["task"] == kind).to_numpy()
+            if of_kind.any():
+                _draw_bars(axes, drawn[of_kind], rows[of_kind], colour, span)
+                handles.append(Patch(color=colour, label=name))
+        for place in breaks:
+            axes.axvline(place / scale, color=NOTE_COLOUR, linestyle=":", linewidth=1.2)
+        _name_rows(axes, hosts, firsts)
+        axes.set_xlim(0, span)
+        axes.set_xlabel(f"time since the first task started ({unit})")
+        figure.legend(handles=handles, loc="outside lower center", ncols=3)
+        n_notes = add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks, n_cpus), unfinished)
+        n_lines = -(-len(handles) // 3) + n_notes
+        figure.set_size_inches(WIDTH_IN, height + REST_HEIGHT_IN / 2 + LEGEND_LINE_IN * n_lines)
+    return figure
+
+
+def _as_bars(timings: pd.DataFrame) -> pd.DataFrame:
+    """Return when each task started and ended, in seconds since the first started, in the order of their starts."""
+    started = pd.to_datetime(timings["started_at"], utc=True)
+    start = (started - started.min()).dt.total_seconds()
+    bars = pd.DataFrame({"task": timings["task"], "hostname": timings["hostname"].astype("string").fillna("unknown")})
+    cpu_seconds = timings["cpu_seconds"] if "cpu_seconds" in timings.columns else np.nan
+    bars = bars.assign(start=start, end=start + timings["seconds"], cpu_seconds=cpu_seconds)
+    return bars.sort_values(["start", "end"], ignore_index=True)
+
+
+def _without_breaks(bars: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+    """Cut out the times in which nothing ran, if they are long; return the bars, and where they were cut."""
+    start, end = bars["start"].to_numpy(), bars["end"].to_numpy()
+    idle = np.maximum(start[1:] - np.maximum.accumulate(end)[:-1], 0)
+    working = float(end.max() - idle.sum())
+    is_break = idle > BREAK_FROM * working
+    width = BREAK_WIDTH * working
+    cut = np.concatenate([[0.0], np.cumsum(np.where(is_break, idle - width, 0))])
+    places = (start[1:] - cut[1:] - width / 2)[is_break]
+    return bars.assign(start=start - cut, end=end - cut), [float(place) for place in places]
+
+
+def _in_slots(bars: pd.DataFrame) -> pd.DataFrame:
+    """Give each task the first slot of its host that is free when it starts."""
+    slots: list[int] = []
+    busy: dict[str, list[tuple[float, int]]] = {}
+    free: dict[str, list[int]] = {}
+    for host, start, end in zip(bars["hostname"], bars["start"], bars["end"], strict=True):
+        ends, idle = busy.setdefault(host, []), free.setdefault(host, [])
+        while ends and ends[0][0] <= start + SLACK_S:
+            heapq.heappush(idle, heapq.heappop(ends)[1])
+        slots.append(heapq.heappop(idle) if idle else len(ends))
+        heapq.heappush(ends, (end, slots[-1]))
+    return bars.assign(slot=slots).sort_values(["hostname", "start"], kind="stable", ignore_index=True)
+
+
+def _draw_bars(axes: Axes, bars: pd.DataFrame, rows: NDArray[np.int64], colour: str, span: float) -> None:
+    """Draw bars of one kind; those too close to be told apart become one."""
+    order = np.lexsort((bars["start"], rows))
+    row, start, end = rows[order], bars["start"].to_numpy()[order], bars["end"].to_numpy()[order]
+    is_first = np.ones(len(row), dtype=bool)
+    is_first[1:] = (row[1:] != row[:-1]) | (start[1:] - end[:-1] > MERGE_BELOW * span)
+    firsts = np.flatnonzero(is_first)
+    left, right, y = start[firsts], np.maximum.reduceat(end, firsts), row[firsts]
+    low, high = y - BAR_HALF_HEIGHT, y + BAR_HALF_HEIGHT
+    corners = np.stack([np.column_stack(pair) for pair in ((left, low), (left, high), (right, high), (right, low))], 1)
+    axes.add_collection(PolyCollection(list(corners), facecolors=colour, edgecolors=colour, linewidths=0.1))
+
+
+def _name_rows(axes: Axes, hosts: pd.Series, firsts: pd.Series) -> None:
+    """Name each host at its rows."""
+    n_rows = int(hosts.sum())
+    axes.set_ylim(n_rows - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", length=0)
+    named = np.unique(np.linspace(0, len(hosts) - 1, min(len(hosts), MAX_NAMED_ROWS)).round().astype(int))
+    places = (firsts + (hosts - 1) / 2).to_numpy()[named]
+    axes.set_yticks(places, [str(hosts.index[number]) for number in named])
+    for first in firsts.iloc[1:]:
+        axes.axhline(first - 0.5, color=NOTE_COLOUR, linewidth=0.4)
+
+
+def _timeline_notes(
+    bars: pd.DataFrame, n_rows: int, n_hosts: int, breaks: list[float], n_cpus: float | None
+) -> list[str]:
+    span = max(float(bars["end"].max()), TINY_S)
+    slots = "1 slot" if n_rows == 1 else f"{n_rows} slots"
+    hosts = "1 host" if n_hosts == 1 else f"{n_hosts} hosts"
+    busy = f"used slots busy {100 * (bars['end'] - bars['start']).sum() / (n_rows * span):.0f} % of the time"
+    if n_cpus is not None and n_cpus >= n_rows and bars["cpu_seconds"].notna().all():
+        cpus = "1 CPU" if n_cpus == 1 else f"{n_cpus:g} CPUs"
+        busy += f"; {cpus} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
+    notes = [f"{len(bars):,} tasks; {slots} on {hosts}", busy]
+    return notes + ([f"dotted: nothing ran ({len(breaks)} cut out)"] if breaks else [])
+
+
+def _time_unit(span: float) -> tuple[float, str]:
+    """Return how many seconds the axis counts in, and what they are called."""
+    return next(((seconds, name) for seconds, name in TIME_UNITS if span >= MIN_UNITS * seconds), TIME_UNITS[-1])

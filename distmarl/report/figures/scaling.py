@@ -1,0 +1,140 @@
+"""The figure of a grid over n_agents: a pure function of the summary and of the table ``settings``."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from distmarl.report.figures.axes import (
+    LOG_SCALE_FROM,
+    NOTE_CHARACTERS,
+    NOTE_LINE_PT,
+    RETURN_LABEL,
+    add_notes,
+    use_plain_numbers,
+)
+from distmarl.report.figures.frames import check_frame, spread
+from distmarl.report.figures.style import WIDTH_IN, PaperFigure, paper_style, series_styles
+from distmarl.report.numbers import known_returns
+
+SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).summary()", "dm.open(...).settings"
+SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
+SETTINGS_COLUMNS = ("setting_id", "in_sweep", "label")
+N_AGENTS = "environment.n_agents"
+
+MAX_ROWS = 4
+ROW_HEIGHT_IN = 1.6
+REST_HEIGHT_IN = 0.7
+BAR_ALPHA = 0.7
+N_AGENTS_LABEL = "number of local agents n"
+PRICE_NOTES = {"exact": "difference of exact returns", "paired": "same seeds of the rollouts for every k"}
+
+
+def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+    """Draw the return against the size n of the population, for a few k, and what seeing only k agents costs there.
+
+    On the left the return (exact where it is known; bars are the 95 % interval of rollouts), on the right how much
+    less it is than at the row's largest k, for the populations that have been evaluated there. A row for each
+    combination of the grid's other values.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.numbers.summarise` returns.
+    settings : DataFrame
+        The table ``settings``, with the grid's columns.
+    unfinished : str, optional
+        What to write above the panels of an unfinished sweep.
+
+    Returns
+    -------
+    Figure or None
+        None where no grid varies ``environment.n_agents``, and so no two populations can be compared.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When columns are missing.
+    """
+    check_frame(summary, "summary", SUMMARY_SOURCE, SUMMARY_COLUMNS)
+    check_frame(settings, "settings", SETTINGS_SOURCE, SETTINGS_COLUMNS)
+    points = _points(summary, settings)
+    groups = [rows for _, rows in points.groupby("group", sort=False) if rows["n_agents"].nunique() > 1]
+    if not groups:
+        return None
+    shown = groups[:MAX_ROWS]
+    chosen = spread(sorted(int(k) for k in pd.concat(shown)["k"].unique()))
+    styles = dict(zip(chosen, series_styles(len(chosen)), strict=True))
+    with paper_style():
+        figure = PaperFigure(figsize=(2 * WIDTH_IN, ROW_HEIGHT_IN * len(shown) + REST_HEIGHT_IN))
+        panels = figure.subplots(len(shown), 2, squeeze=False, sharex=True)
+        for (left, right), rows in zip(panels, shown, strict=True):
+            for k, style in styles.items():
+                look = {"color": style.colour, "marker": style.marker, "label": f"k = {k}"}
+                _draw(left, right, rows[rows["k"] == k].sort_values("n_agents"), look)
+            right.set_ylim(bottom=min(0.0, right.get_ylim()[0]))
+            left.set_title(textwrap.fill(rows["group"].iloc[0], NOTE_CHARACTERS), fontsize=7, loc="left", pad=2)
+            left.set_ylabel(RETURN_LABEL, fontsize=7)
+            right.set_ylabel(f"lost against k = {rows['k'].max()}", fontsize=7)
+        for axes in panels[-1]:
+            axes.set_xlabel(N_AGENTS_LABEL)
+        _set_n_axis(panels[0, 0], np.unique(points["n_agents"]))
+        handles, labels = panels[0, 0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(chosen))
+        above_pt = NOTE_LINE_PT * len(panels[0, 0].get_title(loc="left").splitlines())
+        notes = [f"{MAX_ROWS} of {len(groups)} groups of settings shown"] if len(groups) > MAX_ROWS else []
+        add_notes(panels[0, 0], [*_interval_note(points), *notes], unfinished, above_pt=above_pt)
+        add_notes(panels[0, 1], _price_note(pd.concat(shown), unfinished), None)
+    return figure
+
+
+def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the summary with n, the other grid values in short, the best known return and its price."""
+    columns = [name for name in settings.columns if "." in name]
+    now = settings[settings["in_sweep"]]
+    if N_AGENTS not in columns:
+        return summary.iloc[:0].assign(group="", n_agents=0)
+    varied = [name for name in columns if name != N_AGENTS and now[name].nunique(dropna=False) > 1]
+    names = [", ".join(f"{name.rpartition('.')[2]}={row[name]}" for name in varied) for _, row in now.iterrows()]
+    known = now[["setting_id"]].assign(n_agents=now[N_AGENTS], group=names).dropna(subset="n_agents")
+    points = summary.drop(columns=["n_agents", "group"], errors="ignore").merge(known, on="setting_id")
+    points["value"] = known_returns(points)
+    is_largest = points["k"] == points.groupby("group")["k"].transform("max")
+    at_largest = points[is_largest].set_index("setting_id")["value"]
+    return points.assign(price=points["setting_id"].map(at_largest) - points["value"], is_largest=is_largest)
+
+
+def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
+    """Draw one k: its returns on the left, what it lacks on the right."""
+    left.plot(rows["n_agents"], rows["value"], **look)
+    is_estimate = rows["exact_return"].isna() & rows["ci95_low"].notna()
+    estimates = rows[is_estimate]
+    ends = (estimates["ci95_low"], estimates["ci95_high"])
+    left.vlines(estimates["n_agents"], *ends, colors=look["color"], linewidth=0.8, alpha=BAR_ALPHA)
+    less = rows[~rows["is_largest"] & rows["price"].notna()]
+    right.plot(less["n_agents"], less["price"], **look)
+
+
+def _interval_note(points: pd.DataFrame) -> list[str]:
+    is_estimate = points["exact_return"].isna() & points["ci95_low"].notna()
+    return ["bars: 95 % interval of the mean"] if is_estimate.any() else []
+
+
+def _price_note(points: pd.DataFrame, unfinished: str | None) -> list[str]:
+    """Return how returns compare where that holds for all of them; of an unfinished sweep, seeds may be missing."""
+    is_exact = points["exact_return"].notna()
+    if is_exact.all():
+        return [PRICE_NOTES["exact"]]
+    return [] if is_exact.any() or unfinished else [PRICE_NOTES["paired"]]
+
+
+def _set_n_axis(axes: Axes, n_agents: Any) -> None:
+    """Put the populations on a logarithmic axis when they span more than a decade; panels share it."""
+    if n_agents[-1] >= LOG_SCALE_FROM * n_agents[0]:
+        axes.set_xscale("log")
+        use_plain_numbers(axes.xaxis, subs=(1.0, 2.0, 5.0) if n_agents[-1] < 1000 * n_agents[0] else (1.0,))

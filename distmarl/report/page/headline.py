@@ -1,0 +1,118 @@
+"""The headline of a report: what seeing more is worth, and how much of it is enough."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from distmarl.report.numbers import improvement, known_returns
+
+SHARE = 0.95
+BASELINE = "full_information"
+
+
+@dataclass(frozen=True, slots=True)
+class FullInformation:
+    """What the game is worth to a global agent that sees everybody.
+
+    Attributes
+    ----------
+    value : float
+        The value (reward).
+    source : str
+        Where it comes from, in words.
+    """
+
+    value: float
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """What one setting comes down to.
+
+    Attributes
+    ----------
+    label : str
+        The setting's grid values in short.
+    first, last : dict
+        The summary's rows of the smallest and of the largest evaluated k, with ``known_return``: the exact return, or
+        the rollouts' mean where none is known.
+    absolute, percent : float
+        What the largest k gains over the smallest: in reward, and in per cent of the smallest's size (NaN for 0).
+    full : FullInformation, optional
+        The value with full information; None where the sweep has none.
+    reached_at : int, optional
+        The smallest evaluated k whose value is at least ``SHARE`` of that; None where there is none.
+    falls_below_at : tuple of int
+        Larger evaluated k whose value is less than that again.
+    """
+
+    label: str
+    first: dict[str, Any]
+    last: dict[str, Any]
+    absolute: float
+    percent: float
+    full: FullInformation | None
+    reached_at: int | None
+    falls_below_at: tuple[int, ...]
+
+    @property
+    def has_share(self) -> bool:
+        """Whether a share of the value with full information means anything: only of a positive one."""
+        return self.full is not None and self.full.value > 0
+
+
+def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str, int]) -> list[Headline]:
+    """Return the headline of each setting, in the summary's order.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.numbers.summarise` returns.
+    baselines : DataFrame
+        Rows of the table ``baselines``.
+    n_agents : dict
+        The number of local agents of each setting, by its id.
+    """
+    gains = {gain["setting_id"]: gain for gain in improvement(summary).to_dict("records")}
+    known = summary.assign(known_return=known_returns(summary))
+    found = []
+    for setting_id, rows in known.groupby("setting_id", sort=False):
+        full = _full_information(rows, baselines[baselines["setting_id"] == setting_id], n_agents[str(setting_id)])
+        reached, below = _reached(rows, full)
+        gain = gains[setting_id]
+        first, last = ({str(name): value for name, value in rows.iloc[end].items()} for end in (0, -1))
+        found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
+    return found
+
+
+def _full_information(rows: pd.DataFrame, baselines: pd.DataFrame, n_agents: int) -> FullInformation | None:
+    """Return the baseline with full information, or else the value at k = n; None where there is neither."""
+    best = baselines[baselines["baseline"] == BASELINE].sort_values("method")  # an exact one first
+    if len(best):
+        value, method = best[["value", "method"]].iloc[0]
+        return FullInformation(float(value), f"the baseline full_information, by {_method(method)}")
+    all_seen = rows[rows["k"] == n_agents]
+    if all_seen.empty:
+        return None
+    method = "rollouts" if np.isnan(all_seen["exact_return"].iloc[0]) else "exact"
+    return FullInformation(float(all_seen["known_return"].iloc[0]), f"k = n = {n_agents}, by {_method(method)}")
+
+
+def _method(method: str) -> str:
+    return {"exact": "the exact return"}.get(method, method)
+
+
+def _reached(rows: pd.DataFrame, full: FullInformation | None) -> tuple[int | None, tuple[int, ...]]:
+    """Return the first k that reaches the share, and the later ones that do not."""
+    if full is None or full.value <= 0:
+        return None, ()
+    enough = rows["known_return"] >= SHARE * full.value
+    if not enough.any():
+        return None, ()
+    first = int(rows.loc[enough, "k"].iloc[0])
+    return first, tuple(int(k) for k in rows.loc[~enough & (rows["k"] > first), "k"])

@@ -1,0 +1,1 @@
+"""What a sweep asks for, what is done and what is missing."""

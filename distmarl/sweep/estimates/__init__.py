@@ -1,0 +1,1 @@
+"""What tasks take: time and memory, before they run."""

@@ -1,0 +1,185 @@
+"""How long the tasks of a sweep will take: predicted before they run, corrected by every one that ends.
+
+A prediction is the time of the task on a reference core (:mod:`distmarl.sweep.estimates.operations`) times a factor
+for its kind: first one that the folder's own timings tell or, for a new folder, a few operations timed on the spot;
+then that of the tasks of the kind that have ended last. All times are core seconds: of a task on one core.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.g_learn import g_learn
+from distmarl.model.counts import n_count_vectors
+from distmarl.model.policies import uniform_local_policy
+from distmarl.results.store import Store
+from distmarl.results.tables import TIMINGS
+from distmarl.study.plan import Plan
+from distmarl.study.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
+from distmarl.sweep.estimates.operations import reference_seconds
+from distmarl.values.evaluate import evaluate
+
+# A factor rests on so many tasks, the last; one that took so many times longer than most counts as just so long.
+N_REMEMBERED = 100
+LARGEST_DEVIATION = 3.0
+# Timed on the spot are a training of at most so many sweeps and rollouts of so many steps, none longer than so many
+# seconds on the reference core: the fastest of some tries.
+MAX_SWEEPS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 2, 0.05, 2
+
+# A factor and its weight.
+Measured = tuple[float, float]
+
+
+class Costs:
+    """Predicts the times of tasks.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep.
+    factors : dict of str to float
+        For each kind of task, the first factor; 1 where there is none.
+    basis : str
+        What these rest on, for people.
+    """
+
+    def __init__(self, plan: Plan, factors: Mapping[TaskKind, float], basis: str) -> None:
+        self.basis = basis
+        self._plan = plan
+        self._jobs = {job.setting_id: job for job in plan.jobs}
+        self._factors = factors
+        self._first: dict[tuple[TaskKind, str, int | None], float] = {}
+        # Of the last tasks of each kind, beyond the first factor.
+        self._measured: dict[TaskKind, deque[Measured]] = defaultdict(lambda: deque(maxlen=N_REMEMBERED))
+        self._corrections: dict[TaskKind, float] = {}
+
+    def seconds(self, kind: TaskKind, setting_id: str, k: int | None) -> float:
+        """Return the core seconds that a task is expected to take."""
+        return self._first_seconds(kind, setting_id, k) * self._correction(kind)
+
+    def learn(self, key: TaskKey, timing: Mapping[str, Any]) -> None:
+        """Learn how long a task took."""
+        expected = self._first_seconds(key.kind, key.setting_id, key.k)
+        self._measured[key.kind].append((core_seconds(timing) / expected, expected))
+        self._corrections.clear()
+
+    def _first_seconds(self, kind: TaskKind, setting_id: str, k: int | None) -> float:
+        name = (kind, setting_id, k)
+        if name not in self._first:
+            reference = reference_seconds(self._plan, self._jobs[setting_id], kind, k)
+            self._first[name] = reference * self._factors.get(kind, 1.0)
+        return self._first[name]
+
+    def _correction(self, kind: TaskKind) -> float:
+        """Return what the tasks of a kind tell or, while none has ended, those of the other kinds."""
+        if kind not in self._corrections:
+            known = self._measured
+            others = [robust_mean(each) for each in known.values()] if kind not in known else []
+            found = robust_mean(known[kind]) if kind in known else statistics.median(others or [1.0])
+            self._corrections[kind] = found
+        return self._corrections[kind]
+
+
+def robust_mean(measured: Iterable[Measured]) -> float:
+    """Return a weighted mean of factors in which no outlier counts for much."""
+    factors, weights = map(np.array, zip(*measured, strict=True))
+    middle = np.median(factors)
+    return float(np.average(np.clip(factors, middle / LARGEST_DEVIATION, middle * LARGEST_DEVIATION), weights=weights))
+
+
+def core_seconds(timing: Mapping[str, Any]) -> float:
+    """Return the core seconds of a task: where it had threads, the time of its processor."""
+    return max(timing["seconds"], timing["cpu_seconds"] or 0.0)
+
+
+def estimate_costs(plan: Plan, store: Store | None) -> Costs:
+    """Return what is known about a sweep's costs before it runs.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep.
+    store : Store, optional
+        The tables of its results folder, whose timings are preferred.
+    """
+    started_at = time.perf_counter()
+    timed = _time_on_the_spot(plan)
+    milliseconds = 1000 * (time.perf_counter() - started_at)
+    measured = _stored_factors(plan, store.rows(TIMINGS) if store else [])
+    if not measured and not timed:
+        return Costs(plan, {}, "the times of another machine, as no task is short enough to be timed on this one")
+    if not measured:
+        return Costs(plan, timed, f"short tasks, timed on this machine in {milliseconds:.0f} ms")
+    factors = {kind: robust_mean(each) for kind, each in measured.items()}
+    # The kinds that were not timed: by as much slower than here as the others.
+    slower = statistics.median(factor / timed.get(kind, 1.0) for kind, factor in factors.items())
+    n_tasks = sum(map(len, measured.values()))
+    return Costs(
+        plan,
+        {kind: timed.get(kind, 1.0) * slower for kind in TASK_FUNCTIONS} | factors,
+        f"the timings of {n_tasks:,} tasks in the results folder",
+    )
+
+
+def _stored_factors(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[TaskKind, list[Measured]]:
+    """Return the factors of the tasks of a plan that have run."""
+    jobs = {job.setting_id: job for job in plan.jobs}
+    measured: dict[TaskKind, list[Measured]] = defaultdict(list)
+    for row in rows:
+        if row["setting_id"] in jobs and row["task"] in TASK_FUNCTIONS:
+            expected = reference_seconds(plan, jobs[row["setting_id"]], row["task"], row["k"])
+            measured[row["task"]].append((core_seconds(row) / expected, expected))
+    return measured
+
+
+def _time_on_the_spot(plan: Plan) -> dict[TaskKind, float]:
+    """Return by how much this machine is slower than the reference core; nothing about kinds that take too long."""
+    job = plan.jobs[0]
+    env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
+    local_policy = uniform_local_policy(env)
+    trainings = {k: reference_seconds(plan, job, "g_learn", k) for k in plan.k_values}
+    rollouts = reference_seconds(plan, job, "evaluate", None) * N_STEPS_TIMED / evaluation.horizon
+    k = max((k for k, seconds in trainings.items() if seconds <= MAX_TIMED_S), default=None)
+    factors: dict[TaskKind, float] = {}
+
+    def train() -> object:
+        return g_learn(
+            env,
+            local_policy,
+            k=k or 1,
+            transitions=options.transitions,
+            n_mc_samples=options.n_mc_samples,
+            convergence_threshold=options.convergence_threshold,
+            max_vi_iterations=min(options.max_vi_iterations, MAX_SWEEPS_TIMED),
+        )
+
+    def roll_out() -> object:
+        blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)
+        return evaluate(env, blind, local_policy, k=1, n_rollouts=evaluation.n_rollouts, horizon=N_STEPS_TIMED)
+
+    if rollouts <= MAX_TIMED_S:
+        factors = dict.fromkeys(TASK_FUNCTIONS, _fastest(roll_out) / rollouts)
+    if k is not None:
+        with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
+            slower = _fastest(train) / trainings[k]
+            factors = dict.fromkeys(TASK_FUNCTIONS, slower) | {"evaluate": factors.get("evaluate", slower)}
+    return factors
+
+
+def _fastest(function: Callable[[], object]) -> float:
+    """Return the seconds of the fastest of some tries."""
+
+    def seconds() -> float:
+        started_at = time.perf_counter()
+        function()
+        return time.perf_counter() - started_at
+
+    return min(seconds() for _ in range(N_TRIES))

@@ -1,0 +1,182 @@
+"""When a sweep will end: what is left of it, on the workers that there are."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
+
+from distmarl.study.pending import Pending
+from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.sweep.estimates.costs import Costs
+
+# Tasks of one kind, setting and k: one of them, but for the evaluations.
+TaskGroup: TypeAlias = tuple[TaskKind, str, int | None]
+# A task that has run longer than it should is expected to take this share of its time more.
+OVERDUE_SHARE = 0.1
+
+
+class Forecast:
+    """Predicts how long the rest of a session takes.
+
+    The tasks that are left are scheduled as the driver does, the longest first, on the slots that there are; the
+    evaluations fill the gaps.
+
+    Parameters
+    ----------
+    pending : Pending
+        What is missing of the sweep.
+    costs : Costs
+        What tasks take; it learns from those that complete.
+    cpus_per_train : int
+        Cores that each training takes.
+    clock : callable
+        Returns the time in seconds.
+    """
+
+    def __init__(
+        self,
+        pending: Pending,
+        costs: Costs,
+        *,
+        cpus_per_train: int = 1,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.costs = costs
+        self._cpus_per_train = cpus_per_train
+        self._clock = clock
+        self._left = dict(task_groups(pending))
+        self._n_cpus: dict[TaskGroup, int] = {}
+        # Beside the evaluations: what is in line, and what is taken to run, since when.
+        self._in_line: dict[TaskGroup, None] = {}
+        self._started_at: dict[TaskGroup, float] = {}
+        self.n_slots = 1
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Learn that a task was submitted, and how many cores it takes."""
+        if key.kind != "evaluate":
+            group = _group(key)
+            self._n_cpus[group] = n_cpus
+            self._in_line[group] = None
+            self._start()
+
+    def completed(self, key: TaskKey, timing: Mapping[str, Any], *, failed: bool) -> None:
+        """Learn that a task is done, or that it failed and with it what needs it."""
+        group = _group(key)
+        self._in_line.pop(group, None)
+        self._started_at.pop(group, None)
+        self._start()
+        if failed:
+            self._left = {other: number for other, number in self._left.items() if not _needs(other, group)}
+        elif timing:
+            self.costs.learn(key, timing)
+        if self._left.get(group, 0) > 1:
+            self._left[group] -= 1
+        else:
+            self._left.pop(group, None)
+
+    def _start(self) -> None:
+        """Take what is first in line to run on the free slots."""
+        while self._in_line and len(self._started_at) < self.n_slots:
+            group = next(iter(self._in_line))
+            del self._in_line[group]
+            self._started_at[group] = self._clock()
+
+    def remaining_s(self) -> float:
+        """Return the seconds until everything is done."""
+        schedule = _Schedule(self.n_slots)
+        now = self._clock()
+        followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
+        for group in self._left:
+            needed = _needed(group)
+            if needed is not None and needed in self._left:
+                followers[needed].append(group)
+            elif group in self._started_at:
+                seconds, width = self._expected(group)
+                seconds = max(seconds - (now - self._started_at[group]), OVERDUE_SHARE * seconds)
+                schedule.start(group, seconds, width)
+            else:
+                schedule.add(group, *self._expected(group), self._left[group])
+        for group in schedule.ended():
+            for follower in followers[group]:
+                schedule.add(follower, *self._expected(follower), self._left[follower])
+        return schedule.makespan
+
+    def _expected(self, group: TaskGroup) -> tuple[float, int]:
+        """Return the seconds that one of these tasks takes, and on how many slots."""
+        trains = group[0] in ("shared_policy", "g_learn")
+        width = min(self._n_cpus.get(group, self._cpus_per_train if trains else 1), max(1, self.n_slots))
+        return self.costs.seconds(*group) / width, width
+
+
+def task_groups(pending: Pending) -> Iterator[tuple[TaskGroup, int]]:
+    """Yield the missing tasks: kind, setting and k, and how many there are."""
+    for kind, names in pending.by_setting.items():
+        yield from (((kind, name, None), 1) for name in names)
+    for kind, missing in pending.by_k.items():
+        yield from (((kind, name, k), 1) for name, ks in missing.items() for k in ks)
+    yield from ((("evaluate", name, k), len(seeds)) for (name, k), seeds in pending.seeds.items() if seeds)
+
+
+class _Schedule:
+    """Tasks on slots, the longest first; evaluations are work that fits in anywhere."""
+
+    def __init__(self, n_slots: int) -> None:
+        self._n_slots = self._n_free = max(1, n_slots)
+        self._running: list[tuple[float, int, TaskGroup]] = []
+        self._ready: list[tuple[float, int, TaskGroup]] = []
+        self._now = self._latest = self._work = 0.0
+
+    @property
+    def makespan(self) -> float:
+        """When everything has ended, as far as it was looked at."""
+        return max(self._latest, self._work / self._n_slots)
+
+    def start(self, group: TaskGroup, seconds: float, width: int) -> None:
+        """Run a task now."""
+        self._n_free -= width
+        self._work += seconds * width
+        self._latest = max(self._latest, self._now + seconds)
+        heapq.heappush(self._running, (self._now + seconds, width, group))
+
+    def add(self, group: TaskGroup, seconds: float, width: int, number: int) -> None:
+        """Run tasks as soon as there is a slot for them."""
+        if group[0] == "evaluate":
+            self._work += seconds * number
+            self._latest = max(self._latest, self._now + seconds)
+        else:
+            heapq.heappush(self._ready, (-seconds, width, group))
+
+    def ended(self) -> Iterator[TaskGroup]:
+        """Yield the tasks as they end."""
+        self._fill()
+        while self._running:
+            self._now, width, group = heapq.heappop(self._running)
+            self._n_free += width
+            yield group
+            self._fill()
+
+    def _fill(self) -> None:
+        while self._ready and (self._n_free >= self._ready[0][1] or not self._running):
+            seconds, width, group = heapq.heappop(self._ready)
+            self.start(group, -seconds, width)
+
+
+def _group(key: TaskKey) -> TaskGroup:
+    return key.kind, key.setting_id, key.k
+
+
+def _needed(group: TaskGroup) -> TaskGroup | None:
+    """Return what a task cannot run without."""
+    kind, name, k = group
+    if kind == "shared_policy":
+        return None
+    return ("shared_policy", name, None) if kind in ("g_learn", "baselines") else ("g_learn", name, k)
+
+
+def _needs(group: TaskGroup, other: TaskGroup) -> bool:
+    """Return whether a task cannot run without another, which may need others in turn."""
+    needed = _needed(group)
+    return needed is not None and (needed == other or _needs(needed, other))

@@ -1,0 +1,357 @@
+"""Running tasks on Ray.
+
+With no cluster named, a local Ray is started for the session and ended with it; otherwise the
+session joins the cluster at ``address`` and leaves it running.
+
+Ray retries tasks whose worker or node is lost, and computes lost values again. Left to this module is what Ray cannot
+know: that a task killed for its memory needs more of it, that one past its deadline hangs, which task of a lost batch
+is to blame, and why nothing starts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+import os
+import sys
+import threading
+import time
+import weakref
+from collections import Counter
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError
+
+from distmarl.errors import ExecutorError, TaskTimeoutError
+from distmarl.model.options import Runner
+from distmarl.sweep.estimates.memory import SMALL_TASK_BYTES, mebibytes
+from distmarl.sweep.executors.base import Completed, Executor, Task
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.failures import describe_failure
+from distmarl.sweep.executors.ray_worker import Notes, Shared, run_batch
+from distmarl.sweep.progress.lines import counted
+
+# A lost worker or node costs a task at most this many more tries.
+MAX_RETRIES = 3
+# A kill for want of memory costs one of these, and the next try asks for twice as much.
+MAX_MEMORY_RETRIES = 3
+# A task ends itself at its deadline; one that has not after this much longer cannot, and its process is ended.
+DEADLINE_MARGIN_S = 10.0
+# Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
+LOOKAHEAD_TASKS = 8
+# Clusters grow and shrink, and tasks start; asking costs a round trip.
+LOOK_EVERY_S = 1.0
+ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # A kill for want of memory comes back here at once; by default it is repeated for ever, as it was.
+    "RAY_task_oom_retries": "0",
+    # A connection that has gone silent is given up within seconds instead of minutes.
+    "RAY_grpc_client_keepalive_time_ms": "10000",
+    "RAY_grpc_client_keepalive_timeout_ms": "10000",
+}
+
+
+class Handle:
+    """Stands for a value in Ray's object store, which goes when nobody holds its handle any more.
+
+    Ray's own references stay within the executor: one that is dropped while Ray ends would take this process along.
+    """
+
+
+@dataclass(slots=True, eq=False)
+class _Submission:
+    """A batch on its way through Ray."""
+
+    number: int
+    batch: tuple[Task, ...]
+    value: ray.ObjectRef[Any]
+    memory_bytes: int
+    n_memory_kills: int
+    started: tuple[int, float] = (-1, math.inf)  # the last try that was seen, and when
+    is_overdue: bool = False
+    is_there: ray.ObjectRef[bool] | None = None  # what its node was asked when it seemed overdue
+
+
+class RayExecutor(Executor):
+    """Runs tasks on a local Ray or on a cluster.
+
+    Parameters
+    ----------
+    runner : Runner
+        Cores and deadline.
+    address : str or None
+        Address of a cluster to join, as ``ray.init`` takes it; None starts a local Ray.
+
+    Raises
+    ------
+    ExecutorError
+        When the cluster cannot be joined, or no node has the cores that a task asks for.
+    """
+
+    _run_batch = staticmethod(run_batch)
+
+    def __init__(self, runner: Runner, address: str | None) -> None:
+        self._runner = runner
+        self._address = address
+        self._notes = Notes()
+        self._numbers = itertools.count()
+        self._running: dict[ray.ObjectRef[Any], _Submission] = {}
+        self._values: weakref.WeakKeyDictionary[Handle, ray.ObjectRef[Any]] = weakref.WeakKeyDictionary()
+        self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
+        self._looked_at = -math.inf
+        for name, value in ENVIRONMENT.items():
+            os.environ.setdefault(name, value)
+        # Says at every start that token authentication is on, which is as it should be.
+        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
+        try:
+            self._start_ray()
+        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
+            where = f"the Ray cluster at {address}" if address else "a local Ray"
+            raise ExecutorError(f"cannot start on {where}: {error}") from error
+        try:
+            self._check_nodes()
+        except ExecutorError:
+            self.close()
+            raise
+        self._remote = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
+        self._functions: dict[tuple[int, int], Any] = {}
+
+    def _start_ray(self) -> None:
+        options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
+        if self._address is None:
+            options |= {"num_cpus": self._runner.num_cpus, "include_dashboard": False}
+        ray.init(address=self._address or "local", **options)
+
+    def _check_nodes(self) -> None:
+        """Refuse a request that no node of the cluster could ever meet."""
+        wanted = self._runner.cpus_per_train or 1
+        nodes = _node_resources("CPU")
+        if wanted > max(nodes, default=0) and sum(nodes) > 0:
+            raise ExecutorError(
+                f"runner.cpus_per_train: each training asks for {wanted} cores, but the largest of {len(nodes)} nodes "
+                f"has {max(nodes):g}; ask for fewer"
+            )
+
+    @property
+    def n_slots(self) -> int:
+        """How many tasks the cluster's cores, or ``runner.num_cpus`` of them, can run at once."""
+        self._count()
+        n_cpus = self._n_cpus
+        if self._runner.num_cpus is not None:
+            n_cpus = min(n_cpus, self._runner.num_cpus)
+        return int(n_cpus)
+
+    @property
+    def n_nodes(self) -> int:
+        """How many nodes of the cluster run tasks."""
+        self._count()
+        return self._n_nodes
+
+    def _count(self) -> None:
+        """Look at the cluster, now and then."""
+        if time.monotonic() - self._counted_at > LOOK_EVERY_S:
+            nodes = _node_resources("CPU")
+            self._counted_at, self._n_cpus, self._n_nodes = time.monotonic(), sum(nodes), len(nodes)
+
+    @property
+    def largest_node_cpus(self) -> int:
+        """Cores of the largest node, or ``runner.num_cpus`` of them."""
+        largest = int(max(_node_resources("CPU"), default=0))
+        return min(largest, self._runner.num_cpus or largest)
+
+    @property
+    def largest_node_memory(self) -> int:
+        """Memory for tasks of the node that has most; any amount while there is no node."""
+        return int(max(_node_resources("memory"), default=2**63))
+
+    @property
+    def max_in_flight(self) -> int:
+        """Enough to keep the slots busy; no more than asked for on a cluster that others use."""
+        if self._address is not None and self._runner.num_cpus is not None:
+            return self._runner.num_cpus
+        return super().max_in_flight + (0 if self._address is None else LOOKAHEAD_TASKS)
+
+    @property
+    def n_in_flight(self) -> int:
+        """How many batches Ray has."""
+        return len(self._running)
+
+    @property
+    def description(self) -> str:
+        """Where the tasks run."""
+        n_nodes = sum(node["Alive"] for node in ray.nodes())
+        where = f"the Ray cluster at {self._address}" if self._address else "a local Ray"
+        return f"{where}: {counted(n_nodes, 'node')}, {counted(self.n_slots, 'task')} at once"
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The nodes."""
+        names = ("CPU", "memory", "object_store_memory")
+        nodes = [{name: node["Resources"].get(name, 0) for name in names} for node in ray.nodes() if node["Alive"]]
+        return {"address": self._address or "local", "nodes": nodes}
+
+    def put(self, value: Any) -> Any:
+        """Put a value into the object store."""
+        return self._handle(ray.put(value))
+
+    def _handle(self, reference: ray.ObjectRef[Any]) -> Handle:
+        """Return what stands for a value."""
+        handle = Handle()
+        self._values[handle] = reference
+        return handle
+
+    def submit(self, *batch: Task) -> None:
+        """Submit tasks to Ray, as one of its own."""
+        self._submit(batch, max(task.memory_bytes for task in batch))
+
+    def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
+        number = next(self._numbers)
+        function = self._function(max(task.n_cpus for task in batch), memory_bytes)
+        handles: dict[Handle, Shared] = {}
+        calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
+        name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
+        value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
+        self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
+
+    def _function(self, n_cpus: int, memory_bytes: int) -> Any:
+        """Return the function for batches that ask for so much; making it takes as long as calling it."""
+        request = (n_cpus, memory_bytes)
+        if request not in self._functions:
+            self._functions[request] = self._remote.options(num_cpus=n_cpus, memory=memory_bytes or None)
+        return self._functions[request]
+
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        """Wait for batches to complete; where a task's process was lost for good, it is a failure."""
+        running = list(self._running)
+        ready, _ = ray.wait(running, num_returns=len(running), timeout=0)
+        if not ready:
+            ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
+        completed = [each for outcomes in ready for each in self._collect(outcomes)]
+        self._end_overdue()
+        return completed
+
+    def _collect(self, reference: ray.ObjectRef[Any]) -> list[Completed]:
+        """Return what became of a batch; nothing if it is to be tried again."""
+        submission = self._running.pop(reference)
+        batch = submission.batch
+        try:
+            outcomes: list[Outcome] = ray.get(reference)
+        except RayError as error:
+            return self._try_again(submission, error)
+        value = self._handle(submission.value) if len(batch) == 1 else None
+        return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
+
+    def _try_again(self, submission: _Submission, error: RayError) -> list[Completed]:
+        """Submit a lost batch again where that may help; where it cannot, return the lost task as a failure."""
+        asked, n_kills = submission.memory_bytes, submission.n_memory_kills
+        if len(submission.batch) > 1:
+            for task in submission.batch:  # each gets a chance of its own
+                self._submit((task,), task.memory_bytes)
+            return []
+        largest = self.largest_node_memory
+        if isinstance(error, OutOfMemoryError) and n_kills < MAX_MEMORY_RETRIES and asked < largest:
+            self._submit(submission.batch, min(2 * max(asked, SMALL_TASK_BYTES), largest), n_kills + 1)
+            return []
+        cause: Exception = error
+        if submission.is_overdue:
+            cause = TaskTimeoutError(
+                f"ran longer than runner.task_timeout_s ({self._runner.task_timeout_s:g} s) and could not be "
+                "interrupted, so its process was ended"
+            )
+        (task,) = submission.batch
+        hostname, log_tail = self._notes.place(submission.number)
+        failure = describe_failure(cause, task.key.kind, task.arguments, log_tail, hostname)
+        return [Completed(task, Outcome({}, failure, {}))]
+
+    def _end_overdue(self) -> None:
+        """End the processes of tasks that have not heeded their deadline."""
+        timeout_s, now = self._runner.task_timeout_s, time.monotonic()
+        if timeout_s is None or now - self._looked_at < LOOK_EVERY_S:
+            return
+        self._looked_at = now
+        started = self._notes.started()
+        for reference, submission in self._running.items():
+            attempt = started.get(submission.number, -1)
+            if attempt > submission.started[0]:
+                submission.started = (attempt, now)
+            elif now - submission.started[1] > timeout_s + DEADLINE_MARGIN_S and not submission.is_overdue:
+                is_there = self._is_there(submission)
+                if is_there:
+                    submission.is_overdue = True
+                    ray.cancel(reference, force=True)
+                elif is_there is False:  # its process was lost, and Ray waits for a place to try it again
+                    submission.started = (attempt, now)
+
+    def _is_there(self, submission: _Submission) -> bool | None:
+        """Return whether a batch's process is still there; None until its node has said so."""
+        submission.is_there = submission.is_there or self._notes.ask_for_process(submission.number)
+        if submission.is_there is None:
+            return False
+        ready, _ = ray.wait([submission.is_there], timeout=0)
+        if not ready:
+            return None
+        answer, submission.is_there = submission.is_there, None
+        try:
+            return bool(ray.get(answer))
+        except RayError:  # the node went while it was asked
+            return False
+
+    def why_nothing_starts(self) -> str | None:
+        """Return what the waiting tasks ask for, and what the nodes have."""
+        started = self._notes.started()
+        numbers = [submission.number for submission in self._running.values() if submission.number in started]
+        if any(self._notes.is_running(number) for number in numbers):
+            return None
+        requests = Counter(
+            (max(task.n_cpus for task in submission.batch), submission.memory_bytes)
+            for submission in self._running.values()
+        )
+        nodes = Counter(zip(_node_resources("CPU"), _node_resources("memory"), strict=True))
+        free = ray.available_resources()
+        wanted = ", ".join(f"{counted(number, 'task')} of {_amount(*each)}" for each, number in requests.most_common())
+        there = ", ".join(f"{counted(number, 'node')} of {_amount(*each)}" for each, number in nodes.most_common())
+        return (
+            f"nothing is running; waiting: {wanted}; there: {there or 'no node that runs tasks'}; "
+            f"free in all: {_amount(free.get('CPU', 0), free.get('memory', 0))}"
+        )
+
+    def close(self) -> None:
+        """Leave the cluster; a local Ray ends, with whatever still runs on it.
+
+        That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done.
+        """
+        for outcomes in self._running:
+            ray.cancel(outcomes, force=True)
+        self._running.clear()
+        self._values.clear()
+        if self._address is not None:
+            with suppress(RayError):
+                self._notes.clear()
+        if sys.exc_info()[0] is None:
+            threading.Thread(target=ray.shutdown, name="end of Ray").start()
+        else:  # the error's frames may hold references, and nothing is drawn
+            ray.shutdown()
+
+
+def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:
+    """Return an argument; a handle as its number, since Ray exchanges only arguments of its own for their values."""
+    if not isinstance(argument, Handle):
+        return argument
+    if argument not in handles:
+        handles[argument] = Shared(len(handles))
+    return handles[argument]
+
+
+def _node_resources(name: str) -> list[float]:
+    """Return how much of a resource each node has that is alive and runs tasks."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [resources.get(name, 0) for resources in nodes if resources.get("CPU", 0)]
+
+
+def _amount(n_cpus: float, memory_bytes: float) -> str:
+    """Return cores and memory as text."""
+    return counted(int(n_cpus), "core") + (f" and {mebibytes(memory_bytes)}" if memory_bytes else "")

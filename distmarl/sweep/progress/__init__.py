@@ -1,0 +1,1 @@
+"""Telling people how a sweep is going, and what it would do."""

@@ -1,0 +1,145 @@
+"""Telling people how a sweep is going, on the standard error stream.
+
+Here: a plain line now and then, fit for a log. In a terminal see :mod:`distmarl.sweep.progress.live`.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+
+from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.progress.tally import Tally
+from distmarl.sweep.progress.watch import Watch
+from distmarl.terminal import SEPARATOR
+
+PHASES: dict[TaskKind, str] = {
+    "shared_policy": "shared local policies",
+    "g_learn": "global policies",
+    "baselines": "baselines",
+    "nash_gap": "Nash gaps",
+    "exact_return": "exact returns",
+    "evaluate": "evaluations",
+}
+# Lines are so far apart, and by at least this share of the time that has gone.
+LINE_EVERY_S = 5.0
+LINE_SHARE = 0.05
+# Of many failures the first are told; all are in the table.
+MAX_FAILURES_TOLD = 10
+
+
+class Progress:
+    """Is told what a sweep does, and keeps it to itself."""
+
+    def __enter__(self) -> Progress:
+        """Get ready to tell."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave everything tidy."""
+
+    def start(self, tally: Tally, where: str) -> None:
+        """Learn that tasks are about to run, and where."""
+
+    def look(self, n_slots: int, n_nodes: int) -> None:
+        """Learn, now and then, how many tasks can run at once, and on how many nodes."""
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Learn that a task was submitted, and how many cores it takes."""
+
+    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
+        """Learn what became of a task."""
+
+    def warn(self, message: str) -> None:
+        """Learn what a user should know now."""
+
+
+class QuietProgress(Progress):
+    """Passes on warnings alone.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def warn(self, message: str) -> None:
+        """Print a warning."""
+        self._console.print(message, markup=False, style="yellow", soft_wrap=not self._console.is_terminal)
+
+
+class LineProgress(QuietProgress):
+    """Writes a line now and then, the rarer the longer the sweep runs, and one at the end.
+
+    Parameters
+    ----------
+    console : Console
+        Where to write.
+    watch : Watch
+        Knows how things stand.
+    """
+
+    def __init__(self, console: Console, watch: Watch) -> None:
+        super().__init__(console)
+        self._watch = watch
+        self._line_at = LINE_EVERY_S
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say how far it came."""
+        if self._watch.n_ended:
+            self._print_line()
+
+    def start(self, tally: Tally, where: str) -> None:
+        """Say where the tasks run and how many there are."""
+        self._watch.start(tally)
+        self._console.print(start_message(tally, where), markup=False)
+
+    def look(self, n_slots: int, n_nodes: int) -> None:
+        """Say how far the sweep is, if it is time to."""
+        self._watch.look(n_slots, n_nodes)
+        elapsed_s = self._watch.elapsed_s
+        if elapsed_s >= self._line_at:
+            self._line_at = elapsed_s + max(LINE_EVERY_S, LINE_SHARE * elapsed_s)
+            self._print_line(self._watch.time_left, SEPARATOR.join(part for part in self._watch.last or () if part))
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Take note."""
+        self._watch.submitted(key, n_cpus)
+
+    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
+        """Tell of a failure, if it is one of the first."""
+        self._watch.completed(key, outcome)
+        if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
+            self._console.print(f"failed: {key}: {outcome.failure.error}", markup=False)
+
+    def _print_line(self, *more: str) -> None:
+        tally = self._watch.tally
+        counts = ", ".join(
+            f"{name} {tally.done[kind]:,}/{tally.total[kind]:,}" for kind, name in PHASES.items() if tally.total[kind]
+        )
+        failed = f"{tally.n_failed:,} failed" if tally.n_failed else ""
+        text = "; ".join(part for part in (counts, failed, *more) if part)
+        self._console.print(f"{self._watch.elapsed_s:6.1f} s: {text}", markup=False)
+
+
+def start_message(tally: Tally, where: str) -> str:
+    """Return the line that a session begins with."""
+    n_tasks, n_before = tally.total.total(), tally.n_done_before
+    if n_before == n_tasks:
+        return f"{counted(n_tasks, 'task')}, all of them done before"
+    before = f", {n_before:,} of them done before" if n_before else ""
+    return f"{counted(n_tasks, 'task')}{before}, on {where}"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return ``1 node`` or ``2 nodes``."""
+    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,155 @@
+"""What there is to see of a running sweep: how far it is, when it will end, what came in last."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.estimates.memory import mebibytes
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.progress.tally import Tally
+from distmarl.terminal import duration
+
+# The end is worked out anew so often, and for at most this share of the time.
+FORECAST_EVERY_S = 0.5
+FORECAST_SHARE = 0.02
+# Throughput is that of so many tasks, the last.
+N_TIMED = 200
+PER_UNIT = ((1.0, "s"), (60.0, "min"), (3600.0, "h"))
+NEAR = timedelta(hours=12)
+
+
+class Watch:
+    """Is told what the driver does, and keeps what people want to know.
+
+    What a display reads may be read from another thread.
+
+    Parameters
+    ----------
+    forecast : Forecast
+        Predicts the end.
+    labels : dict of str to str
+        What to call each setting; empty where there is only one.
+    clock : callable
+        Returns the time in seconds.
+    """
+
+    def __init__(
+        self, forecast: Forecast, labels: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._forecast = forecast
+        self._labels = labels
+        self._clock = clock
+        self._started_at = clock()
+        self._ended_at: deque[float] = deque(maxlen=N_TIMED)
+        self._in_flight: dict[TaskKey, None] = {}
+        self._look_at = -float("inf")
+        self._end_at: float | None = None
+        self.n_slots = self.n_nodes = 1
+        self.n_ended = 0
+        self.last: tuple[str, str] | None = None  # the label of a setting, and what came of a task
+        self.tally = Tally(Counter())
+
+    def start(self, tally: Tally) -> None:
+        """Begin: the clock counts from here."""
+        self.tally = tally
+        self._started_at = self._clock()
+
+    def look(self, n_slots: int, n_nodes: int) -> None:
+        """Learn what there is to run tasks on, and work out the end."""
+        now = self._clock()
+        self.n_slots, self.n_nodes = n_slots, n_nodes
+        if now >= self._look_at:
+            self._forecast.n_slots = n_slots
+            self._end_at = now + self._forecast.remaining_s()
+            self._look_at = now + max(FORECAST_EVERY_S, (self._clock() - now) / FORECAST_SHARE)
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Learn that a task was submitted."""
+        self._in_flight[key] = None
+        self._forecast.submitted(key, n_cpus)
+
+    def completed(self, key: TaskKey, outcome: Outcome) -> None:
+        """Learn what became of a task."""
+        self._in_flight.pop(key, None)
+        self._forecast.completed(key, outcome.timing, failed=outcome.failure is not None)
+        self.n_ended += 1
+        self._ended_at.append(self._clock())
+        if outcome.failure is None:
+            results = ", ".join(_results(key.kind, outcome))
+            self.last = (
+                self._labels.get(key.setting_id, ""),
+                ": ".join(part for part in (_numbers(key), results) if part),
+            )
+
+    def running(self) -> dict[TaskKind, list[str]]:
+        """Return by kind the names of the tasks that run, as far as that is known: those submitted first."""
+        names: dict[TaskKind, list[str]] = {}
+        for key, _ in zip(list(self._in_flight), range(self.n_slots), strict=False):
+            names.setdefault(key.kind, []).append(_numbers(key) or self._labels.get(key.setting_id) or "running")
+        return names
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since tasks were first submitted."""
+        return self._clock() - self._started_at
+
+    @property
+    def time_left(self) -> str:
+        """How long it will take yet, and until when."""
+        if self._end_at is None:
+            return ""
+        left_s = max(0.0, self._end_at - self._clock())
+        end = datetime.now().astimezone() + timedelta(seconds=left_s)
+        until = f"{end:%H:%M}" if timedelta(seconds=left_s) < NEAR else f"{end:%a %d %b %H:%M}"
+        return f"about {duration(max(1, round(left_s)))} left, until {until}"
+
+    @property
+    def throughput(self) -> str:
+        """Tasks per second, minute or hour."""
+        if len(self._ended_at) < 2:
+            return ""
+        since = self._ended_at[0] if self.n_ended > N_TIMED else self._started_at
+        per_s = len(self._ended_at) / max(1e-9, self._clock() - since)
+        size, unit = next((each for each in PER_UNIT if per_s * each[0] >= 1), PER_UNIT[-1])
+        return f"{per_s * size:,.{0 if per_s * size >= 10 else 1}f} tasks/{unit}"
+
+
+def resident_memory() -> str:
+    """Return the memory that this process takes; nothing where the system does not tell."""
+    if sys.platform != "linux":
+        return ""
+    return mebibytes(int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE"))
+
+
+def _numbers(key: TaskKey) -> str:
+    """Return what tells a task from others of its setting: ``k=3 seed=1``."""
+    return " ".join(f"{name}={value}" for name, value in (("k", key.k), ("seed", key.seed)) if value is not None)
+
+
+def _results(kind: TaskKind, outcome: Outcome) -> Iterator[str]:
+    """Yield the numbers that a task yielded, and for trainings the time that it took."""
+    for row in outcome.rows.get("evaluations", []):
+        yield f"return {_number(row['mean_return'])}"
+    for row in outcome.rows.get("exact_returns", []):
+        yield f"exact return {_number(row['exact_return'])}"
+    for row in outcome.rows.get("baselines", []):
+        yield f"{row['baseline']} {_number(row['value'])}"
+    joint_values = [row["joint_value"] for row in outcome.rows.get("alternations", [])]
+    if joint_values:
+        yield f"joint value {_number(max(joint_values))}"
+    if kind in ("shared_policy", "g_learn", "nash_gap"):
+        what = "gaps" if kind == "nash_gap" else "trained"
+        yield f"{what} in {duration(outcome.timing['seconds'])}"
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.4g}" if abs(value) < 1 else f"{value:,.2f}"

@@ -1,0 +1,1 @@
+"""What a pair of policies is worth: value iteration, exact returns, rollouts, intervals."""

@@ -1,0 +1,260 @@
+"""Value iteration that stops on a certificate.
+
+For the Bellman operator B of a discounted MDP (monotone, a contraction with modulus
+gamma, and B(V + c) = BV + gamma c), *any* V brackets the optimal value V*: with
+d = BV - V,
+
+    BV + gamma/(1 - gamma) min d  <=  V*  <=  BV + gamma/(1 - gamma) max d
+
+(MacQueen 1966; Puterman 1994, section 6.6.3). The midpoint of the bracket is therefore within
+
+    bound = gamma/(1 - gamma) (span(d)/2 + delta)
+
+of V*, where delta is the rounding error of the expectation inside B (a few units in the last
+place of the value itself come on top). Since V may be any
+function at all, it may come from an extrapolation: the plain iterates are accelerated by Anderson
+mixing (Walker & Ni 2011), on residuals taken modulo constants because a constant only shifts
+the bracket. Mixing may widen the bracket for a while; when it widens too far or for too long, it
+starts afresh with the plain step from the best point, which always shrinks the span by gamma.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.model.environment import Environment
+
+Values = NDArray[np.float64]
+
+EPSILON = float(np.finfo(np.float64).eps)
+TIE_TOLERANCE = 1e-12
+# Differences kept by the acceleration: ten, or as many as hold this many numbers, but three at least.
+ANDERSON_MEMORY = 10
+ANDERSON_MIN_MEMORY = 3
+ANDERSON_NUMBERS = 2**25
+CHUNK = 2**16
+PATIENCE = 6
+# Differences of larger values are kept in single precision: they are directions, and need no more.
+SINGLE_FROM_SIZE = 2**15
+GROWTH_LIMIT = 2.0
+RELATIVE_CUTOFF = 1e-12
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ValueIterationResult:
+    """A value function and how good it is.
+
+    Attributes
+    ----------
+    value : ndarray
+        Approximation of V*, of the shape of the initial value.
+    n_iterations : int
+        Number of applications of the Bellman operator.
+    bound : float
+        Certified: max |value - V*| <= bound. Infinite when nothing was iterated.
+    converged : bool
+        Whether ``bound`` is at most the threshold that was asked for.
+    """
+
+    value: Values
+    n_iterations: int
+    bound: float
+    converged: bool
+
+
+def iterate_values(
+    bellman: Callable[[Values], Values],
+    initial_value: Values,
+    *,
+    gamma: float,
+    relative_error: float,
+    convergence_threshold: float,
+    max_iterations: int,
+) -> ValueIterationResult:
+    """Solve V = B(V) to a certified bound.
+
+    Parameters
+    ----------
+    bellman : callable
+        The operator B; takes and returns arrays of the shape of ``initial_value``.
+    initial_value : ndarray
+        Where to start; any finite values will do.
+    gamma : float
+        Discount, 0 <= gamma < 1.
+    relative_error : float
+        Rounding error of the expectation inside B, per unit of max |V|.
+    convergence_threshold : float
+        Stop once the bound is at most this.
+    max_iterations : int
+        Apply B at most this many times. Reaching it shows as ``converged = False``.
+
+    Returns
+    -------
+    ValueIterationResult
+        Also stops, unconverged, when the span is all rounding error and cannot shrink any more.
+    """
+    scale = gamma / (1.0 - gamma)
+    value = _centred(np.asarray(initial_value, dtype=np.float64))
+    mixer = AndersonMixer(value.shape)
+    best = _Bracket(image=value, low=0.0, high=math.inf)
+    bound, n_since_best, n_iterations = math.inf, 0, 0
+    while n_iterations < max_iterations:
+        n_iterations += 1
+        image = bellman(value)
+        residual = image - value
+        bracket = _Bracket(image=image, low=float(residual.min()), high=float(residual.max()))
+        rounding = relative_error * float(np.abs(value).max()) + EPSILON * float(np.abs(image).max())
+        n_since_best += 1
+        if bracket.span < best.span:
+            best, n_since_best = bracket, 0
+            bound = scale * (bracket.span / 2 + rounding)
+            bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
+        if bound <= convergence_threshold or best.span <= 2 * rounding:
+            break
+        if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
+            value = _centred(mixer.mix(image, residual - bracket.middle))
+        else:
+            mixer.clear()
+            value = _centred(best.image)
+            n_since_best = 0
+    return ValueIterationResult(
+        value=best.image + scale * best.middle,
+        n_iterations=n_iterations,
+        bound=bound,
+        converged=bound <= convergence_threshold,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Bracket:
+    """An image BV with the smallest and the largest entry of BV - V."""
+
+    image: Values
+    low: float
+    high: float
+
+    @property
+    def span(self) -> float:
+        return self.high - self.low
+
+    @property
+    def middle(self) -> float:
+        return (self.low + self.high) / 2
+
+
+def _centred(value: Values) -> Values:
+    """Shift a value to midrange 0, where rounding errors are smallest."""
+    return value - (float(value.min()) + float(value.max())) / 2
+
+
+def greedy_actions(q: Values, *, bound: float, axis: int) -> NDArray[np.intp]:
+    """Return the lowest of the actions along ``axis`` whose Q is the best within the certified error of the value."""
+    tolerance = 2 * bound + TIE_TOLERANCE * float(np.abs(q).max())
+    return np.argmax(q >= q.max(axis=axis, keepdims=True) - tolerance, axis=axis)
+
+
+def anderson_bytes(n_values: int) -> int:
+    """Return the memory that the acceleration takes, for values of a size."""
+    n_kept, dtype = _kept_differences(n_values)
+    return 2 * n_kept * n_values * dtype.itemsize
+
+
+def _kept_differences(n_values: int) -> tuple[int, np.dtype[Any]]:
+    """Return how many differences are kept, and in which precision: less of both for large values."""
+    n_kept = max(ANDERSON_MIN_MEMORY, min(ANDERSON_MEMORY, ANDERSON_NUMBERS // (2 * max(n_values, 1))))
+    return n_kept, np.dtype(np.float64 if n_values < SINGLE_FROM_SIZE else np.float32)
+
+
+class AndersonMixer:
+    """Anderson mixing (type II) of the last few iterates of a fixed-point map.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the values.
+    """
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        size = math.prod(shape)
+        self._memory, dtype = _kept_differences(size)
+        self._images = np.empty((self._memory, size), dtype)
+        self._residuals = np.empty((self._memory, size), dtype)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget every earlier iterate."""
+        self._n_kept, self._next = 0, 0
+        self._products = np.zeros((self._memory, self._memory))
+        self._last: tuple[Values, Values] | None = None
+
+    def mix(self, image: Values, residual: Values) -> Values:
+        """Return the point whose linearised residual is smallest.
+
+        Parameters
+        ----------
+        image, residual : ndarray
+            B(V), and B(V) - V modulo constants, of the newest iterate.
+        """
+        # Far from the solution squares overflow; then the plain step does.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._last is not None:
+                self._add(image - self._last[0], residual - self._last[1])
+            self._last = (image, residual)
+            kept = slice(0, self._n_kept)
+            against = self._products_with(residual)
+            products = self._products[kept, kept]
+        if not self._n_kept or not (np.isfinite(products).all() and np.isfinite(against).all()):
+            return image
+        weights = np.linalg.lstsq(products, against, rcond=RELATIVE_CUTOFF)[0]
+        mixed = image.copy().ravel()
+        for start in range(0, mixed.size, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            mixed[chunk] -= weights @ self._images[kept, chunk]
+        return mixed.reshape(image.shape)
+
+    def _add(self, image_difference: Values, residual_difference: Values) -> None:
+        """Keep one more difference, and its products with the others, in place of the oldest."""
+        place = self._next
+        self._next = (self._next + 1) % self._memory
+        self._n_kept = min(self._n_kept + 1, self._memory)
+        self._images[place] = image_difference.ravel()
+        self._residuals[place] = residual_difference.ravel()
+        self._products[place, : self._n_kept] = self._products_with(residual_difference)
+        self._products[: self._n_kept, place] = self._products[place, : self._n_kept]
+
+    def _products_with(self, residual: Values) -> Values:
+        """Return the inner products of the kept residual differences with one, in double precision."""
+        flat = residual.ravel()
+        total = np.zeros(self._n_kept)
+        for start in range(0, flat.size, CHUNK):
+            chunk = slice(start, start + CHUNK)
+            total += self._residuals[: self._n_kept, chunk].astype(np.float64) @ flat[chunk].astype(np.float64)
+        return total
+
+
+def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: int) -> None:
+    """Refuse a stopping rule that cannot be met.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the threshold is not positive or the number of sweeps not at least 1.
+    """
+    if not convergence_threshold > 0:
+        raise InvalidArgumentError(f"convergence_threshold: must be positive, got {convergence_threshold!r}")
+    if max_vi_iterations < 1:
+        raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
+
+
+def allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
+    """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
+    reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
+    largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
+    return convergence_threshold * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
