@@ -11,7 +11,7 @@ from typing import Any
 from distmarl.config.checking import k_values
 from distmarl.equilibrium.baselines import methods
 from distmarl.model.options import SweepFile
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import ALTERNATIONS, BASELINES, EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TRAININGS, Table
 from distmarl.study.plan import Plan, count_tasks
 from distmarl.study.tasks import TaskKey, TaskKind
@@ -105,12 +105,12 @@ class Pending:
         return bool(self.seeds[setting_id, k]) or any(k in missing for missing in values)
 
 
-def find_pending(plan: Plan, store: Store | None) -> Pending:
+def find_pending(plan: Plan, store: Snapshot | None) -> Pending:
     """Compare a plan with the tables of its results folder, if there are any."""
     return find_missing({job.setting_id: job.setting.evaluation.n_rollouts for job in plan.jobs}, plan.sweep, store)
 
 
-def find_missing(n_rollouts: Mapping[str, int], sweep: SweepFile, store: Store | None) -> Pending:
+def find_missing(n_rollouts: Mapping[str, int], sweep: SweepFile, store: Snapshot | None) -> Pending:
     """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
     Parameters
@@ -119,7 +119,7 @@ def find_missing(n_rollouts: Mapping[str, int], sweep: SweepFile, store: Store |
         Rollouts per evaluation seed of each of its settings, by their ids.
     sweep : SweepFile
         The sections of the sweep file.
-    store : Store, optional
+    store : Snapshot, optional
         The tables.
     """
     names, asked_for = list(n_rollouts), k_values(sweep.experiment)

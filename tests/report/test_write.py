@@ -10,12 +10,13 @@ from matplotlib.figure import Figure
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report import write
 from distmarl.report.figures import style
-from distmarl.report.write import FIGURE_NAMES, figure_makers, write_report
+from distmarl.report.write import FIGURE_NAMES, figure_makers
 from distmarl.results.folder import FIGURES as FIGURES_OF_A_FOLDER
-from distmarl.results.folder import SWEEP_FILE, start_session
-from distmarl.results.storage.lock import locked
-from distmarl.results.store import DATA_FILE, PARTS, Store
+from distmarl.results.folder import SWEEP_FILE
+from distmarl.results.snapshot import DATA_FILE, PARTS
+from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, TRAININGS
+from tests.places import locked, start_session, write_report
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 FIGURES = [
