@@ -9,20 +9,13 @@ from types import TracebackType
 
 from rich.console import Console
 
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
 from distmarl.terminal import SEPARATOR
 
-PHASES: dict[TaskKind, str] = {
-    "shared_policy": "shared local policies",
-    "g_learn": "global policies",
-    "baselines": "baselines",
-    "nash_gap": "Nash gaps",
-    "exact_return": "exact returns",
-    "evaluate": "evaluations",
-}
 # Lines are so far apart, and by at least this share of the time that has gone.
 LINE_EVERY_S = 5.0
 LINE_SHARE = 0.05
@@ -124,7 +117,9 @@ class LineProgress(QuietProgress):
     def _print_line(self, *more: str) -> None:
         tally = self._watch.tally
         counts = ", ".join(
-            f"{name} {tally.done[kind]:,}/{tally.total[kind]:,}" for kind, name in PHASES.items() if tally.total[kind]
+            f"{kind.plural} {tally.done[name]:,}/{tally.total[name]:,}"
+            for name, kind in KINDS.items()
+            if tally.total[name]
         )
         failed = f"{tally.n_failed:,} failed" if tally.n_failed else ""
         text = "; ".join(part for part in (counts, failed, *more) if part)

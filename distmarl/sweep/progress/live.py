@@ -12,9 +12,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.execution import Outcome
-from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, PHASES, QuietProgress, counted, start_message
+from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, QuietProgress, counted, start_message
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch, resident_memory
 from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
@@ -75,11 +76,11 @@ class LiveProgress(QuietProgress):
     def _bars(self, width: int) -> Table:
         """Return a line for each phase, with whatever fits: its bar, and what runs."""
         tally, running = self._watch.tally, self._watch.running()
-        kinds = [kind for kind in PHASES if tally.total[kind]]
+        kinds = [kind for kind in KINDS if tally.total[kind]]
         counts = {kind: f"{tally.done[kind]:,}/{tally.total[kind]:,}" for kind in kinds}
         failures = max((len(_failures(tally, kind)) for kind in kinds), default=0)
         widest = max(map(len, counts.values()), default=0)
-        longest = min(max((len(PHASES[kind]) for kind in kinds), default=0), width - widest - failures - 2)
+        longest = min(max((len(KINDS[kind].plural) for kind in kinds), default=0), width - widest - failures - 2)
         room = width - longest - widest - 4
         bar = min(MAX_BAR, room - failures) if room - failures >= MIN_BAR else 0
         if bar and room - failures - MIN_NAMES - 1 >= MIN_BAR:
@@ -87,7 +88,7 @@ class LiveProgress(QuietProgress):
         table = Table.grid(padding=(0, 1, 0, 0))
         for kind in kinds:
             names = [] if self._is_over else running.get(kind, [])
-            cells: list[RenderableType] = [Text(shortened(PHASES[kind], longest), no_wrap=True)]
+            cells: list[RenderableType] = [Text(shortened(KINDS[kind].plural, longest), no_wrap=True)]
             cells += [ProgressBar(tally.total[kind], tally.done[kind], width=bar)] if bar else []
             note = Text(_failures(tally, kind), style="red")
             if (free := room - bar - failures - 1) >= MIN_NAMES:
@@ -113,7 +114,7 @@ class LiveProgress(QuietProgress):
             yield Text.assemble(("last ", "dim"), text, no_wrap=True)
 
 
-def _failures(tally: Tally, kind: TaskKind) -> str:
+def _failures(tally: Tally, kind: str) -> str:
     return f"{tally.failed[kind]:,} failed " if tally.failed[kind] else ""
 
 
