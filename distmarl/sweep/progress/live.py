@@ -7,15 +7,12 @@ from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
-from distmarl.sweep.executors.execution import Outcome
-from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, QuietProgress, counted, start_message
+from distmarl.sweep.progress.lines import WatchedProgress, counted
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch, resident_memory
 from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
@@ -25,20 +22,11 @@ MAX_BAR, MIN_BAR = 30, 8
 MIN_NAMES = 26
 
 
-class LiveProgress(QuietProgress):
-    """Draws how things stand below what else is printed, and draws it again.
-
-    Parameters
-    ----------
-    console : Console
-        The terminal.
-    watch : Watch
-        Knows how things stand.
-    """
+class LiveProgress(WatchedProgress):
+    """Draws how things stand below what else is printed, and draws it again."""
 
     def __init__(self, console: Console, watch: Watch) -> None:
-        super().__init__(console)
-        self._watch = watch
+        super().__init__(console, watch)
         self._is_over = False
         self._live = Live(self, console=console, refresh_per_second=REFRESHES_PER_S)
 
@@ -51,23 +39,8 @@ class LiveProgress(QuietProgress):
 
     def start(self, tally: Tally, where: str) -> None:
         """Say where the tasks run and draw the bars."""
-        self._console.print(start_message(tally, where), markup=False)
-        self._watch.start(tally)
+        super().start(tally, where)
         self._live.start()
-
-    def look(self, n_slots: int, n_nodes: int) -> None:
-        """Work out the end."""
-        self._watch.look(n_slots, n_nodes)
-
-    def submitted(self, key: TaskKey, n_cpus: int) -> None:
-        """Show a task as running."""
-        self._watch.submitted(key, n_cpus)
-
-    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
-        """Advance a bar; tell of failures, the first ones."""
-        self._watch.completed(key, outcome)
-        if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
-            self._console.print(f"[red]failed[/]: {key}: {escape(outcome.failure.error)}", soft_wrap=False)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draw how things stand, in the width that there is."""
