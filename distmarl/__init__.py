@@ -77,6 +77,18 @@ def open(folder: str | Path) -> Results:  # noqa: A001  # read as dm.open; not i
         When there is no such folder, it is not a sweep's, or it is of another schema version.
     ConfigError
         When its sweep file cannot be read.
+
+    Examples
+    --------
+    What the report shows of the sweep ``tiny``, and the pair at k = 3 among more agents than it was trained for:
+
+    >>> import distmarl as dm
+    >>> r = dm.open("results/tiny")
+    >>> r.points()["k"].tolist()
+    [1, 3]
+    >>> crowd = r.environment(n_agents=100)
+    >>> dm.evaluate(crowd, r.global_policy(3), r.local_policy(), k=3, n_rollouts=20).returns.shape
+    (20,)
     """
     from distmarl.notebook import open_folder  # and with it pandas, which importing distmarl need not wait for
 

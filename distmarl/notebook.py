@@ -24,13 +24,12 @@ from distmarl.config.environments import build_environment
 from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.environment import Environment
-from distmarl.results.folder import open_results, read_sweep
+from distmarl.results.folder import open_results, read_settings, read_sweep, rollouts_per_seed
 from distmarl.results.grid_columns import content_of, value_at
-from distmarl.results.settings import read_settings, rollouts_per_seed
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import Place, open_location
-from distmarl.results.stored_policies import read_global_policy, read_local_policy
+from distmarl.results.stored_policies import read_global_policies, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
 
@@ -141,7 +140,7 @@ class Results:
             When the policy has not been trained; the message says for which k one has been.
         """
         snapshot = self._snapshot()
-        return read_global_policy(snapshot, _find_setting(snapshot, setting)["setting_id"], k)
+        return read_global_policies(snapshot, _find_setting(snapshot, setting)["setting_id"], [k])[k]
 
     def environment(self, setting: str | Mapping[str, Any] | None = None, **changes: Any) -> Environment:
         """Return a setting's game, or one that differs from it in some parameters.

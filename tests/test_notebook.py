@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,8 +51,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_table_is_an_attribute(finished: Path) -> None:
     r = dm.open(finished)
     for name in TABLES:
-        if name != "summary":
-            pd.testing.assert_frame_equal(getattr(r, name), pd.read_parquet(finished / name))
+        pd.testing.assert_frame_equal(getattr(r, name), pd.read_parquet(finished / name))
         pd.testing.assert_frame_equal(r.table(name), pd.read_parquet(finished / name))
         assert name in dir(r)
 
@@ -156,6 +157,22 @@ def test_a_running_sweep_is_read_as_far_as_it_is(tmp_path: Path) -> None:
     run(tmp_path)
     assert len(r.points()) == 2
     assert "unfinished" not in repr(r)
+
+
+def test_the_summary_is_a_table_and_tells_whoever_calls_it_what_they_want(finished: Path) -> None:
+    r = dm.open(finished)
+    assert r.summary["k"].tolist() == [1, 3]
+    assert "label" not in r.summary
+    with pytest.raises(TypeError, match=r"summary is a table, .* points\(\)"):
+        r.summary()
+    assert type(r.summary.head()) is pd.DataFrame
+
+
+def test_the_example_of_opening_a_folder_runs(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(finished, tmp_path / "results" / "tiny")
+    monkeypatch.chdir(tmp_path)
+    (example,) = doctest.DocTestFinder().find(dm.open, "dm.open", globs={})
+    assert doctest.DocTestRunner().run(example) == (0, 5)
 
 
 def test_what_was_not_trained_yet_is_said(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_type_hints
 
@@ -54,9 +54,15 @@ class Setting:
     @property
     def label(self) -> str:
         """A short name: the grid's keys, without their sections where that is clear, and the values."""
-        short = {key: key.rpartition(".")[2] for key in self.grid}
-        clear = len(set(short.values())) == len(short)
-        return ", ".join(f"{short[key] if clear else key}={value}" for key, value in self.grid.items())
+        return ", ".join(
+            f"{name}={value}" for name, value in zip(short_names(self.grid), self.grid.values(), strict=True)
+        )
+
+
+def short_names(keys: Collection[str]) -> Collection[str]:
+    """Return dotted keys without their sections, where that is clear."""
+    short = [key.rpartition(".")[2] for key in keys]
+    return short if len(set(short)) == len(keys) else keys
 
 
 def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tuple[SweepFile, list[Setting]]:

@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distmarl.model.options import EvaluationMethod
-from distmarl.results.settings import sweep_settings
+from distmarl.results.folder import sweep_settings
 
 POINT = ["setting_id", "k"]
 

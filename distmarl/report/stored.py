@@ -13,8 +13,8 @@ from distmarl.report.figures.rollouts import zone_heatmap
 from distmarl.report.figures.runs import alternation, timeline
 from distmarl.report.figures.scaling import scaling
 from distmarl.report.page.run_facts import session_cpus
-from distmarl.results.folder import read_provenance
-from distmarl.results.settings import sweep_settings
+from distmarl.results.fields import Table
+from distmarl.results.folder import read_provenance, sweep_settings
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import (
     ALTERNATIONS,
@@ -24,7 +24,6 @@ from distmarl.results.tables import (
     SETTINGS,
     TIMINGS,
     TRAININGS,
-    Table,
 )
 
 

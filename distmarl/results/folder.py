@@ -15,16 +15,19 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 from distmarl.config.checking import validated_sweep
 from distmarl.config.reading import dump_yaml, parse_sweep
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
+from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.provenance import find_fault
 from distmarl.results.snapshot import PARTS, Snapshot
 from distmarl.results.storage.location import ASIDE, Location
 from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.store import Store
-from distmarl.results.tables import SCHEMA_VERSION, SETTINGS, TABLES
+from distmarl.results.tables import SETTINGS, TABLES
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
@@ -164,6 +167,31 @@ def read_provenance(folder: Location) -> dict[str, Any]:
     provenance = _own_provenance(folder)
     _check_provenance(folder, provenance)
     return provenance
+
+
+def read_settings(snapshot: Snapshot) -> pd.DataFrame:
+    """Return the rows of the sweep's settings, in the order of the sweep file.
+
+    Raises
+    ------
+    ResultsError
+        When a session has begun that had not noted its settings yet.
+    """
+    settings = sweep_settings(snapshot.read(SETTINGS))
+    if settings.empty:
+        raise ResultsError(f"{snapshot.folder}: has no settings of its sweep yet; run the sweep's command again")
+    return settings
+
+
+def sweep_settings(settings: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the table ``settings`` that are in the sweep, in the order of the sweep file."""
+    return settings[settings["in_sweep"]].sort_values(["position", "setting_id"])
+
+
+def rollouts_per_seed(settings: pd.DataFrame, sweep: SweepFile) -> dict[str, int]:
+    """Return how many rollouts an evaluation seed has in each setting, by the settings' ids."""
+    everywhere = pd.Series(sweep.evaluation.n_rollouts, index=settings.index)
+    return dict(zip(settings["setting_id"], settings.get("evaluation.n_rollouts", everywhere), strict=True))
 
 
 def _own_provenance(folder: Location) -> dict[str, Any]:

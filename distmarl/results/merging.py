@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from distmarl.results.fields import Table
 from distmarl.results.parquet_files import PublishedFile
-from distmarl.results.tables import Table
 
 ROW = "row"
 

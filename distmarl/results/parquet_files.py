@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
+from distmarl.results.fields import SCHEMA_VERSION, VERSION_KEY, Table
 from distmarl.results.storage.location import File
-from distmarl.results.tables import SCHEMA_VERSION, VERSION_KEY, Table
 
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
 MAGIC = b"PAR1"

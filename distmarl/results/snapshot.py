@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
 from distmarl.results.parquet_files import PublishedFile, UnreadableFileError, is_whole, read_part
@@ -26,7 +27,6 @@ from distmarl.results.tables import (
     SETTINGS,
     SUMMARY,
     TABLES,
-    Table,
 )
 
 PARTS = "_parts"

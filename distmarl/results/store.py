@@ -19,11 +19,12 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
 from distmarl.results.snapshot import PARTS, Row, Snapshot, published_name
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import Lock
-from distmarl.results.tables import SETTINGS, SUMMARY, TABLES, Table
+from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 
 
 class Store(Snapshot):

@@ -31,26 +31,13 @@ def read_local_policy(snapshot: Snapshot, setting_id: str) -> NDArray[np.float64
     return np.array([row["probability"] for row in rows]).reshape(shape)
 
 
-def read_global_policy(snapshot: Snapshot, setting_id: str, k: int) -> NDArray[np.int32]:
-    """Return the global policy of a setting for one subsample size.
-
-    Returns
-    -------
-    ndarray, shape (G, C)
-        Actions over the count vectors in lexicographic order.
-
-    Raises
-    ------
-    ResultsError
-        When it has not been trained; the message says which have been.
-    """
-    return read_global_policies(snapshot, setting_id, [k])[k]
-
-
 def read_global_policies(snapshot: Snapshot, setting_id: str, ks: Sequence[int]) -> dict[int, NDArray[np.int32]]:
     """Return the global policies of a setting for some subsample sizes.
 
-    The table is read once, which may lie far away.
+    Returns
+    -------
+    dict of int to ndarray, shape (G, C)
+        Actions over the count vectors in lexicographic order, by k.
 
     Raises
     ------

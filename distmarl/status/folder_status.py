@@ -5,7 +5,6 @@ Nothing but the folder is looked at: neither the sweep's process nor the code of
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from distmarl.model.options import SweepFile
-from distmarl.results.folder import open_results, read_provenance, read_sweep
-from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.folder import open_results, read_provenance, read_settings, read_sweep, rollouts_per_seed
+from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer
@@ -176,18 +175,12 @@ def _settings(
         return PhaseStatus(n_tasks[kind], n_tasks[kind] - n_missing, n_failed[name, kind], state)
 
     varied = [key for key in settings.columns if "." in key and settings[key].nunique(dropna=False) > 1]
-    grids = [_values(content, varied) for content in settings["content"]]
+    contents = [content_of(row) for row in settings.to_dict("records")]
+    grids = [{key: value_at(content, key) for key in varied} for content in contents]
     return [
         SettingStatus(label, grid, {kind: phase(name, kind) for kind in n_tasks})
         for name, label, grid in zip(settings["setting_id"], settings["label"], grids, strict=True)
     ]
-
-
-def _values(content: str, keys: Sequence[str]) -> dict[str, Any]:
-    """Return a setting's values of dotted keys, as they stand in the sweep file."""
-    sections = json.loads(content)
-    pairs = [(key, *key.split(".", 1)) for key in keys]
-    return {key: sections.get(section, {}).get(name) for key, section, name in pairs}
 
 
 def _has_failed_need(name: str, kind: str, n_failed: Counter[tuple[str, str]]) -> bool:

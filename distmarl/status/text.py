@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from distmarl.config.settings import short_names
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.study.kinds import KINDS
 from distmarl.sweep.progress.lines import counted
@@ -62,7 +63,7 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     """
     frame = None if is_plain else box.SIMPLE_HEAD
     table = Table(box=frame, header_style="bold", padding=(0, 2 if is_plain else 1, 0, 0))
-    for key in _short_names(list(settings[0].grid)):
+    for key in short_names(settings[0].grid):
         table.add_column(key, overflow="fold")
     kinds = [kind for kind in KINDS if kind in settings[0].phases]
     for kind in kinds:
@@ -122,12 +123,6 @@ def _cell(phase: PhaseStatus) -> Text:
 
 def _is_done(setting: SettingStatus) -> bool:
     return all(phase.state == "done" for phase in setting.phases.values())
-
-
-def _short_names(keys: Sequence[str]) -> list[str]:
-    """Return dotted keys without their sections, where that is clear."""
-    short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(short) else list(keys)
 
 
 def _column(kind: str) -> str:

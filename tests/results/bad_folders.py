@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from distmarl.results.fields import VERSION_KEY
 from distmarl.results.snapshot import DATA_FILE, PARTS
-from distmarl.results.tables import EVALUATIONS, SETTINGS, VERSION_KEY
+from distmarl.results.tables import EVALUATIONS, SETTINGS
 from tests.report.results_folders import commit_points, grid_of, start_folder
 
 SESSION = {"command": ["tiny"], "started_at": "2026-01-02T03:04:05+00:00"}

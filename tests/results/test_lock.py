@@ -22,6 +22,7 @@ from distmarl.results.storage import lock
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer
 from distmarl.results.storage.opening import open_location
+from distmarl.results.storage.processes import is_running
 from distmarl.results.store import Store
 from distmarl.results.tables import TRAININGS
 from tests.places import locked
@@ -102,6 +103,17 @@ def test_who_writes_is_told_without_locking(folder: Location) -> None:
     for gone in (holder(silent_s=SILENT_AFTER_S + 1), holder(socket.gethostname(), NOBODY)):
         leave(folder, gone)
         assert find_writer(folder) is None
+
+
+def test_a_process_of_another_user_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_running(os.getpid())
+    assert not is_running(NOBODY)
+
+    def forbid(*_: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", forbid)
+    assert is_running(NOBODY)
 
 
 def test_a_holder_is_heard_of_again_and_again(folder: Location) -> None:

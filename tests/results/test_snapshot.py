@@ -11,10 +11,11 @@ import pytest
 
 from distmarl.report.write import write_report
 from distmarl.results import grid_columns
+from distmarl.results.fields import Table
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import File, LocalFolder
 from distmarl.results.store import Store
-from distmarl.results.tables import EVALUATIONS, SETTINGS, TABLES, TRAININGS, Table
+from distmarl.results.tables import EVALUATIONS, SETTINGS, TABLES, TRAININGS
 from distmarl.status.folder_status import read_status
 from tests.places import snapshot_of, store_in
 from tests.report.results_folders import commit_details, commit_points, grid_of, start_folder

@@ -13,9 +13,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from distmarl.errors import ResultsError
+from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.storage.location import File, LocalFolder
 from distmarl.results.store import Store
-from distmarl.results.tables import EVALUATIONS, FAILURES, SCHEMA_VERSION, SETTINGS, TABLES, TRAININGS
+from distmarl.results.tables import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
 from tests.places import snapshot_of, store_in
 
 

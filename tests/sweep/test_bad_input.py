@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from distmarl.results.tables import SCHEMA_VERSION
+from distmarl.results.fields import SCHEMA_VERSION
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, run, write_sweep
 

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from distmarl.results.fields import Table
 from distmarl.results.store import Store
-from distmarl.results.tables import Table
 from distmarl.sweep.executors.base import Completed, SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.sweep.sweeps import TINY, changed, run, table_bytes

@@ -31,8 +31,7 @@ from distmarl.report.page.tables import (
     results_table,
 )
 from distmarl.report.text import decimals_of
-from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, read_provenance, read_sweep
-from distmarl.results.settings import sweep_settings
+from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, read_provenance, read_sweep, sweep_settings
 from distmarl.results.snapshot import DATA_FILE, Snapshot
 from distmarl.results.tables import ALTERNATIONS, EVALUATIONS, EXACT_RETURNS, FAILURES, SETTINGS, TABLES, TRAININGS
 

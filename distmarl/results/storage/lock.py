@@ -32,6 +32,7 @@ from typing import IO
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage.location import LocalFolder, Location
+from distmarl.results.storage.processes import is_running
 
 LOCK_FILE = "_lock"
 HOLDER_FILE = "_lock.json"
@@ -219,18 +220,8 @@ def _flock(location: Location, stream: IO[str]) -> bool:
 def _has_died(holder: Holder, is_locked: bool) -> bool:
     """Return whether a holder is certain to have ended."""
     if holder.host == socket.gethostname():
-        return is_locked or not _is_running(holder.pid)
+        return is_locked or not is_running(holder.pid)
     return holder.age_s > CLOCKS_AGREE_S
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is somebody else's
-    return True
 
 
 def _is_silent(location: Location, first: Holder, tell: Callable[[str], None]) -> bool:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.options import SweepFile
+from distmarl.results.fields import Table
 from distmarl.results.snapshot import Snapshot
-from distmarl.results.tables import Table
 from distmarl.study.job import Job
 
 Rows: TypeAlias = dict[str, list[dict[str, Any]]]

@@ -20,6 +20,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from distmarl.results.storage.processes import is_running
 from distmarl.study.kinds.base import TaskResult
 from distmarl.sweep.executors.execution import Outcome, execute
 from distmarl.sweep.executors.task_log import LogMark
@@ -118,7 +119,7 @@ class Notes:
         note = self._read(number)
         if note is None or note["node_id"] not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:
             return None
-        return _ask(note, is_there, note["process"])
+        return _ask(note, is_running, note["process"])
 
     def clear(self) -> None:
         """Remove what lost batches have left."""
@@ -129,14 +130,6 @@ class Notes:
         attempt = self.started().get(number)
         text = internal_kv._internal_kv_get(f"{self.name(number)}/{attempt}", namespace=NAMESPACE)
         return None if text is None else json.loads(text)
-
-
-def is_there(process: int) -> bool:
-    """Return whether a process of this machine lives."""
-    with suppress(ProcessLookupError, PermissionError):  # gone, or the number is somebody else's by now
-        os.kill(process, 0)
-        return True
-    return False
 
 
 def _ask(note: dict[str, Any], function: Callable[..., _T], *arguments: Any) -> ray.ObjectRef[_T]:
