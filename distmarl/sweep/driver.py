@@ -28,7 +28,7 @@ from distmarl.study.plan import Job, Plan
 from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep.estimates.memory import memory_request, task_bytes
 from distmarl.sweep.estimates.operations import reference_seconds
-from distmarl.sweep.executors.base import Completed, Executor, Task
+from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.pace import Pace
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
@@ -229,13 +229,16 @@ class Driver:
         trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
         for row in rows.get(BASELINES.name, []):
             if not row["converged"]:
-                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
+                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to its convergence_threshold")
         for row, side in trainings:
             converged = row[f"{side}converged"]
             if converged is not None and not converged:
                 where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
                 bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
-                self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
+                self.tally.unconverged.append(
+                    f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps, "
+                    "which is above its convergence_threshold"
+                )
 
     def _cpus_of_shared_policy(self, job: Job) -> int:
         """Return the cores for a shared policy: nothing else can run before them, so idle ones are lent."""

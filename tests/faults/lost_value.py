@@ -10,7 +10,7 @@ from typing import Any
 
 from distmarl.model.options import Runner
 from distmarl.study.tasks import TaskKey
-from distmarl.sweep.executors.base import Completed, Task
+from distmarl.sweep.executors.executor import Completed, Task
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of
 

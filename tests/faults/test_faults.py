@@ -56,7 +56,7 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
     sweep = write_sweep(tmp_path, WHOLE)
     faults = {
         "misbehave": [["evaluate", 3, 1, "hang"], ["evaluate", 3, 2, "die"], ["evaluate", 3, 3, "fail"]],
-        "constants": {"ray_executor.DEADLINE_MARGIN_S": 0.5},
+        "constants": {"executors.ray_executor.DEADLINE_MARGIN_S": 0.5},
     }
     driver = FaultyDriver(cluster, tmp_path, faults)
     code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=3")
@@ -85,7 +85,7 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
 
 
 def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
-    faults = {"sleep_s": 0.5, "constants": {"ray_executor.MAX_RETRIES": 0}}
+    faults = {"sleep_s": 0.5, "constants": {"executors.ray_executor.MAX_RETRIES": 0}}
     driver = FaultyDriver(cluster, tmp_path, faults)
     with driver.start(write_sweep(tmp_path), "--out", "out") as process:
         wait_for(lambda: kill_a_worker(cluster, random.Random(0)), "worker")

@@ -12,8 +12,8 @@ import pytest
 
 from distmarl.errors import ExecutorError
 from distmarl.study.pending import find_pending
-from distmarl.sweep import cli
-from distmarl.sweep.estimates import memory as resources
+from distmarl.sweep.__main__ import main
+from distmarl.sweep.estimates import memory
 from distmarl.sweep.estimates.memory import (
     SMALL_TASK_BYTES,
     check_memory,
@@ -22,7 +22,9 @@ from distmarl.sweep.estimates.memory import (
     task_bytes,
     training_bytes,
 )
+from distmarl.sweep.executors import choice
 from distmarl.values.exact_return import population_bytes
+from distmarl.wording import mebibytes
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
@@ -142,7 +144,7 @@ def test_small_tasks_ask_for_no_memory() -> None:
 
 
 def test_every_task_asks_for_what_it_is_expected_to_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "SMALL_TASK_BYTES", 0)
+    monkeypatch.setattr(memory, "SMALL_TASK_BYTES", 0)
     counting = CountingExecutor()
     run(tmp_path, executor=counting)
     plan = plan_of(TINY)
@@ -160,7 +162,7 @@ def test_an_impossible_request_is_refused_with_the_arithmetic() -> None:
     message, name = str(refusal.value), plan.jobs[0].setting_id
     assert f"-{name} (n_agents=50): needs about " in message
     assert "MiB of memory, for 135,751 count vectors (40 agents in 5 local states) x 5 global states" in message
-    assert f"the largest node of the cluster has {resources.mebibytes(needed - 1)} for tasks" in message
+    assert f"the largest node of the cluster has {mebibytes(needed - 1)} for tasks" in message
     assert "Use a smaller k, fewer global_agent.n_mc_samples or a machine with more memory" in message
     check_memory(plan, find_pending(plan, None), shared_policy_bytes(plan.jobs[0]), "the cluster")
 
@@ -175,8 +177,8 @@ def test_what_is_done_needs_no_memory() -> None:
 def test_the_command_refuses_it_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    monkeypatch.setattr(cli, "machine_memory", lambda: 100 * 2**20)
+    monkeypatch.setattr(choice, "machine_memory", lambda: 100 * 2**20)
     sweep = write_sweep(tmp_path, robots(40, "exact"))
-    assert cli.main([str(sweep), "--out", str(tmp_path / "out"), option]) == 2
+    assert main([str(sweep), "--out", str(tmp_path / "out"), option]) == 2
     assert "the largest node of this machine has 100 MiB for tasks" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

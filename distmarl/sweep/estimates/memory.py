@@ -18,6 +18,7 @@ from distmarl.study.plan import Job, Plan, n_count_vectors_of
 from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.values.exact_return import population_bytes
 from distmarl.values.value_iteration import anderson_bytes
+from distmarl.wording import mebibytes
 
 # Less than this is left to the memory that a node has beside what it gives to tasks.
 SMALL_TASK_BYTES = 64 * 2**20
@@ -156,11 +157,6 @@ def machine_memory() -> int:
         if Path(name).exists() and (text := Path(name).read_text().strip()).isdecimal():
             limits.append(int(text))
     return min(limits)
-
-
-def mebibytes(n_bytes: float) -> str:
-    """Return a number of bytes as text."""
-    return f"{n_bytes / 2**20:,.0f} MiB"
 
 
 def _refusal(job: Job, key: TaskKey, needed: int, largest_node: int, where: str) -> str:

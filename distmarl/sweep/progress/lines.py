@@ -13,7 +13,7 @@ from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
-from distmarl.terminal import SEPARATOR
+from distmarl.wording import SEPARATOR, counted
 
 PHASES: dict[TaskKind, str] = {
     "shared_policy": "shared local policies",
@@ -138,8 +138,3 @@ def start_message(tally: Tally, where: str) -> str:
         return f"{counted(n_tasks, 'task')}, all of them done before"
     before = f", {n_before:,} of them done before" if n_before else ""
     return f"{counted(n_tasks, 'task')}{before}, on {where}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 node`` or ``2 nodes``."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

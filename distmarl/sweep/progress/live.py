@@ -14,10 +14,10 @@ from rich.text import Text
 
 from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep.executors.execution import Outcome
-from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, PHASES, QuietProgress, counted, start_message
+from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, PHASES, QuietProgress, start_message
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch, resident_memory
-from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
+from distmarl.wording import SEPARATOR, counted, duration, fitting_label, packed, shortened
 
 REFRESHES_PER_S = 4
 MAX_BAR, MIN_BAR = 30, 8

@@ -16,9 +16,10 @@ from distmarl.study.plan import Job, Plan, n_count_vectors_of
 from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast, task_groups
-from distmarl.sweep.estimates.memory import mebibytes, shared_policy_bytes, task_bytes, training_bytes
-from distmarl.sweep.progress.lines import PHASES, counted
-from distmarl.terminal import PLAIN_WIDTH, duration
+from distmarl.sweep.estimates.memory import shared_policy_bytes, task_bytes, training_bytes
+from distmarl.sweep.progress.lines import PHASES
+from distmarl.terminal import PLAIN_WIDTH
+from distmarl.wording import counted, duration, mebibytes
 
 MAX_SETTINGS_SHOWN = 20
 NOTHING = "-"
