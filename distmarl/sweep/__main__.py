@@ -20,7 +20,7 @@ from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
 from distmarl.study.failed import failed_keys
-from distmarl.study.pending import Pending, find_pending
+from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
@@ -125,7 +125,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     folder = open_location(arguments.out or f"results/{plan.sweep.name}")
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     store = None if arguments.overwrite or not folder.is_there() else Store(folder)
-    pending = find_pending(plan, store)
+    pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None

@@ -14,7 +14,8 @@ import pytest
 
 from distmarl.results.store import Store
 from distmarl.results.tables import TIMINGS
-from distmarl.study.tasks import evaluate_pair, train_global_policy, train_shared_policy
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE
@@ -147,9 +148,11 @@ def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) 
         said, _ = process.communicate("killed\n", timeout=120)
     assert process.returncode == 0
     (job,) = plan_of(LARGE).jobs
-    local_policy = train_shared_policy(job, 1).value
-    global_policy = train_global_policy(job, local_policy, 20, 1).value
-    (row,) = evaluate_pair(job, local_policy, global_policy, 20, 0).rows["evaluations"]
+    name = job.setting_id
+    local_policy = KINDS["shared_policy"].run(job, TaskKey("shared_policy", name), 1).value
+    global_policy = KINDS["g_learn"].run(job, TaskKey("g_learn", name, 20), 1, local_policy).value
+    result = KINDS["evaluate"].run(job, TaskKey("evaluate", name, 20, 0), 1, local_policy, global_policy)
+    (row,) = result.rows["evaluations"]
     assert global_policy.nbytes > 100_000
     assert said.splitlines()[-1] == row["mean_return"].hex()
     cluster.add_node()

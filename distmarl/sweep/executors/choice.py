@@ -10,7 +10,7 @@ from typing import Literal
 from distmarl.errors import ExecutorError
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
-from distmarl.sweep.estimates.memory import check_memory, machine_memory
+from distmarl.sweep.estimates.requests import check_memory, machine_memory
 from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.executors.serial import SerialExecutor
 
@@ -63,7 +63,7 @@ class ExecutorChoice:
     def start(self, warn: Callable[[str], None]) -> Executor:
         """Start or join what runs the tasks, warn of what it lacks, and refuse what it could never run."""
         runner = self.plan.sweep.runner
-        if self.kind == "serial" or not any(self.pending.n_tasks.values()):  # which spares Ray's start
+        if self.kind == "serial" or not self.pending.missing:  # which spares Ray's start
             return SerialExecutor(runner.task_timeout_s)
         from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 

@@ -6,11 +6,13 @@ A driver submits tasks and takes back what is completed; it cannot tell a cluste
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from distmarl.study.tasks import TaskKey
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey, TaskResult
 from distmarl.sweep.executors.execution import Outcome
 
 MIN_IN_LINE = 14
@@ -25,8 +27,10 @@ class Task:
     ----------
     key : TaskKey
         What it is.
-    arguments : tuple
-        Arguments of its function: plain values, or handles from ``put`` and ``Completed``.
+    job : Job or handle
+        Its setting, or the handle of it from ``put``.
+    values : tuple
+        What the tasks that it needs have yielded: handles from ``put`` and ``Completed``.
     n_cpus : int
         Cores that it asks for.
     memory_bytes : int
@@ -34,9 +38,15 @@ class Task:
     """
 
     key: TaskKey
-    arguments: tuple[Any, ...]
+    job: Any
+    values: tuple[Any, ...] = ()
     n_cpus: int = 1
     memory_bytes: int = 0
+
+    @property
+    def call(self) -> tuple[Callable[..., TaskResult], tuple[Any, ...]]:
+        """Its function, and the arguments of that."""
+        return KINDS[self.key.kind].run, (self.job, self.key, self.n_cpus, *self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

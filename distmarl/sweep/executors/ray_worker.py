@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import ray
 
-from distmarl.study.tasks import TaskKind
+from distmarl.study.kinds.base import TaskResult
 from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.execution import Outcome, execute
 from distmarl.sweep.executors.ray_notes import noted
@@ -21,7 +22,7 @@ class Shared:
     place: int
 
 
-Call: TypeAlias = tuple[TaskKind, tuple[Any, ...]]
+Call: TypeAlias = tuple[Callable[..., TaskResult], tuple[Any, ...]]
 
 
 def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *shared: Any) -> tuple[Any, list[Outcome]]:
@@ -31,8 +32,8 @@ def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *sha
     ----------
     name : str or None
         Names the batch, from ``Notes.name``.
-    calls : list of (str, tuple)
-        The kind of each task, and its arguments.
+    calls : list of (callable, tuple)
+        The function of each task, and its arguments.
     timeout_s : float or None
         Deadline of each task.
     *shared
@@ -41,9 +42,9 @@ def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *sha
     node_id, attempt = ray.get_runtime_context().get_node_id(), ray_private.attempt()
     value, outcomes = None, []
     with noted(name, attempt, node_id):
-        for kind, arguments in calls:
+        for function, arguments in calls:
             own = own_arguments(arguments, shared)
-            value, outcome = execute(kind, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
+            value, outcome = execute(function, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
             outcomes.append(outcome)
     return value, outcomes
 

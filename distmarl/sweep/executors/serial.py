@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from distmarl.sweep.estimates.memory import machine_memory
+from distmarl.sweep.estimates.requests import machine_memory
 from distmarl.sweep.executors.execution import execute
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 
@@ -68,7 +68,7 @@ class SerialExecutor(Executor):
         """Run the batch that has waited longest."""
         completed = []
         for task in self._waiting.popleft():
-            value, outcome = execute(task.key.kind, task.arguments, self._task_timeout_s)
+            value, outcome = execute(*task.call, self._task_timeout_s)
             completed.append(Completed(task, outcome, value))
         return completed
 
