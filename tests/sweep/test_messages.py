@@ -39,7 +39,7 @@ def test_an_interrupted_retry_goes_on_with_what_is_left(
     monkeypatch.setattr(command, "run_session", run_session)
     monkeypatch.setattr(sys, "orig_argv", ["python", "-m", "distmarl.sweep", *arguments, "--overwrite"])
     assert command.main(arguments) == 130
-    (line,) = capsys.readouterr().err.splitlines()
+    *_, line = capsys.readouterr().err.splitlines()
     assert line.startswith("interrupted; what was done is kept. To go on: python -m distmarl.sweep ")
     assert line.endswith(ends_with)
     assert "--overwrite" not in line

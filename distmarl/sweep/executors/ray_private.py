@@ -1,8 +1,8 @@
 """Ray's private names, all that are used: its key-value store, and which try of a task this is.
 
 Ray 2.52 to 2.60 have them, and nothing public in their place: its state API needs the dashboard, and an actor that
-keeps notes is a process more, which is slow to start and is lost with its node. So a Ray may come that has them no
-longer. Sweeps run there all the same; :func:`shortcomings` tells what is lost.
+keeps notes is one process more, lost with its node. So a Ray may come that has them no longer. Sweeps run there all
+the same; :func:`shortcomings` tells what is lost.
 """
 
 from __future__ import annotations
