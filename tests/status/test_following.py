@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from distmarl.results.storage.lock import locked
+from tests.places import locked
 from distmarl.results.storage.opening import open_location
 from distmarl.results.tables import FAILURES
 from distmarl.status import following
