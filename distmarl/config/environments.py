@@ -28,10 +28,13 @@ class BuiltEnvironment:
         The game.
     parameters : dict
         The function's arguments, with defaults filled in; those that are plain data, as in a sweep file.
+    digest : str
+        Digest of the game's tables and start.
     """
 
     environment: Environment
     parameters: dict[str, Any]
+    digest: str
 
 
 def environment_keys(raw: RawSweep) -> set[str]:
@@ -78,7 +81,8 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
         raise EnvironmentLookupError(
             f"{place}: environment {name}: must return a distmarl.Environment, got a {type(environment).__name__}"
         )
-    return BuiltEnvironment(environment, {key: value for key, value in parameters.items() if _is_plain(value)})
+    plain = {key: value for key, value in parameters.items() if _is_plain(value)}
+    return BuiltEnvironment(environment, plain, environment.digest())
 
 
 def _is_plain(value: Any) -> bool:

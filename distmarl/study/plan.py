@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distmarl.config.checking import k_values
@@ -116,12 +116,13 @@ def make_plan(raw: RawSweep) -> Plan:
     jobs: dict[str, Job] = {}
     for setting in settings:
         section = repr(sorted(setting.environment.items()))
+        written = replace(raw, varied=setting.grid)
         if section not in built:
-            built[section] = build_environment(setting.environment, raw)
+            built[section] = build_environment(setting.environment, written)
         game = built[section]
-        _check_subsamples(raw, sweep, setting, game.environment)
-        _check_exact_values(raw, sweep, setting, game.environment)
-        content = setting_content(setting, game.parameters, game.environment.digest())
+        _check_subsamples(written, sweep, setting, game.environment)
+        _check_exact_values(written, sweep, setting, game.environment)
+        content = setting_content(setting, game.parameters, game.digest)
         job = Job(sweep.name, setting_id(content), setting, game.environment, content)
         if job.setting_id in jobs:
             twin = jobs[job.setting_id].setting
@@ -152,15 +153,16 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
     sizes = {key: k_values(experiment)[-1], "reference_k": setting.reference_k}
     setting_name = f" of the setting {setting.label}" if setting.grid else ""
     for key, k in sizes.items():
-        where = f"{raw.place(('experiment', key))}: experiment.{key}"
+        problem = None
         if k > environment.n_agents:
-            raise ConfigError(f"{where}: must be at most n_agents ({environment.n_agents}){setting_name}, got {k}")
-        size = math.comb(k + environment.n_local_states - 1, k)
-        if size > MAX_COUNT_VECTORS:
-            raise ConfigError(
-                f"{where}: {k} agents in {environment.n_local_states} states{setting_name} have more than "
+            problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
+        elif math.comb(k + environment.n_local_states - 1, k) > MAX_COUNT_VECTORS:
+            problem = (
+                f"{k} agents in {environment.n_local_states} states{setting_name} have more than "
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
+        if problem:
+            raise ConfigError(f"{raw.place(('experiment', key))}: experiment.{key}: {problem}")
 
 
 def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
@@ -185,6 +187,6 @@ def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, envir
             if key == "experiment.nash_gap":
                 check_gap_size(environment)
         except InvalidArgumentError as error:
-            place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+            place = raw.place(split_key(key))
             setting_name = f" in the setting {setting.label}" if setting.grid else ""
             raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {error}") from None
