@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 import click
 import pandas as pd
 import pytest
-from ray.scripts.scripts import cli as ray_command
 from ruamel.yaml import YAML
 
 import distmarl
@@ -227,6 +226,8 @@ def test_both_set_up_commands_are_what_ci_runs() -> None:
 
 
 def test_every_command_for_ray_is_one_that_it_knows() -> None:
+    from ray.scripts.scripts import cli as ray_command
+
     lines = [line for line in typed() if line.startswith("ray ")]
     lines += [f"ray job submit {options} -- true" for options in typed("--")]
     assert len(lines) == 9
