@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import distmarl
 from distmarl.config.schema import sweep_schema
-from distmarl.games.lookup import BUILT_IN
+from distmarl.games.lookup import GAMES
 
 DESCRIPTION = """\
 Print the JSON schema of sweep files. An editor that knows it completes keys, shows what they mean and
@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def schema_text() -> str:
     """Return the JSON schema of sweep files as text."""
-    return json.dumps(sweep_schema(BUILT_IN), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(sweep_schema(GAMES), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

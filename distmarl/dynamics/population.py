@@ -17,14 +17,10 @@ error is at most (L + 2)(n - k) roundings.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distmarl.model.arrays import EPSILON, Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
-
-EPSILON = float(np.finfo(np.float64).eps)
-
-Array = NDArray[np.float64]
 
 
 def elevate(values: Array, *, k: int, n_states: int) -> Array:
@@ -51,7 +47,7 @@ def elevate(values: Array, *, k: int, n_states: int) -> Array:
     return elevated
 
 
-def global_action_law(env: Environment, global_policy: NDArray[np.integer], *, k: int) -> Array:
+def global_action_law(env: Environment, global_policy: GlobalPolicy, *, k: int) -> Array:
     """Return beta(a_g | s_g, N), the law of the global action given the whole population.
 
     Parameters

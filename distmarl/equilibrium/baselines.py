@@ -9,15 +9,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.population import global_action_law
 from distmarl.dynamics.rollouts import run_rollouts
-from distmarl.learning.g_learn import g_learn
+from distmarl.learning.g_learn import learn_global
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import BaselineName, EvaluationMethod, GlobalAgent
@@ -29,8 +29,6 @@ ValueMethod: TypeAlias = Literal["rollouts", "exact"]
 
 # Rollouts for each action, to find the best one; other rollouts tell what it is worth.
 N_TRIALS = 1000
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +47,7 @@ class BaselinePair:
         Whether G-LEARN, if it was needed, reached its threshold.
     """
 
-    global_policy: NDArray[np.integer] | Array
+    global_policy: GlobalPolicy | Array
     local_policy: Array
     k: int
     converged: bool = True
@@ -134,16 +132,8 @@ def baseline_pair(
         return pairs[int(np.argmax(trials))]
     everyone = name == "full_information"
     against, n_seen = (local_policy, env.n_agents) if everyone else (uniform, k)
-    found = g_learn(
-        env,
-        against,
-        k=n_seen,
-        transitions="exact" if everyone else global_agent.transitions,
-        n_mc_samples=global_agent.n_mc_samples,
-        seed=seed,
-        convergence_threshold=global_agent.convergence_threshold,
-        max_vi_iterations=global_agent.max_vi_iterations,
-    )
+    options = replace(global_agent, transitions="exact") if everyone else global_agent
+    found = learn_global(env, against, k=n_seen, options=options, seed=seed)
     return BaselinePair(found.policy, against, n_seen, found.converged)
 
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from distmarl.dynamics.rollouts import RecordedRollout
 from distmarl.equilibrium.baselines import baseline_pair, evaluate_baseline
 from distmarl.equilibrium.nash_gap import GapMethod, nash_gap
-from distmarl.learning.alternating import train_alternating
-from distmarl.learning.g_learn import g_learn
+from distmarl.learning.alternating import alternate
+from distmarl.learning.g_learn import learn_global
 from distmarl.learning.proposals import ProposalOutcome
 from distmarl.model.options import BaselineName, EvaluationMethod
 from distmarl.study.plan import Job, n_count_vectors_of
@@ -79,26 +79,14 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
         timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
         last[0] = now
 
-    result = train_alternating(
+    result = alternate(
         job.environment,
         k=setting.reference_k,
         seed=setting.seed,
-        update=setting.alternating.update,
-        n_outer_iterations=setting.alternating.n_outer_iterations,
-        convergence_rtol=setting.alternating.convergence_rtol,
-        transitions=setting.global_agent.transitions,
-        n_mc_samples=setting.global_agent.n_mc_samples,
-        convergence_threshold=setting.global_agent.convergence_threshold,
-        max_vi_iterations=setting.global_agent.max_vi_iterations,
-        policy=setting.local_agent.policy,
-        observation=setting.local_agent.observation,
-        local_convergence_threshold=setting.local_agent.convergence_threshold,
-        local_max_vi_iterations=setting.local_agent.max_vi_iterations,
-        softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
-        softmax_temperature_min=setting.local_agent.softmax_temperature_min,
-        joint_value=setting.alternating.joint_value,
-        n_rollouts=setting.evaluation.n_rollouts,
-        horizon=setting.evaluation.horizon,
+        global_agent=setting.global_agent,
+        local_agent=setting.local_agent,
+        alternating=setting.alternating,
+        evaluation=setting.evaluation,
         n_threads=n_threads,
         on_iteration=note_time,
     )
@@ -119,16 +107,8 @@ def train_shared_policy(job: Job, n_threads: int) -> TaskResult:
 def train_global_policy(job: Job, local_policy: NDArray[np.float64], k: int, n_threads: int) -> TaskResult:
     """Train the global policy for one k against the shared local policy."""
     options = job.setting.global_agent
-    result = g_learn(
-        job.environment,
-        local_policy,
-        k=k,
-        transitions=options.transitions,
-        n_mc_samples=options.n_mc_samples,
-        seed=job.setting.seed,
-        convergence_threshold=options.convergence_threshold,
-        max_vi_iterations=options.max_vi_iterations,
-        n_threads=n_threads,
+    result = learn_global(
+        job.environment, local_policy, k=k, options=options, seed=job.setting.seed, n_threads=n_threads
     )
     name = {"sweep": job.sweep, "setting_id": job.setting_id, "k": k}
     training = {

@@ -17,12 +17,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.dynamics.population import global_action_law, initial_population, initial_population_error
 from distmarl.dynamics.transitions.base import CountTransitions
-from distmarl.dynamics.transitions.exact import LAYOUTS_KEPT, ExactTransitions
+from distmarl.dynamics.transitions.exact import ExactTransitions, exact_transitions
+from distmarl.dynamics.transitions.layouts import LAYOUTS_KEPT
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import EPSILON, Array, read_only
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import (
@@ -32,16 +34,11 @@ from distmarl.model.policies import (
     checked_local_policy,
     local_kernel,
     local_reward,
-    read_only,
 )
-from distmarl.values.value_iteration import allowed_error, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, iterate_values
 
-EPSILON = float(np.finfo(np.float64).eps)
 # Memory that the arrays over all populations may take; with G = L = A_g = 5 it is reached at n = 91.
 MAX_BYTES = 2**32
-MAX_ITERATIONS = 10_000
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,9 +246,9 @@ class _PopulationChain:
 
 def _exact_transitions(env: Environment, local_policy: Array, tolerance: float) -> ExactTransitions:
     """Return how the population moves, precisely enough for the tolerance."""
-    allowed = allowed_error(env, local_reward(env, local_policy), tolerance)
+    kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     try:
-        return ExactTransitions(local_kernel(env, local_policy), k=env.n_agents, max_relative_error=allowed)
+        return exact_transitions(env, kernel, reward, k=env.n_agents, tolerance=tolerance)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(
             f"tolerance: {tolerance:g} cannot be certified: exact transitions of {env.n_agents} agents lose too "

@@ -27,9 +27,10 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import Array
 
 COVERAGE = 0.95
 MANY_DEGREES = 1000
@@ -138,7 +139,7 @@ def _two_sided_probability(angle: float, v: int) -> float:
     return 2 / math.pi * (angle + (series * math.cos(angle) if v > 1 else 0.0))
 
 
-def _checked_sample(name: str, sample: ArrayLike) -> NDArray[np.float64]:
+def _checked_sample(name: str, sample: ArrayLike) -> Array:
     try:
         draws = np.asarray(sample, dtype=np.float64)
     except (TypeError, ValueError) as error:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from distmarl.equilibrium.deviator import deviator_bytes
-from distmarl.equilibrium.estimated_gaps import MAX_SEEN, MOST_UNSEEN
+from distmarl.equilibrium.deviations import surrogate_bytes
+from distmarl.equilibrium.nash_gap import gap_bytes
 from distmarl.errors import ExecutorError
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.study.pending import Pending
@@ -21,8 +21,6 @@ from distmarl.values.value_iteration import anderson_bytes
 
 # Less than this is left to the memory that a node has beside what it gives to tasks.
 SMALL_TASK_BYTES = 64 * 2**20
-# What nash_gap simulates of each deviation, unless it is told otherwise.
-N_PAIRED_ROLLOUTS = 1000
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
@@ -54,21 +52,12 @@ def task_bytes(plan: Plan, job: Job, kind: TaskKind, k: int | None, n_threads: i
         return _rollout_bytes(job)
     if kind == "g_learn":
         return training_bytes(job, k, n_threads)
-    if plan.sweep.experiment.nash_gap == "exact":
-        return _exact_training_bytes(job, k) + max(population_bytes(env), deviator_bytes(env))
-    return _exact_training_bytes(job, k) + _estimated_gap_bytes(job, k)
+    return gap_bytes(env, k=k, method="exact" if plan.sweep.experiment.nash_gap == "exact" else "estimate")
 
 
 def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
     """Return about how much memory training the global policy at k takes, in bytes."""
-    options = job.setting.global_agent
-    return estimated_bytes(
-        job.environment,
-        k=k,
-        transitions=options.transitions,
-        n_mc_samples=options.n_mc_samples,
-        n_threads=n_threads,
-    )
+    return estimated_bytes(job.environment, k=k, options=job.setting.global_agent, n_threads=n_threads)
 
 
 def shared_policy_bytes(job: Job, n_threads: int = 1) -> int:
@@ -80,30 +69,16 @@ def shared_policy_bytes(job: Job, n_threads: int = 1) -> int:
     return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, _exact_value_bytes(job))
 
 
-def _exact_training_bytes(job: Job, k: int) -> int:
-    return estimated_bytes(job.environment, k=k, transitions="exact", n_mc_samples=1)
-
-
 def _exact_value_bytes(job: Job) -> int:
     """Return what an exact value over the horizon of the rollouts takes: a sum of so many steps is not accelerated."""
     env = job.environment
     return population_bytes(env) - anderson_bytes(n_count_vectors_of(job, env.n_agents) * env.n_global_states)
 
 
-def _estimated_gap_bytes(job: Job, k: int) -> int:
-    """Return what estimated gaps take: the larger game in which deviations are looked for, and paired rollouts."""
-    env = job.environment
-    sizes = range(min(k + MOST_UNSEEN, env.n_agents), k, -1)
-    larger = next((size for size in sizes if n_count_vectors_of(job, size) <= MAX_SEEN), k)
-    action_values = 8 * n_count_vectors_of(job, larger) * env.n_global_states * env.n_global_actions
-    rollouts = 8 * 3 * 2 * N_PAIRED_ROLLOUTS * env.n_local_states**2  # in two worlds
-    return _exact_training_bytes(job, larger) + 2 * action_values + rollouts
-
-
 def _baselines_bytes(plan: Plan, job: Job) -> int:
     """Return what training the baselines takes."""
     names = plan.sweep.experiment.baselines
-    full = _exact_training_bytes(job, job.environment.n_agents) if "full_information" in names else 0
+    full = surrogate_bytes(job.environment, job.environment.n_agents) if "full_information" in names else 0
     reference = training_bytes(job, job.setting.reference_k) if "no_local_update" in names else 0
     return max(full, reference, _rollout_bytes(job))
 
