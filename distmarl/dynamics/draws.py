@@ -92,16 +92,9 @@ def draw_multinomial(
     rng: np.random.Generator,
     rng_of_large: np.random.Generator,
 ) -> Ints:
-    """Divide each count among m outcomes, (...) to (m, ...).
+    """Divide each count among m outcomes, (...) to (m, ...), by :func:`conditional_probabilities`, (m - 1, ...).
 
-    Parameters
-    ----------
-    counts : ndarray of int, shape (...)
-        How many are divided.
-    conditional : ndarray, shape (m - 1, ...)
-        What :func:`conditional_probabilities` returns.
-    rng, rng_of_large : Generator
-        See :func:`draw_binomial`.
+    The generators are those of :func:`draw_binomial`.
     """
     divided = np.empty((len(conditional) + 1, *counts.shape), dtype=np.int64)
     left = counts

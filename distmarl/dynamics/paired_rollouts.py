@@ -53,26 +53,12 @@ def run_paired_rollouts(
 ) -> PairedReturns:
     """Simulate the n-agent game in two worlds at once.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    local_policy : ndarray, shape (G, L, A_l)
-        What n - 1 agents do in both worlds.
-    global_policies : pair of ndarrays of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents, in each world.
-    own_policies : pair of ndarrays, shape (G, L, A_l)
-        What the agent that is told apart does in each world.
-    k : int
-        Number of agents that the global agent sees.
-    n_rollouts, horizon : int
-        Number of rollouts R, and of steps in each.
-    rng : Generator
-        Source of all draws.
+    In both, n - 1 agents follow ``local_policy``; ``global_policies`` and ``own_policies`` hold for each world what
+    the global agent and the agent that is told apart do.
 
     Notes
     -----
-    Takes O(R L²) memory, whatever n and the horizon are.
+    Takes O(R L²) memory for R rollouts, whatever n and the horizon are.
     """
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     global_policy, own_policy = np.stack(global_policies), np.stack(own_policies)

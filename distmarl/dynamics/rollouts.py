@@ -95,14 +95,8 @@ def run_rollouts(
 
     Parameters
     ----------
-    env : Environment
-        The game.
-    global_policy : ndarray
-        pi_g over the count vectors of ``k`` agents, (G, C) ints; for k = 0 the law of the global action, (G, A_g).
-    local_policy : ndarray, shape (G, L, A_l)
-        pi_l.
-    k : int
-        Number of agents that the global agent sees, 0 for none.
+    env, global_policy, local_policy, k
+        The game and the pair. For k = 0 nobody is seen, and ``global_policy`` is the law of the action, (G, A_g).
     n_rollouts, horizon : int
         Number of rollouts R, and of steps T in each.
     seed : int or sequence of int

@@ -20,10 +20,11 @@ from distmarl.learning.g_learn import learn_global
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.options import BaselineName, EvaluationMethod, GlobalAgent
+from distmarl.model.options import BaselineName, Evaluation, EvaluationMethod, GlobalAgent
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed
 from distmarl.values.exact_return import ExactReturn, expected_at_start, population_value
+from distmarl.values.intervals import estimate_mean
 
 ValueMethod: TypeAlias = Literal["rollouts", "exact"]
 
@@ -93,8 +94,7 @@ def baseline_pair(
     name: BaselineName,
     *,
     k: int,
-    method: EvaluationMethod,
-    horizon: int,
+    evaluation: Evaluation,
     seed: Seed,
     global_agent: GlobalAgent,
 ) -> BaselinePair:
@@ -102,18 +102,14 @@ def baseline_pair(
 
     Parameters
     ----------
-    env : Environment
-        The game.
-    local_policy : ndarray, shape (G, L, A_l)
-        The shared local policy.
+    env, local_policy
+        The game, and the shared local policy.
     name : {"random", "fixed_action", "full_information", "no_local_update"}
         Which baseline.
     k : int
         Number of agents that ``no_local_update`` sees.
-    method : {"rollouts", "exact", "both"}
-        How ``fixed_action`` is chosen: exactly, unless rollouts alone are asked for.
-    horizon : int
-        Number of steps over which ``fixed_action`` is the best.
+    evaluation : Evaluation
+        ``fixed_action`` is the best over its horizon: exactly, unless its method is rollouts alone.
     seed : int or sequence of int
         Root of the random streams.
     global_agent : GlobalAgent
@@ -124,7 +120,8 @@ def baseline_pair(
         return BaselinePair(_law(env, np.full(env.n_global_actions, 1 / env.n_global_actions)), uniform, 0)
     if name == "fixed_action":
         pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
-        if method == "rollouts":
+        horizon = evaluation.horizon
+        if evaluation.method == "rollouts":
             trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
         else:
             tolerance = global_agent.convergence_threshold
@@ -141,40 +138,24 @@ def evaluate_baseline(
     env: Environment,
     pair: BaselinePair,
     *,
-    method: EvaluationMethod,
-    n_rollouts: int,
-    horizon: int,
+    evaluation: Evaluation,
     seeds: Sequence[Seed],
     tolerance: float,
 ) -> Iterator[BaselineValue]:
-    """Yield what a baseline is worth, in each of the ways asked for.
+    """Yield what a baseline is worth, in each of the ways that ``evaluation.method`` asks for.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    pair : BaselinePair
-        The baseline.
-    method : {"rollouts", "exact", "both"}
-        How to find it.
-    n_rollouts, horizon : int
-        Rollouts per seed, and steps.
-    seeds : sequence of seeds
-        Evaluation seeds: those of the pairs that it is compared with, for the same initial states.
-    tolerance : float
-        Certified error that an exact value may have.
+    The seeds are those of the pairs that it is compared with, for the same initial states. An exact value may have a
+    certified error of ``tolerance``.
     """
-    for way in methods(method):
+    horizon = evaluation.horizon
+    for way in methods(evaluation.method):
         if way == "exact":
-            found = _exact_value(env, pair, horizon, tolerance)
-            yield BaselineValue(way, env.n_agents, horizon, found.value, found.bound, 0, pair.converged)
+            exact = _exact_value(env, pair, horizon, tolerance)
+            yield BaselineValue(way, env.n_agents, horizon, exact.value, exact.bound, 0, pair.converged)
             continue
-        returns = np.concatenate(
-            [_rollout_returns(env, pair, n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
-        )
-        error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("nan")
-        mean = float(returns.mean())
-        yield BaselineValue(way, env.n_agents, horizon, mean, error, len(returns), pair.converged)
+        batches = [_rollout_returns(env, pair, evaluation.n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
+        found = estimate_mean(np.concatenate(batches))
+        yield BaselineValue(way, env.n_agents, horizon, found.mean, found.standard_error, found.n, pair.converged)
 
 
 def _law(env: Environment, probabilities: Array) -> Array:

@@ -89,24 +89,10 @@ def global_deviations(
 ) -> list[GlobalPolicy]:
     """Return global policies that see k agents, each of shape (G, C).
 
-    The first is G-LEARN's at k. The others take G-LEARN's action values at k - 1, at k + 1 and at
-    ``largest``, averaged over which agents are left out or completed. Sizes at which exact transitions
-    lose too many digits are passed over.
-
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    global_policy : ndarray of int, shape (G, C)
-        The present global policy, which the mean field of the urns depends on.
-    local_policy : ndarray, shape (G, L, A_l)
-        What the local agents do.
-    optimum : GLearnResult
-        G-LEARN's result at k with exact transitions; at k = n it is the best of all, and the only one.
-    k, largest : int
-        Number of agents that the global agent sees, and of those who sees the most.
-    tolerance : float
-        Certified error of the values.
+    The first is that of ``optimum``, G-LEARN's at k; at k = n it is the best of all, and the only one. The others take
+    G-LEARN's action values at k - 1, at k + 1 and at ``largest``, averaged over which agents are left out or
+    completed, by urns of the mean field under ``global_policy``. Sizes at which exact transitions lose too many digits
+    are passed over.
     """
     if k == env.n_agents:
         return [optimum.policy]
@@ -138,19 +124,8 @@ def global_action_values(env: Environment, local_policy: Array, *, k: int, toler
 def complete(values: Array, concentration: Array, *, k: int) -> Array:
     """Return the mean of ``values`` when k agents are completed by one, drawn from the urn.
 
-    Parameters
-    ----------
-    values : ndarray, shape (C', G, m)
-        Functions of the count vectors of k + 1 agents, for each s_g.
-    concentration : ndarray, shape (G, L)
-        What the urn holds beside the k agents, for each s_g.
-    k : int
-        Number of agents that are completed.
-
-    Returns
-    -------
-    ndarray, shape (C, G, m)
-        Functions of the count vectors of ``k`` agents.
+    ``values`` are functions of the count vectors of k + 1 agents for each s_g, (C', G, m); what is returned, of those
+    of k agents, (C, G, m). The urn holds ``concentration``, (G, L), beside the k agents.
     """
     n_states = concentration.shape[1]
     counts = count_vectors(k, n_states)
@@ -211,20 +186,8 @@ def local_deviations(
 def averaged_deviation(env: Environment, chain: DeviatorChain, best: ValueIterationResult, mean_field: Array) -> Array:
     """Return the policy of a local agent that averages, over the others, the values of one that sees them.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    chain : DeviatorChain
-        The problem of the agent that sees all others.
-    best : ValueIterationResult
-        Its solution.
-    mean_field : ndarray, shape (G, L)
-        Distribution that the others are drawn from, given s_g.
-
-    Returns
-    -------
-    ndarray, shape (G, L, A_l)
+    ``best`` is the solution of the latter's problem, ``chain``. The others are drawn from ``mean_field``, (G, L), given
+    s_g. The policy is an array (G, L, A_l).
     """
     weights = np.array([multinomial_probabilities(row, k=env.n_agents - 1) for row in mean_field])
     q = chain.averaged_action_values(best, weights)

@@ -88,20 +88,7 @@ def surrogate_gap(
 ) -> Quantity:
     """Return what G-LEARN could still gain in its own problem, which is the game of k agents that are all seen.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    global_policy : ndarray of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
-    local_policy : ndarray, shape (G, L, A_l)
-        pi_l.
-    optimum : GLearnResult
-        The solution of the problem, with exact transitions.
-    k : int
-        Number of agents that the global agent sees.
-    tolerance : float
-        Error that the value of the pair may have.
+    ``optimum`` is its solution with exact transitions; ``tolerance`` is for the value of the pair.
     """
     surrogate = dataclasses.replace(env, n_agents=k)
     found = exact_return(surrogate, global_policy, local_policy, k=k, tolerance=tolerance)

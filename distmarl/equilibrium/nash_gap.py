@@ -151,6 +151,15 @@ def nash_gap(
     Notes
     -----
     The dearest part of ``exact`` is the chain of one deviating agent, on G·L·comb(n + L - 2, L - 1) states.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=3, n_global_states=2, n_local_states=2, n_global_actions=2)
+    >>> pair = dm.train_alternating(env, k=1, transitions="exact", joint_value="exact", policy="greedy")
+    >>> gap = dm.nash_gap(env, pair.global_policy, pair.local_policy, k=1)
+    >>> round(gap.local_lower.value, 2), round(gap.local_upper.value, 2)  # what one local agent could gain
+    (0.0, 3.73)
     """
     k = checked_k(env, k)
     behaviour = checked_global_policy(env, global_policy, k)

@@ -60,6 +60,15 @@ def robots(
     ------
     InvalidEnvironmentError
         When a size or an option is impossible.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=100)
+    >>> env
+    Environment(G=5, L=5, A_g=5, A_l=3, n_agents=100, gamma=0.95)
+    >>> env.reward_local[0, :, 0].round(2)  # what robots that stay earn, with the coordinator in zone 0
+    array([10.  ,  1.  ,  0.67,  0.67,  1.  ])
     """
     for name, size in (("n_global_states", n_global_states), ("n_local_actions", n_local_actions)):
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):

@@ -137,6 +137,16 @@ def train_alternating(
     ------
     InvalidArgumentError
         When an argument is out of range, or there are too many agents for exact values.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=3, n_global_states=2, n_local_states=2, n_global_actions=2)
+    >>> pair = dm.train_alternating(env, k=1, transitions="exact", joint_value="exact", policy="greedy")
+    >>> pair.converged
+    True
+    >>> [round(proposal.joint_value, 2) for proposal in pair.history]
+    [154.32, 154.32]
     """
     return alternate(
         env,

@@ -111,6 +111,16 @@ def g_learn(
     ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors.
     A sweep costs about G²·C multiply-adds for ``rounded``, m times that for ``sampled``, and
     L(L - 1)·(k/L + 1) times that for ``exact``.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> found = dm.g_learn(env, dm.uniform_local_policy(env), k=2, transitions="exact")
+    >>> found.converged
+    True
+    >>> found.policy[0, dm.rank([[0, 0, 2, 0, 0], [0, 0, 0, 0, 2]])]  # in zone 0, it goes where it sees two robots
+    array([2, 4], dtype=int16)
     """
     options = GlobalAgent(
         transitions=transitions,

@@ -104,6 +104,16 @@ def l_learn(
     ------
     InvalidArgumentError
         When an argument is out of range or has the wrong shape.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> uniform = dm.uniform_local_policy(env)
+    >>> found = dm.g_learn(env, uniform, k=2, transitions="exact")
+    >>> response = dm.l_learn(env, found.policy, uniform, k=2)
+    >>> response.policy[0, 0].round(2)  # probabilities of staying, going up and going down
+    array([0.25, 0.71, 0.04])
     """
     options = LocalAgent(
         policy=policy,

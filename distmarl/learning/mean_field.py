@@ -38,14 +38,9 @@ class MeanField:
 
 
 def find_mean_field(kernel: Array, start: Array) -> MeanField:
-    """Return the long-run distribution of the chain (1/G) sum_{s_g} kernel[s_g].
+    """Return the long-run distribution of the chain (1/G) sum_{s_g} kernel[s_g], (G, L, L).
 
-    Parameters
-    ----------
-    kernel : ndarray, shape (G, L, L)
-        Local transitions under the local policy.
-    start : ndarray, shape (L,)
-        Weights of the first local state, normalised here.
+    The weights of the first local state, ``start``, are normalised here.
     """
     chain = kernel.mean(axis=0)
     classes = _recurrent_classes(chain)

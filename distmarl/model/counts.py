@@ -30,14 +30,7 @@ MAX_COUNT_VECTORS = int(np.iinfo(np.int32).max)
 
 
 def n_count_vectors(k: int, n_states: int) -> int:
-    """Return C = comb(k + L - 1, L - 1), the number of count vectors.
-
-    Parameters
-    ----------
-    k : int
-        Number of agents, at least 0.
-    n_states : int
-        Number of local states L, at least 1.
+    """Return C = comb(k + L - 1, L - 1), the number of count vectors of k agents in L states.
 
     Raises
     ------
@@ -74,6 +67,17 @@ def count_vectors(k: int, n_states: int) -> Ints:
     Notes
     -----
     Takes 8·C·L bytes: 13 MB at k = 50, L = 5.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> dm.count_vectors(2, 3)
+    array([[0, 0, 2],
+           [0, 1, 1],
+           [0, 2, 0],
+           [1, 0, 1],
+           [1, 1, 0],
+           [2, 0, 0]])
     """
     vectors = np.empty((n_count_vectors(k, n_states), n_states), dtype=np.int64)
     remaining = np.array([k])
@@ -106,6 +110,12 @@ def rank(counts: ArrayLike) -> Ints:
     ------
     InvalidArgumentError
         When a count is negative, not an integer, or the sums differ.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> dm.rank([[0, 1, 1], [2, 0, 0]])
+    array([1, 5])
     """
     array = np.asarray(counts)
     if array.ndim < 1 or array.shape[-1] < 1 or not np.issubdtype(array.dtype, np.integer):
@@ -125,15 +135,7 @@ def rank(counts: ArrayLike) -> Ints:
 
 
 def rank_valid(counts: NDArray[Any], k: int) -> Ints:
-    """Return :func:`rank` of vectors that are known to be valid, without checks.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (..., L)
-        Count vectors that sum to ``k``.
-    k : int
-        Their sum.
-    """
+    """Return :func:`rank` of vectors that are known to sum to ``k``, without checks."""
     n_states = counts.shape[-1]
     tables = _cumulative_sizes(k, n_states)
     number = np.zeros(counts.shape[:-1], dtype=np.int64)

@@ -68,6 +68,23 @@ class Environment:
     ------
     InvalidEnvironmentError
         When a rule is broken; the message names the table, the index and the value.
+
+    Examples
+    --------
+    Agents that stay where they are, and a global agent that goes where it wants, and had better be where they are:
+
+    >>> import distmarl as dm
+    >>> import numpy as np
+    >>> here = np.eye(2)
+    >>> dm.Environment(
+    ...     transition_global=[here, here],
+    ...     transition_local=[here[:, None], here[:, None]],
+    ...     reward_global=np.zeros((2, 2)),
+    ...     reward_local=here[:, :, None],
+    ...     n_agents=10,
+    ...     gamma=0.9,
+    ... )
+    Environment(G=2, L=2, A_g=2, A_l=1, n_agents=10, gamma=0.9)
     """
 
     transition_global: Array

@@ -23,6 +23,15 @@ def uniform_local_policy(env: Environment) -> Array:
     Returns
     -------
     ndarray, shape (G, L, A_l)
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> policy = dm.uniform_local_policy(dm.robots(n_local_actions=2))
+    >>> policy.shape
+    (5, 5, 2)
+    >>> policy[0, 0]
+    array([0.5, 0.5])
     """
     shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
     return np.full(shape, 1.0 / env.n_local_actions)

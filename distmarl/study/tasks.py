@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -229,6 +229,8 @@ def value_baselines(
 ) -> TaskResult:
     """Evaluate what the trained pairs are compared with."""
     setting = job.setting
+    # The method is no part of a setting: it is the sweep's.
+    evaluation = replace(setting.evaluation, method=method)
     name = {"sweep": job.sweep, "setting_id": job.setting_id}
     rows = []
     for baseline in names:
@@ -237,17 +239,14 @@ def value_baselines(
             local_policy,
             baseline,
             k=setting.reference_k,
-            method=method,
-            horizon=setting.evaluation.horizon,
+            evaluation=evaluation,
             seed=setting.seed,
             global_agent=setting.global_agent,
         )
         for value in evaluate_baseline(
             job.environment,
             pair,
-            method=method,
-            n_rollouts=setting.evaluation.n_rollouts,
-            horizon=setting.evaluation.horizon,
+            evaluation=evaluation,
             seeds=[(setting.seed, seed) for seed in range(n_eval_seeds)],
             tolerance=setting.global_agent.convergence_threshold,
         ):

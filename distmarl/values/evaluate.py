@@ -98,6 +98,19 @@ def evaluate(
     ------
     InvalidArgumentError
         When an argument is out of range or has the wrong shape.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> policy = dm.uniform_local_policy(env)
+    >>> found = dm.g_learn(env, policy, k=2, transitions="exact")
+    >>> value = dm.evaluate(env, found.policy, policy, k=2, n_rollouts=200, horizon=50, seed=0)
+    >>> value.returns.shape
+    (200,)
+    >>> exact = dm.exact_return(env, found.policy, policy, k=2, horizon=50)
+    >>> value.estimate.ci95_low < exact.value < value.estimate.ci95_high
+    True
     """
     k = checked_k(env, k)
     check_at_least_one(n_rollouts=n_rollouts, horizon=horizon)

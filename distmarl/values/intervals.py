@@ -72,6 +72,13 @@ def estimate_mean(sample: ArrayLike) -> MeanEstimate:
     ------
     InvalidArgumentError
         When the sample is empty or no list of numbers.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> found = dm.estimate_mean([9.0, 10.0, 11.0, 14.0])
+    >>> found.mean, round(found.ci95_low, 2), round(found.ci95_high, 2)
+    (11.0, 7.56, 14.44)
     """
     draws = _checked_sample("sample", sample)
     n, mean = len(draws), float(draws.mean())
@@ -94,6 +101,13 @@ def estimate_difference(first: ArrayLike, second: ArrayLike) -> MeanEstimate:
     ------
     InvalidArgumentError
         When the two are not of the same length, are empty or no lists of numbers.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> found = dm.estimate_difference([9.0, 10.0, 11.0, 14.0], [10.0, 11.0, 12.5, 14.5])
+    >>> found.mean, round(found.ci95_low, 2), round(found.ci95_high, 2)
+    (1.0, 0.35, 1.65)
     """
     before, after = _checked_sample("first", first), _checked_sample("second", second)
     if len(before) != len(after):

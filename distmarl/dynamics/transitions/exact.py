@@ -216,23 +216,8 @@ def _binomial_weights(q: float, k: int) -> Array:
 def exact_transitions(env: Environment, kernel: Array, reward: Array, *, k: int, tolerance: float) -> ExactTransitions:
     """Return how k agents move, precisely enough to leave half of a tolerance of the value to value iteration.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    kernel : ndarray, shape (G, L, L)
-        ``kernel[s_g, s_l, s_l']``, the local transitions under the local policy.
-    reward : ndarray
-        What an agent earns locally; its range tells how far apart values can be.
-    k : int
-        Number of agents.
-    tolerance : float
-        Error that the value may have.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When they cannot be computed that precisely.
+    The kernel, (G, L, L), is the local transitions under the local policy. The range of the local rewards tells how far
+    apart values can be.
     """
     reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
     largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
