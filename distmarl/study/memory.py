@@ -1,0 +1,29 @@
+"""The memory that tasks are made of, estimated before they run: the terms that kinds of tasks add up.
+
+Estimates are of what a task adds to its process; the tests hold those of every kind of task to within a factor of
+two of measured peaks.
+"""
+
+from __future__ import annotations
+
+from distmarl.learning.g_learn import estimated_bytes
+from distmarl.study.job import Job
+from distmarl.values.exact_return import population_bytes
+from distmarl.values.value_iteration import anderson_bytes
+
+
+def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
+    """Return about how much memory training the global policy at k takes, in bytes."""
+    return estimated_bytes(job.environment, k=k, options=job.setting.global_agent, n_threads=n_threads)
+
+
+def exact_value_bytes(job: Job) -> int:
+    """Return what an exact value over the horizon of the rollouts takes: a sum of so many steps is not accelerated."""
+    env = job.environment
+    return population_bytes(env) - anderson_bytes(job.n_count_vectors(env.n_agents) * env.n_global_states)
+
+
+def rollout_bytes(job: Job) -> int:
+    """Return what rollouts take; policies are shared by the tasks of a node."""
+    env = job.environment
+    return 8 * 3 * job.setting.evaluation.n_rollouts * env.n_local_states**2 * env.n_local_actions

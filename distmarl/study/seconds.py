@@ -1,0 +1,44 @@
+"""How long tasks take on a reference core, by the count of their operations.
+
+The counts tell how the time grows: a sweep of value iteration passes over all C(k) count vectors, with exact
+transitions k/L + 1 times as often; rollouts cost their steps. The constants are those of one core, and rough: how
+far they are off where tasks run is for :mod:`distmarl.sweep.estimates.costs` to find out.
+"""
+
+from __future__ import annotations
+
+from distmarl.dynamics.transitions.kinds import TRANSITIONS
+from distmarl.model.options import TransitionKind
+from distmarl.study.job import Job
+
+# Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
+# Of a step of rollouts: for each of the L^2 A_l moves, once and per rollout.
+PER_MOVE_S, PER_MOVE_AND_ROLLOUT_S = 5e-6, 7e-8
+
+
+def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> float:
+    """Return the time of G-LEARN at k, with the setting's transitions unless others are given."""
+    options = job.setting.global_agent
+    kind = transitions or options.transitions
+    n_sweeps = min(TRANSITIONS[kind].n_sweeps, options.max_vi_iterations)
+    return n_sweeps * sweep_s(job, k, job.n_count_vectors(k), kind)
+
+
+def sweep_s(job: Job, k: int, n_vectors: int, transitions: TransitionKind) -> float:
+    """Return the time of a sweep of value iteration over count vectors of k agents."""
+    kind, n_global = TRANSITIONS[transitions], job.environment.n_global_states
+    n_operations = n_global**2 * n_vectors * kind.n_operations(job.environment, k, job.setting.global_agent)
+    return n_global * kind.per_kernel_s + n_operations * kind.per_operation_s
+
+
+def rollouts_s(job: Job, n_rollouts: int) -> float:
+    """Return the time of rollouts that advance together."""
+    env = job.environment
+    n_moves = env.n_local_states**2 * env.n_local_actions
+    return job.setting.evaluation.horizon * n_moves * (PER_MOVE_S + n_rollouts * PER_MOVE_AND_ROLLOUT_S)
+
+
+def population_s(job: Job) -> float:
+    """Return the time of an exact value over the count vectors of all agents."""
+    n_agents = job.environment.n_agents
+    return job.setting.evaluation.horizon * sweep_s(job, n_agents, job.n_count_vectors(n_agents), "exact")
