@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +12,16 @@ from hypothesis import strategies as st
 from quantecon.markov import DiscreteDP
 
 from distmarl import Environment, g_learn, robots, uniform_local_policy
+from distmarl.dynamics.transitions.base import SuccessorTransitions, TransitionRecord
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
-from distmarl.dynamics.transitions.rounded import rounded_transitions
+from distmarl.dynamics.transitions.rounded import ROUNDED, rounded_transitions
 from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.model.counts import count_vectors
 from distmarl.model.options import GlobalAgent
 from distmarl.model.policies import local_kernel
+from distmarl.study.seconds import training_s
 from distmarl.values.value_iteration import AndersonMixer
 from tests.reference import (
     action_values,
@@ -38,6 +41,7 @@ from tests.strategies import (
     random_local_policy,
     random_rows,
 )
+from tests.sweep.sweeps import plan_of
 
 
 def drawn_kernel(env, local_policy, *, k, transitions, n_mc_samples=30, seed=0):
@@ -543,6 +547,52 @@ def test_the_memory_estimate_is_about_right(transitions, k):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert 0.5 < estimated_bytes(env, k=k, options=GlobalAgent(transitions=transitions, n_mc_samples=20)) / peak < 2.0
+
+
+# One kind more.
+
+
+def frozen(env, k):
+    """Transitions by which nobody moves."""
+    size = len(count_vectors(k, env.n_local_states))
+    return SuccessorTransitions(np.tile(np.arange(size, dtype=np.int32), (env.n_global_states, 1, 1)))
+
+
+FROZEN = TransitionRecord(
+    name="frozen",
+    meaning="nobody moves",
+    build=lambda env, _kernel, _reward, k, _options, _seed: frozen(env, k),
+    n_bytes=lambda _env, k, options: 10**9 * k * options.n_mc_samples,
+    n_arrays=3,
+    n_operations=lambda _env, k, options: float(k * options.n_mc_samples),
+    per_kernel_s=2.0,
+    per_operation_s=3.0,
+    n_sweeps=7,
+)
+
+
+def test_a_kind_of_transitions_is_a_record_in_one_list(monkeypatch):
+    monkeypatch.setitem(TRANSITIONS, "frozen", FROZEN)
+    env, k = random_environment(np.random.default_rng(0)), 2
+    local_policy, options = uniform_local_policy(env), GlobalAgent(transitions="frozen", n_mc_samples=5)
+    result = g_learn(env, local_policy, k=k, transitions="frozen", convergence_threshold=1e-9)
+    moves = np.tile(np.eye(len(enumerate_counts(k, env.n_local_states))), (env.n_global_states, 1, 1))
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, k, moves))
+    with pytest.raises(
+        InvalidArgumentError, match=r"^transitions: must be one of sampled, exact, rounded, frozen, got"
+    ):
+        g_learn(env, local_policy, k=k, transitions="thawed")
+    # Its memory: the operator, and on each further thread Q and three arrays of the size of the value.
+    n_bytes = estimated_bytes(env, k=k, options=options)
+    assert n_bytes - 10**10 == estimated_bytes(env, k=k, options=replace(options, transitions="rounded")) - (
+        ROUNDED.n_bytes(env, k, options)
+    )
+    further = 8 * len(moves[0]) * (2 * env.n_global_actions + 3 * env.n_global_states)
+    assert estimated_bytes(env, k=k, options=options, n_threads=2) - n_bytes == further
+    # Its time: seven sweeps over 2 kernels and 4 pairs of global states, with 6 vectors and 10 operations each.
+    (job,) = plan_of({}).jobs
+    job = replace(job, environment=env, setting=replace(job.setting, global_agent=options))
+    assert training_s(job, k) == 7 * (2 * 2.0 + 4 * 6 * 10 * 3.0)
 
 
 # Refusals.

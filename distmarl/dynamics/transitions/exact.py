@@ -159,15 +159,7 @@ class _DensePower:
 
 
 def dense_power(matrix: Array, k: int) -> Array:
-    """Return the distribution of the next count vector for each count vector of k agents, (C, C).
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (L, L)
-        A kernel.
-    k : int
-        Number of agents; they are added one at a time.
-    """
+    """Return the distribution of the next count vector for each of those of k agents, added one at a time, (C, C)."""
     n_states = len(matrix)
     unit = np.eye(n_states, dtype=np.int64)
     power = np.ones((1, 1))

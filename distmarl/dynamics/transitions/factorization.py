@@ -71,13 +71,7 @@ class Factorization:
 
 
 def factor_kernel(kernel: Array) -> Factorization:
-    """Return the moves of a kernel whose rounding errors grow least.
-
-    Parameters
-    ----------
-    kernel : ndarray, shape (L, L)
-        Rows are probability distributions.
-    """
+    """Return the moves of a kernel, (L, L), whose rounding errors grow least."""
     return _factor_cached(np.ascontiguousarray(kernel).tobytes(), len(kernel))
 
 

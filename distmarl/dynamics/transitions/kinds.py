@@ -12,12 +12,6 @@ TRANSITIONS: dict[str, TransitionRecord] = {kind.name: kind for kind in (SAMPLED
 
 
 def find_transitions(name: str) -> TransitionRecord:
-    """Return the kind of transitions of a name.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When there is none.
-    """
+    """Return the kind of transitions of a name, or raise InvalidArgumentError where there is none."""
     check_choice("transitions", name, TRANSITIONS)
     return TRANSITIONS[name]

@@ -17,15 +17,7 @@ REMAINDER_PRECISION = 1e-9
 
 
 def rounded_transitions(kernel: Array, *, k: int) -> SuccessorTransitions:
-    """Round E[Z'] = z @ kernel[s_g] to count vectors by largest remainders.
-
-    Parameters
-    ----------
-    kernel : ndarray, shape (G, L, L)
-        ``kernel[s_g, s_l, s_l']``, the local transitions under the local policy.
-    k : int
-        Number of agents in a count vector.
-    """
+    """Round E[Z'] = z @ kernel[s_g] to count vectors by largest remainders; the kernel is (G, L, L)."""
     counts = count_vectors(k, kernel.shape[-1])
     successors = np.empty((len(kernel), 1, len(counts)), dtype=np.int32)
     for s_g, matrix in enumerate(kernel):
@@ -34,19 +26,9 @@ def rounded_transitions(kernel: Array, *, k: int) -> SuccessorTransitions:
 
 
 def round_to_counts(expected: Array, k: int) -> Ints:
-    """Round rows that sum to k to integers that do, by largest remainders.
+    """Round rows that sum to k, (C, L), to integers that do, by largest remainders.
 
-    Parameters
-    ----------
-    expected : ndarray, shape (C, L)
-        Rows of numbers of 0 or more that sum to ``k``.
-    k : int
-        The sum.
-
-    Returns
-    -------
-    ndarray of int64, shape (C, L)
-        Among equal remainders the lower state is rounded up.
+    Among equal remainders the lower state is rounded up.
     """
     # Means are sums of products: without these two roundings, the last bits would decide.
     whole = np.rint(expected)
