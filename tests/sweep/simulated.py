@@ -12,12 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.ray_worker import Call, own_arguments
 from tests.sweep.sweeps import TINY, changed, plan_of
 
@@ -163,7 +164,7 @@ class NoStore(Store):
     """Keeps nothing."""
 
     def __init__(self) -> None:
-        super().__init__(Path())
+        super().__init__(open_location(Path()))
 
     def keys(self, _table: Any) -> set[Any]:
         return set()

@@ -29,6 +29,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
+from distmarl.wording import mebibytes
 
 MAX_DENSE_BYTES = 2**28
 MAX_WEIGHT = 1e200
@@ -67,7 +68,7 @@ class ExactTransitions(CountTransitions):
                 raise InvalidArgumentError(
                     f"transitions: 'exact' would be off by up to {error:.1e} of the largest value "
                     f"for the kernel of s_g={s_g} at k={k}, where convergence_threshold allows "
-                    f"{max_relative_error:.1e}, and its dense matrix takes {dense_bytes / 2**20:,.0f} MiB; "
+                    f"{max_relative_error:.1e}, and its dense matrix takes {mebibytes(dense_bytes)}; "
                     "use transitions: sampled, or a smaller k"
                 )
             self._operators.append(_DensePower(matrix, k))

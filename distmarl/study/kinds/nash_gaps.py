@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from distmarl.equilibrium.nash_gap import GapMethod, check_gap_size, gap_bytes, nash_gap
 from distmarl.errors import InvalidArgumentError
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
 from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
-from distmarl.terminal import duration
 from distmarl.values.exact_return import check_population_size
+from distmarl.wording import duration
 
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
 # sweeps over a smaller population.
@@ -68,7 +68,7 @@ def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
     return gap_bytes(job.environment, k=required(k), method=_method(job))
 
 
-def _done(store: Store, asked: Asked) -> Iterator[TaskPlace]:
+def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
     yield from (TaskPlace(name, k) for name, k, kind, _ in store.keys(NASH_GAPS) if kind == method)
 

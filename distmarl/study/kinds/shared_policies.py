@@ -13,15 +13,15 @@ from numpy.typing import NDArray
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.alternating import alternate
 from distmarl.learning.proposals import ProposalOutcome
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
 from distmarl.results.tables import ALTERNATIONS
 from distmarl.study.job import Job
 from distmarl.study.kinds.base import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
 from distmarl.study.memory import exact_value_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
-from distmarl.terminal import duration
 from distmarl.values.exact_return import check_population_size
+from distmarl.wording import duration
 
 # Most alternations settle in so many outer iterations.
 N_OUTER_ITERATIONS = 3
@@ -79,7 +79,7 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
     return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, exact_value_bytes(job))
 
 
-def _load(store: Store, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
     return {None: read_local_policy(store, setting_id)}
 
 
