@@ -18,7 +18,7 @@ from distmarl import NashGap
 from distmarl.config.reading import RawSweep
 from distmarl.study.plan import make_plan
 from distmarl.sweep.cli import _parser
-from tests.conftest import REPOSITORY, RunCommand
+from tests.commands import REPOSITORY, RunCommand
 
 if TYPE_CHECKING:
     from tests.object_store import ObjectStore

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 
 TIMEOUT_S = 120.0
 # Ray notices a dead node within two seconds instead of thirteen.

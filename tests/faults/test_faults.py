@@ -15,7 +15,7 @@ import pytest
 from distmarl.results.store import Store
 from distmarl.results.tables import TIMINGS
 from distmarl.study.tasks import evaluate_pair, train_global_policy, train_shared_policy
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE
 from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for

@@ -24,7 +24,7 @@ from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.status.folder_status import read_status
 from distmarl.sweep import cli, pace
-from tests.conftest import RunCommand
+from tests.commands import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
 

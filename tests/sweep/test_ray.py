@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.conftest import RunCommand
+from tests.commands import RunCommand
 from tests.sweep.sweeps import TINY, changed, table_bytes, write_sweep
 
 pytestmark = pytest.mark.ray

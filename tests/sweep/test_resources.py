@@ -23,7 +23,7 @@ from distmarl.sweep.estimates.memory import (
     training_bytes,
 )
 from distmarl.values.exact_return import population_bytes
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
 

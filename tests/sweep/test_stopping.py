@@ -17,7 +17,7 @@ from distmarl.report.write import REWARD_FIGURE
 from distmarl.sweep import stopping
 from distmarl.sweep.executors.base import Completed, SerialExecutor
 from distmarl.sweep.session import Interrupted
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
