@@ -54,6 +54,14 @@ def call_sweep(tmp_path: Path) -> RunCommand:
     return call_in(tmp_path, main)
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command leave out its report, which takes ten times as long as a small sweep."""
+    from distmarl.sweep import cli
+
+    monkeypatch.setattr(cli, "_report", lambda *_, **__: None)
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[ObjectStore]:
     from tests.object_store import ObjectStore

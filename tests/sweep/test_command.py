@@ -43,6 +43,7 @@ def tasks_to_run(plan: str) -> dict[str, tuple[int, int]]:
     return {name: (int(total.replace(",", "")), int(left.replace(",", ""))) for name, total, left in rows}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", [{"k_range": [1, 4], "n_eval_seeds": 2}, {"k_values": [1, 2, 3, 4]}])
 def test_the_published_codes_hyperparameters_run_as_they_stand(
     tmp_path: Path, call_sweep: RunCommand, experiment: dict[str, object]
@@ -54,6 +55,7 @@ def test_the_published_codes_hyperparameters_run_as_they_stand(
     assert sorted(set(evaluations["k"])) == [1, 2, 3, 4]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_keys_are_a_sweep(tmp_path: Path, call_sweep: RunCommand) -> None:
     (tmp_path / "two.json").write_text('{"environment": {"n_agents": 100, "gamma": 0.99}}')
     plan = call_sweep("two.json", "--plan")
@@ -118,6 +120,7 @@ def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, call_sweep: RunComm
     assert (tmp_path / "results" / "tiny" / "reward_vs_k.png").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
     done = call_sweep(sweep, "--executor", "serial", "--quiet", "--set", "global_agent.max_vi_iterations=2")
@@ -125,6 +128,7 @@ def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, call_sweep
     assert re.search(r"k3: certified to [\d.e+]+ only, after 2 sweeps, which is above its conv", done.stderr)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_relative_folder_in_a_submitted_job_is_warned_of(tmp_path: Path, call_sweep: RunCommand) -> None:
     job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
     sweep = write_sweep(tmp_path)
@@ -144,6 +148,7 @@ def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, call_sweep: RunComm
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
     run(tmp_path / "out")
