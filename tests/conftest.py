@@ -49,7 +49,7 @@ def run_sweep(tmp_path: Path) -> RunCommand:
 @pytest.fixture
 def call_sweep(tmp_path: Path) -> RunCommand:
     """Do the same in this process."""
-    from distmarl.sweep.cli import main
+    from distmarl.sweep.__main__ import main
 
     return call_in(tmp_path, main)
 
@@ -57,9 +57,7 @@ def call_sweep(tmp_path: Path) -> RunCommand:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the command leave out its report, which takes ten times as long as a small sweep."""
-    from distmarl.sweep import cli
-
-    monkeypatch.setattr(cli, "_report", lambda *_, **__: None)
+    monkeypatch.setattr("distmarl.sweep.__main__._report", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")

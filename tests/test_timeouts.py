@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 
 HANGS = """
 import threading, time

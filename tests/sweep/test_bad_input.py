@@ -13,14 +13,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from distmarl.results.tables import SCHEMA_VERSION
-from distmarl.sweep import cli
+from distmarl.sweep.__main__ import main
+from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.commands import REPOSITORY, call_in
 from tests.sweep.sweeps import TINY, changed, run, write_sweep
 
 # Runs the command and says on the last line of standard output whether Ray was ever imported.
 COMMAND = """
 import sys
-from distmarl.sweep.cli import main
+from distmarl.sweep.__main__ import main
 try:
     code = main(sys.argv[1:])
 finally:
@@ -56,8 +57,8 @@ def refuse(folder: Path, *arguments: str | Path) -> str:
     """Run a command that must be refused, check how it is, and return its message."""
     before = sorted(folder.rglob("*"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cli, "_start_executor", lambda *_: pytest.fail("tasks would have run"))
-        done = call_in(folder, cli.main)(*arguments)
+        patch.setattr(ExecutorChoice, "start", lambda *_: pytest.fail("tasks would have run"))
+        done = call_in(folder, main)(*arguments)
     check_refusal(done)
     assert sorted(folder.rglob("*")) == before, "something was written"
     return done.stderr

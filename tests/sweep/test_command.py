@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import distmarl
-from distmarl.sweep.cli import main
+from distmarl.sweep.__main__ import main
 from tests.commands import REPOSITORY, RunCommand, call_in, command_in
 from tests.sweep.sweeps import TINY, run, write_sweep
 

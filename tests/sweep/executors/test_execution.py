@@ -12,24 +12,12 @@ from typing import Any
 import pytest
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study import tasks
+from distmarl.study.kinds.base import TaskResult
 from distmarl.sweep.executors import execution
-from distmarl.sweep.executors.execution import Outcome, execute
+from distmarl.sweep.executors.execution import execute
 from tests.faults.deafness import Deaf, linger, listen_to_nothing
 
 pytestmark = pytest.mark.timeout(60)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
-    """Run a function as a task."""
-
-    def run_task(function: Callable[[], Any], timeout_s: float = 0.1) -> Outcome:
-        monkeypatch.setitem(tasks.TASK_FUNCTIONS, "evaluate", function)
-        _, outcome = execute("evaluate", (), timeout_s)
-        return outcome
-
-    return run_task
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +33,8 @@ def handler() -> Any:
     signal.signal(signal.SIGALRM, previous)
 
 
-def given_up(outcome: Outcome) -> bool:
+def is_given_up(task: Callable[[], Any]) -> bool:
+    _, outcome = execute(task, (), 0.1)
     return outcome.failure is not None and outcome.failure.error.startswith("TaskTimeoutError: ran longer than ")
 
 
@@ -67,7 +56,7 @@ def collected() -> None:
 
 @pytest.mark.parametrize("swallow", [dropped, collected])
 def test_a_deadline_that_python_swallows_comes_again(
-    run: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch, swallow: Callable[[], None]
+    monkeypatch: pytest.MonkeyPatch, swallow: Callable[[], None]
 ) -> None:
     swallowed: list[Any] = []
     monkeypatch.setattr(sys, "unraisablehook", lambda unraisable: swallowed.append(unraisable.exc_type))
@@ -76,11 +65,11 @@ def test_a_deadline_that_python_swallows_comes_again(
         swallow()
         listen_to_nothing()
 
-    assert given_up(run(task))
+    assert is_given_up(task)
     assert set(swallowed) == {TaskTimeoutError}
 
 
-def test_a_deadline_that_was_heard_does_not_disturb_the_tidying(run: Callable[..., Outcome]) -> None:
+def test_a_deadline_that_was_heard_does_not_disturb_the_tidying() -> None:
     tidied = []
 
     def task() -> None:
@@ -90,15 +79,15 @@ def test_a_deadline_that_was_heard_does_not_disturb_the_tidying(run: Callable[..
             time.sleep(5 * execution.REPEAT_S)
             tidied.append(True)
 
-    assert given_up(run(task))
+    assert is_given_up(task)
     assert tidied == [True]
 
 
-def test_what_ends_in_time_hears_nothing_of_its_deadline(run: Callable[..., Outcome]) -> None:
+def test_what_ends_in_time_hears_nothing_of_its_deadline() -> None:
     def fail() -> None:
         raise ArithmeticError("a broken kernel")
 
-    assert run(lambda: tasks.TaskResult(None, {}), timeout_s=60.0).failure is None
-    failure = run(fail, timeout_s=60.0).failure
-    assert failure is not None
-    assert failure.error == "ArithmeticError: a broken kernel"
+    outcomes = [execute(task, (), 60.0)[1] for task in (lambda: TaskResult(None, {}), fail)]
+    assert outcomes[0].failure is None
+    assert outcomes[1].failure is not None
+    assert outcomes[1].failure.error == "ArithmeticError: a broken kernel"
