@@ -104,13 +104,24 @@ def test_what_does_not_arrive_in_time_is_left(tmp_path: Path, monkeypatch: pytes
     assert len(rest.tasks) == 5
 
 
+class SignalledMeanwhile(SerialExecutor):
+    """Runs tasks in this process, which gets a signal while it does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        self.timer.start()  # not before, when nobody takes the signal as a request
+        return super().next_completed(timeout_s)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_task_in_this_process_is_broken_off(tmp_path: Path, number: int) -> None:
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
-    timer.start()
+    signalled = SignalledMeanwhile(number)
     with pytest.raises(Interrupted):
-        run(tmp_path, LONG, SerialExecutor())
-    timer.join()
+        run(tmp_path, LONG, signalled)
+    signalled.timer.join()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
