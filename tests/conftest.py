@@ -10,13 +10,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands import RunCommand, call_in, command_in
+from tests.commands import REPOSITORY, RunCommand, call_in, command_in
 from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
 
 if TYPE_CHECKING:
     from tests.object_store import ObjectStore
 
-__all__ = ["pytest_runtest_logfinish", "pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]  # hooks
+__all__ = [
+    "REPOSITORY",
+    "RunCommand",
+    "pytest_runtest_logfinish",
+    "pytest_timeout_cancel_timer",
+    "pytest_timeout_set_timer",
+]  # hooks
 
 # Tests run on all cores already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
