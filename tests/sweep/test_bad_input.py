@@ -12,15 +12,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-<<<<<<< HEAD
 from distmarl.results.fields import SCHEMA_VERSION
-from tests.conftest import REPOSITORY
-=======
-from distmarl.results.tables import SCHEMA_VERSION
 from distmarl.sweep.__main__ import main
 from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.commands import REPOSITORY, call_in
->>>>>>> origin/main
 from tests.sweep.sweeps import TINY, changed, run, write_sweep
 
 # Runs the command and says on the last line of standard output whether Ray was ever imported.
