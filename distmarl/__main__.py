@@ -1,11 +1,13 @@
-"""List the commands: ``python -m distmarl``."""
+"""Run a command, or list them: ``distmarl``, or ``python -m distmarl``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
@@ -19,44 +21,62 @@ class Command:
 
     Attributes
     ----------
+    name : str
+        What follows ``distmarl``.
     module : str
-        What follows ``python -m``.
+        Where in the package its ``main(argv, prog)`` is; it is imported when the command is run.
     summary : str
         What it does.
     example : str
-        What follows the module in an example.
+        What follows the name in an example.
     """
 
+    name: str
     module: str
     summary: str
     example: str
 
+    def typed(self, program: str) -> str:
+        """Return how it is called by those who type ``distmarl``, or ``python -m distmarl``."""
+        has_package = self.module.startswith(f"{self.name}.")
+        return f"{program}{'.' if has_package and program == MODULE else ' '}{self.name}"
 
+
+SCRIPT, MODULE = "distmarl", "python -m distmarl"
 COMMANDS = (
-    Command("distmarl.sweep", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
-    Command("distmarl.status", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
-    Command("distmarl.report", "print the numbers and draw the figures again, from the tables", "results/robots"),
-    Command("distmarl.config", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("sweep", "sweep.cli", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
+    Command("status", "status.cli", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
+    Command("report", "report.cli", "print the numbers and draw the figures again, from the tables", "results/robots"),
+    Command("config", "config.__main__", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("new", "config.new", "write a sweep file with a game of your own", "walkers"),
 )
+# What a name stands for that is no command of its own.
+SHORTCUTS = {"schema": ("config", "schema")}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    program = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else MODULE
+    words[:1] = SHORTCUTS.get(words[0], words[:1]) if words else []
+    for command in COMMANDS:
+        if words[:1] == [command.name]:
+            module = importlib.import_module(f"distmarl.{command.module}")
+            code: int = module.main(words[1:], f"{program} {command.name}")
+            return code
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl",
-        description="List the commands.",
+        prog=program,
+        description="Run a command; without one, list them.",
         epilog="Each command has --help, which also tells its exit codes.",
     )
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
-    _, words = parser.parse_known_args(argv)
-    if words:
-        known = [command.module for command in COMMANDS if command.module.partition(".")[2] == words[0]]
-        hint = f"type python -m {known[0]}" if known else "type python -m distmarl to see the commands"
-        parser.error(f"{words[0]}: there is no such command or option; {hint}")
+    _, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(f"{unknown[0]}: there is no such command or option; type {program} to see the commands")
     console = Console(highlight=False, emoji=False)
     console.print(f"distmarl {distmarl.__version__}: {_summary()}\n")
     for command in COMMANDS:
-        console.print(f"[bold]python -m {command.module}[/] {command.example}")
+        console.print(f"[bold]{command.typed(program)}[/] {command.example}")
         console.print(Padding(command.summary, (0, 0, 0, 4), expand=False))
     console.print("\nEach has --help. In Python or a notebook: import distmarl as dm")
     return 0

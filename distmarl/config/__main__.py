@@ -1,4 +1,4 @@
-"""Print the JSON schema of sweep files: ``python -m distmarl.config schema``."""
+"""Print the JSON schema of sweep files, or all of their keys: ``python -m distmarl.config schema``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import distmarl
 from distmarl.config.schema import sweep_schema
+from distmarl.config.template import all_keys
 from distmarl.games.lookup import BUILT_IN
 
 DESCRIPTION = """\
@@ -16,26 +17,29 @@ Print the JSON schema of sweep files. An editor that knows it completes keys, sh
 marks what is wrong. A YAML file names it in its first line:
 
   # yaml-language-server: $schema=sweep.schema.json
+
+Or print a sweep file with every key, its default and what it means.
 """
 
 EPILOG = """\
-example:
+examples:
   python -m distmarl.config schema > sweeps/sweep.schema.json
+  python -m distmarl.config keys
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = "python -m distmarl.config") -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl.config",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", choices=["schema"], help="what to print")
+    parser.add_argument("what", choices=["schema", "keys"], help="what to print")
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
-    parser.parse_args(argv)
-    print(schema_text(), end="")  # noqa: T201
+    what = parser.parse_args(argv).what
+    print(schema_text() if what == "schema" else all_keys(), end="")  # noqa: T201
     return 0
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 DONE, BAD_INPUT = 0, 2
 
+PROG = "python -m distmarl.report"
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
 its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
@@ -45,9 +46,9 @@ exit codes: 0 done, 2 no usable results
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(prog).parse_args(argv)
     messages = message_console()
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.text import print_report
@@ -64,9 +65,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return DONE
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl.report",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -12,6 +12,7 @@ from distmarl.terminal import message_console, output_console, print_error
 
 NOTHING_FAILED, SOME_FAILED, BAD_INPUT = 0, 1, 2
 
+PROG = "python -m distmarl.status"
 DESCRIPTION = """\
 Tell how far a sweep is, from its results folder alone: what is done, running, failed and missing, when
 the last result came in, and what to type next. Nothing is changed, whether the sweep runs or not.
@@ -26,9 +27,9 @@ exit codes: 0 nothing failed, 1 some tasks failed, 2 no usable results
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(prog).parse_args(argv)
     # pandas, which --help need not wait for
     from distmarl.results.storage.opening import open_location
     from distmarl.status.folder_status import read_status
@@ -43,9 +44,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     return SOME_FAILED if status.failures else NOTHING_FAILED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl.status",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -44,6 +44,7 @@ from distmarl.terminal import can_redraw, message_console, output_console, print
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, EXIT_CODE
 
+PROG = "python -m distmarl.sweep"
 DESCRIPTION = """\
 Train a shared local policy, then a global policy for every subsample size k, and evaluate each of
 them; write the results as Parquet tables and figures. The tasks run in parallel on Ray: on this
@@ -64,9 +65,9 @@ exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C
 """
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, prog: str = PROG) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(prog).parse_args(argv)
     console = message_console()
     try:
         return _run(arguments, console)
@@ -79,9 +80,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(prog: str = PROG) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl.sweep",
+        prog=prog,
         description=DESCRIPTION,
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
