@@ -7,12 +7,12 @@ import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
 from rich.padding import Padding
 
 import distmarl
+from distmarl.terminal import called_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,7 @@ class Command:
     Attributes
     ----------
     name : str
-        What follows ``distmarl``.
-    module : str
-        Where in the package its ``main(argv, prog)`` is; it is imported when the command is run.
+        What follows ``distmarl``, or ``python -m distmarl.``, whose ``main(argv)`` is imported when it is run.
     summary : str
         What it does.
     example : str
@@ -32,38 +30,29 @@ class Command:
     """
 
     name: str
-    module: str
     summary: str
     example: str
 
-    def typed(self, program: str) -> str:
-        """Return how it is called by those who type ``distmarl``, or ``python -m distmarl``."""
-        has_package = self.module.startswith(f"{self.name}.")
-        return f"{program}{'.' if has_package and program == MODULE else ' '}{self.name}"
 
-
-SCRIPT, MODULE = "distmarl", "python -m distmarl"
 COMMANDS = (
-    Command("sweep", "sweep.cli", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
-    Command("status", "status.cli", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
-    Command("report", "report.cli", "print the numbers and draw the figures again, from the tables", "results/robots"),
-    Command("config", "config.__main__", "print the JSON schema of sweep files, for editors", "schema"),
-    Command("new", "config.new", "write a sweep file with a game of your own", "walkers"),
+    Command("sweep", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
+    Command("status", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
+    Command("report", "print the numbers and draw the figures again, from the tables", "results/robots"),
+    Command("config", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("new", "write a sweep file with a game of your own, to start from", "walkers"),
 )
 # What a name stands for that is no command of its own.
-SHORTCUTS = {"schema": ("config", "schema")}
+SHORTCUTS = {"schema": ["config", "schema"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     words = list(sys.argv[1:] if argv is None else argv)
-    program = SCRIPT if Path(sys.argv[0]).stem == SCRIPT else MODULE
     words[:1] = SHORTCUTS.get(words[0], words[:1]) if words else []
-    for command in COMMANDS:
-        if words[:1] == [command.name]:
-            module = importlib.import_module(f"distmarl.{command.module}")
-            code: int = module.main(words[1:], f"{program} {command.name}")
-            return code
+    if words and words[0] in {command.name for command in COMMANDS}:
+        code: int = importlib.import_module(f"distmarl.{words[0]}.__main__").main(words[1:])
+        return code
+    program = called_program() or "python -m distmarl"
     parser = argparse.ArgumentParser(
         prog=program,
         description="Run a command; without one, list them.",
@@ -75,8 +64,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(f"{unknown[0]}: there is no such command or option; type {program} to see the commands")
     console = Console(highlight=False, emoji=False)
     console.print(f"distmarl {distmarl.__version__}: {_summary()}\n")
+    separator = " " if program == "distmarl" else "."
     for command in COMMANDS:
-        console.print(f"[bold]{command.typed(program)}[/] {command.example}")
+        console.print(f"[bold]{program}{separator}{command.name}[/] {command.example}")
         console.print(Padding(command.summary, (0, 0, 0, 4), expand=False))
     console.print("\nEach has --help. In Python or a notebook: import distmarl as dm")
     return 0

@@ -40,19 +40,15 @@ def called_as(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 def test_every_command_is_listed_with_an_example_of_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     listed = capsys.readouterr().out
-    packages = {path.parent.name for path in PACKAGE.glob("*/__main__.py")}
-    assert {command.name for command in COMMANDS} == packages | {"new"}
+    assert {command.name for command in COMMANDS} == {path.parent.name for path in PACKAGE.glob("*/__main__.py")}
     for command in COMMANDS:
-        typed = f"{command.typed('python -m distmarl')} {command.example}\n"
+        typed = f"python -m distmarl.{command.name} {command.example}\n"
         assert f"{typed}    {command.summary}\n" in listed
         with pytest.raises(SystemExit, match="0"):
-            main([command.name, "--help"])
-        assert typed.strip() in capsys.readouterr().out
-    for package in packages:
-        assert f"python -m distmarl.{package} " in listed
-        with pytest.raises(SystemExit, match="0"):
-            entry_point(f"distmarl.{package}")(["--help"])
-        assert capsys.readouterr().out.startswith(f"usage: python -m distmarl.{package} ")
+            entry_point(f"distmarl.{command.name}")(["--help"])
+        told = capsys.readouterr().out
+        assert typed.strip() in told
+        assert told.startswith(f"usage: python -m distmarl.{command.name} ")
 
 
 @pytest.mark.parametrize("program", ["distmarl", "python -m distmarl"])
@@ -65,12 +61,12 @@ def test_help_shows_the_way_that_a_command_was_called(
             main([command.name, "--help"])
         assert capsys.readouterr().out.startswith(f"usage: {program} {command.name} ")
     assert main([]) == 0
-    assert f"\n{COMMANDS[0].typed(program)} sweeps/robots.yaml\n" in capsys.readouterr().out
+    listed = "distmarl sweep" if program == "distmarl" else "python -m distmarl.sweep"
+    assert f"\n{listed} sweeps/robots.yaml\n" in capsys.readouterr().out
 
 
 def test_the_console_command_is_the_same() -> None:
     assert 'distmarl = "distmarl.__main__:main"' in (REPOSITORY / "pyproject.toml").read_text()
-    assert COMMANDS[0].typed("distmarl") == "distmarl sweep"
 
 
 def test_a_commands_exit_code_is_returned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,7 +83,7 @@ def test_the_schema_has_a_shorter_name(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_a_command_is_imported_only_when_it_is_used() -> None:
-    modules = [f"distmarl.{command.module}" for command in COMMANDS]
+    modules = [f"distmarl.{command.name}.__main__" for command in COMMANDS]
     code = f"import sys; from distmarl.__main__ import main; main([]); print(sorted({set(modules)} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout.splitlines()[-1] == "[]"

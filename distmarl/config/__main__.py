@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 
-import distmarl
 from distmarl.config.schema import sweep_schema
 from distmarl.config.template import all_keys
 from distmarl.games.lookup import BUILT_IN
+from distmarl.terminal import DONE, command_parser
 
 DESCRIPTION = """\
 Print the JSON schema of sweep files. An editor that knows it completes keys, shows what they mean and
@@ -28,19 +27,13 @@ examples:
 """
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python -m distmarl.config") -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog=prog,
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("distmarl.config", DESCRIPTION, EPILOG)
     parser.add_argument("what", choices=["schema", "keys"], help="what to print")
-    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     what = parser.parse_args(argv).what
     print(schema_text() if what == "schema" else all_keys(), end="")  # noqa: T201
-    return 0
+    return DONE
 
 
 def schema_text() -> str:

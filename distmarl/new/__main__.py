@@ -1,21 +1,21 @@
-"""Start a sweep of one's own: ``distmarl new NAME``."""
+"""Start a sweep of one's own: ``python -m distmarl.new walkers``."""
 
 from __future__ import annotations
 
 import argparse
 import inspect
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import distmarl
-from distmarl.config import starter_game
-from distmarl.config.template import sweep_template
-from distmarl.errors import ConfigError, DistmarlError
-from distmarl.model.options import NAME_PATTERN
-from distmarl.terminal import message_console, print_error
+from rich.console import Console
 
-DONE, BAD_INPUT = 0, 2
+from distmarl.config.template import sweep_template
+from distmarl.errors import ConfigError
+from distmarl.model.options import NAME_PATTERN
+from distmarl.new import starter_game
+from distmarl.terminal import DONE, command_parser, run_command
 
 DESCRIPTION = """\
 Write NAME.yaml, a sweep file with every key, its meaning and its default, and NAME_game.py, a small game to make one's
@@ -24,7 +24,7 @@ own. Nothing is overwritten.
 
 EPILOG = """\
 example:
-  python -m distmarl new walkers
+  python -m distmarl.new walkers
 
 exit codes: 0 done, 2 bad input
 """
@@ -36,26 +36,21 @@ HEAD = """\
 """
 
 
-def main(argv: Sequence[str] | None = None, prog: str = "python -m distmarl new") -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog=prog, description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_parser("distmarl.new", DESCRIPTION, EPILOG)
     parser.add_argument("name", metavar="NAME", help="name of the sweep, for example walkers")
-    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
-    name = parser.parse_args(argv).name
-    console = message_console()
-    try:
-        sweep, game = _write(name, Path())
-    except DistmarlError as error:
-        print_error(error, console)
-        return BAD_INPUT
-    console.print(f"wrote {sweep}, the sweep, and {game}, its game. To go on:", markup=False)
-    console.print(f"  python -m distmarl.sweep {sweep} --plan\n  python -m distmarl.sweep {sweep}", markup=False)
+    return run_command(parser, _run, argv)
+
+
+def _run(arguments: argparse.Namespace, messages: Console) -> int:
+    sweep, game = _write(arguments.name)
+    messages.print(f"wrote {sweep}, the sweep, and {game}, its game. To go on:", markup=False)
+    messages.print(f"  python -m distmarl.sweep {sweep} --plan\n  python -m distmarl.sweep {sweep}", markup=False)
     return DONE
 
 
-def _write(name: str, folder: Path) -> tuple[Path, Path]:
+def _write(name: str) -> tuple[Path, Path]:
     """Write the sweep file and its game, and return their paths.
 
     Raises
@@ -68,7 +63,7 @@ def _write(name: str, folder: Path) -> tuple[Path, Path]:
         near = re.sub(r"\W+|^_+", "_", name, flags=re.ASCII).strip("_")
         hint = f"; {near} would do" if near.isidentifier() else ""
         raise ConfigError(f"NAME: must be letters, digits and _, and start with a letter, got {name!r}{hint}")
-    sweep, game = folder / f"{name}.yaml", folder / f"{name}_game.py"
+    sweep, game = Path(f"{name}.yaml"), Path(f"{name}_game.py")
     for path in (sweep, game):
         if path.exists():
             raise ConfigError(f"{path}: is there already, and is not overwritten; choose another name")
@@ -84,3 +79,7 @@ def _write(name: str, folder: Path) -> tuple[Path, Path]:
     except OSError as error:
         raise ConfigError(f"{error.filename}: cannot be written: {error.strerror}") from None
     return sweep, game
+
+
+if __name__ == "__main__":
+    sys.exit(main())
