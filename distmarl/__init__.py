@@ -99,3 +99,7 @@ def __getattr__(name: str) -> ModuleType:
     if name == "figures":  # and with it matplotlib, which importing distmarl need not wait for
         return importlib.import_module("distmarl.figures")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "figures", "open"]

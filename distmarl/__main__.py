@@ -1,8 +1,9 @@
-"""List the commands: ``python -m distmarl``."""
+"""Run a command, or list them: ``distmarl``, or ``python -m distmarl``."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 import distmarl
+from distmarl.terminal import called_program
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,44 +21,52 @@ class Command:
 
     Attributes
     ----------
-    module : str
-        What follows ``python -m``.
+    name : str
+        What follows ``distmarl``, or ``python -m distmarl.``, whose ``main(argv)`` is imported when it is run.
     summary : str
         What it does.
     example : str
-        What follows the module in an example.
+        What follows the name in an example.
     """
 
-    module: str
+    name: str
     summary: str
     example: str
 
 
 COMMANDS = (
-    Command("distmarl.sweep", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
-    Command("distmarl.status", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
-    Command("distmarl.report", "print the numbers and draw the figures again, from the tables", "results/robots"),
-    Command("distmarl.config", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("sweep", "run a sweep file: train, evaluate, write tables and figures", "sweeps/robots.yaml"),
+    Command("status", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
+    Command("report", "print the numbers and draw the figures again, from the tables", "results/robots"),
+    Command("config", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("new", "write a sweep file with a game of your own, to start from", "walkers"),
 )
+# What a name stands for that is no command of its own.
+SHORTCUTS = {"schema": ["config", "schema"]}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    words[:1] = SHORTCUTS.get(words[0], words[:1]) if words else []
+    if words and words[0] in {command.name for command in COMMANDS}:
+        code: int = importlib.import_module(f"distmarl.{words[0]}.__main__").main(words[1:])
+        return code
+    program = called_program() or "python -m distmarl"
     parser = argparse.ArgumentParser(
-        prog="python -m distmarl",
-        description="List the commands.",
+        prog=program,
+        description="Run a command; without one, list them.",
         epilog="Each command has --help, which also tells its exit codes.",
     )
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
-    _, words = parser.parse_known_args(argv)
-    if words:
-        known = [command.module for command in COMMANDS if command.module.partition(".")[2] == words[0]]
-        hint = f"type python -m {known[0]}" if known else "type python -m distmarl to see the commands"
-        parser.error(f"{words[0]}: there is no such command or option; {hint}")
+    _, unknown = parser.parse_known_args(words)
+    if unknown:
+        parser.error(f"{unknown[0]}: there is no such command or option; type {program} to see the commands")
     console = Console(highlight=False, emoji=False)
     console.print(f"distmarl {distmarl.__version__}: {_summary()}\n")
+    separator = " " if program == "distmarl" else "."
     for command in COMMANDS:
-        console.print(f"[bold]python -m {command.module}[/] {command.example}")
+        console.print(f"[bold]{program}{separator}{command.name}[/] {command.example}")
         console.print(Padding(command.summary, (0, 0, 0, 4), expand=False))
     console.print("\nEach has --help. In Python or a notebook: import distmarl as dm")
     return 0

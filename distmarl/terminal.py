@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
@@ -17,10 +19,19 @@ DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 PLAIN_WIDTH = 1000
 
 
+def called_program() -> str | None:
+    """Return how the command that dispatches to the others was called, if it was."""
+    path = Path(sys.argv[0])
+    if path.parts[-2:] == ("distmarl", "__main__.py"):
+        return "python -m distmarl"
+    return "distmarl" if path.stem == "distmarl" else None
+
+
 def command_parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
-    """Return a parser of ``python -m module ...``, whose texts are printed as they stand."""
+    """Return a parser of ``python -m module ...``, or however it was called; texts are printed as they stand."""
+    program = called_program()
     parser = argparse.ArgumentParser(
-        prog=f"python -m {module}",
+        prog=f"{program} {module.removeprefix('distmarl.')}" if program else f"python -m {module}",
         description=description,
         epilog=epilog,
         formatter_class=argparse.RawDescriptionHelpFormatter,

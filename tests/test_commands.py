@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 
 import distmarl
 from distmarl.__main__ import COMMANDS, main
+from distmarl.config.__main__ import schema_text
+from tests.conftest import REPOSITORY
 from tests.places import locked
 from tests.report.results_folders import commit_points, grid_of, start_folder
 
@@ -29,17 +32,61 @@ def entry_point(module: str) -> Callable[[list[str]], int]:
     return importlib.import_module(f"{module}.__main__").main
 
 
+def called_as(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    path = "/usr/bin/distmarl" if program == "distmarl" else "/usr/lib/distmarl/__main__.py"
+    monkeypatch.setattr(sys, "argv", [path])
+
+
 def test_every_command_is_listed_with_an_example_of_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     listed = capsys.readouterr().out
-    modules = {f"distmarl.{path.parent.name}" for path in PACKAGE.glob("*/__main__.py")}
-    assert {command.module for command in COMMANDS} == modules
+    assert {command.name for command in COMMANDS} == {path.parent.name for path in PACKAGE.glob("*/__main__.py")}
     for command in COMMANDS:
-        typed = f"python -m {command.module} {command.example}\n"
+        typed = f"python -m distmarl.{command.name} {command.example}\n"
         assert f"{typed}    {command.summary}\n" in listed
         with pytest.raises(SystemExit, match="0"):
-            entry_point(command.module)(["--help"])
-        assert typed.strip() in capsys.readouterr().out
+            entry_point(f"distmarl.{command.name}")(["--help"])
+        told = capsys.readouterr().out
+        assert typed.strip() in told
+        assert told.startswith(f"usage: python -m distmarl.{command.name} ")
+
+
+@pytest.mark.parametrize("program", ["distmarl", "python -m distmarl"])
+def test_help_shows_the_way_that_a_command_was_called(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], program: str
+) -> None:
+    called_as(monkeypatch, program)
+    for command in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([command.name, "--help"])
+        assert capsys.readouterr().out.startswith(f"usage: {program} {command.name} ")
+    assert main([]) == 0
+    listed = "distmarl sweep" if program == "distmarl" else "python -m distmarl.sweep"
+    assert f"\n{listed} sweeps/robots.yaml\n" in capsys.readouterr().out
+
+
+def test_the_console_command_is_the_same() -> None:
+    assert 'distmarl = "distmarl.__main__:main"' in (REPOSITORY / "pyproject.toml").read_text()
+
+
+def test_a_commands_exit_code_is_returned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path / "absent")]) == 2
+    assert "there is no such results folder" in capsys.readouterr().err
+
+
+def test_the_schema_has_a_shorter_name(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for words in (["schema"], ["config", "schema"]):
+        assert main(words) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed == [schema_text()] * 2
+
+
+def test_a_command_is_imported_only_when_it_is_used() -> None:
+    modules = [f"distmarl.{command.name}.__main__" for command in COMMANDS]
+    code = f"import sys; from distmarl.__main__ import main; main([]); print(sorted({set(modules)} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,19 +95,13 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"distmarl {distmarl.__version__}\n"
 
 
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("sweep", "type python -m distmarl.sweep"),
-        ("swep", "type python -m distmarl to see the commands"),
-        ("--swep", "type python -m distmarl to see the commands"),
-    ],
-)
-def test_what_is_no_command_is_told_what_is(capsys: pytest.CaptureFixture[str], word: str, hint: str) -> None:
+@pytest.mark.parametrize("word", ["swep", "--swep"])
+def test_what_is_no_command_is_told_what_is(capsys: pytest.CaptureFixture[str], word: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([word, "sweeps/robots.yaml"])
     output = capsys.readouterr()
     assert output.out == ""
+    hint = "type python -m distmarl to see the commands"
     assert output.err.endswith(f"error: {word}: there is no such command or option; {hint}\n")
 
 

@@ -1,4 +1,4 @@
-"""Print the JSON schema of sweep files: ``python -m distmarl.config schema``."""
+"""Print the JSON schema of sweep files, or all of their keys: ``python -m distmarl.config schema``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from distmarl.config.schema import sweep_schema
+from distmarl.config.template import all_keys
 from distmarl.games.lookup import GAMES
 from distmarl.terminal import DONE, command_parser
 
@@ -15,20 +16,23 @@ Print the JSON schema of sweep files. An editor that knows it completes keys, sh
 marks what is wrong. A YAML file names it in its first line:
 
   # yaml-language-server: $schema=sweep.schema.json
+
+Or print a sweep file with every key, its default and what it means.
 """
 
 EPILOG = """\
-example:
+examples:
   python -m distmarl.config schema > sweeps/sweep.schema.json
+  python -m distmarl.config keys
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = command_parser("distmarl.config", DESCRIPTION, EPILOG)
-    parser.add_argument("what", choices=["schema"], help="what to print")
-    parser.parse_args(argv)
-    print(schema_text(), end="")  # noqa: T201
+    parser.add_argument("what", choices=["schema", "keys"], help="what to print")
+    what = parser.parse_args(argv).what
+    print(schema_text() if what == "schema" else all_keys(), end="")  # noqa: T201
     return DONE
 
 

@@ -132,7 +132,7 @@ def _values_schema(key: Schema) -> Schema:
 
 def _built_in_schema(name: str, function: Callable[..., Any]) -> Schema:
     """Return what holds of a sweep file whose environment is a built-in one, and not varied by the grid."""
-    parameters = _parameter_schemas(function)
+    parameters = parameter_schemas(function)
     varied = {f"environment.{key}": _values_schema(schema) for key, schema in parameters.items()}
     others = {"not": {"pattern": GRID_OF_ENVIRONMENT}}
     is_named: Schema = {"properties": {"name": {"const": name}}}
@@ -150,7 +150,7 @@ def _built_in_schema(name: str, function: Callable[..., Any]) -> Schema:
     }
 
 
-def _parameter_schemas(function: Callable[..., Any]) -> dict[str, Schema]:
+def parameter_schemas(function: Callable[..., Any]) -> dict[str, Schema]:
     """Return the schemas of a function's parameters, with the ranges that their annotations tell."""
     annotations = get_type_hints(function, include_extras=True)
     descriptions = described_names(function, "Parameters")

@@ -57,8 +57,8 @@ class GlobalAgent:
 
     Attributes
     ----------
-    transitions : {"sampled", "exact", "rounded"}
-        How count vectors move.
+    transitions : str
+        How count vectors move; ``exact`` needs no draws, ``rounded`` is what the published code does.
     n_mc_samples : int
         Draws per global state and count vector (``sampled`` only).
     max_vi_iterations : int
@@ -89,7 +89,8 @@ class LocalAgent:
     convergence_threshold : float
         Certified error of the value at which value iteration stops, in units of return.
     softmax_temperature_scale, softmax_temperature_min : float
-        The temperature is ``max(min, range of Q / scale)`` (``softmax`` only).
+        The temperature at (s_g, s_l) is ``max(min, range of Q / scale)``, where the range is the largest of the
+        values Q(s_g, s_l, ·) less the smallest (``softmax`` only).
     """
 
     policy: LocalPolicyKind = "softmax"
@@ -107,7 +108,7 @@ class Alternating:
     Attributes
     ----------
     update : {"pair", "each"}
-        What is kept or rejected: both best responses together, or each by itself.
+        What is kept or rejected: both best responses together, or each by itself, as in the paper.
     joint_value : {"rollouts", "exact"}
         What that is decided by: the mean return of rollouts, or the exact return.
     n_outer_iterations : int

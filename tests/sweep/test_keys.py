@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distmarl.config.checking import key_types, section_types
 from distmarl.games.robots import robots
-from distmarl.model.options import SweepFile
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 # A change of each key, and the table in which it shows.
@@ -72,10 +71,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_key_is_listed_here() -> None:
     keys = {f"environment.{name}" for name in robots.__kwdefaults__ or {}}
-    for section in dataclasses.fields(SweepFile):
-        if dataclasses.is_dataclass(section.default):
-            keys |= {f"{section.name}.{field.name}" for field in dataclasses.fields(section.default)}
-    assert keys == set(CHANGES) | ELSEWHERE
+    keys |= {f"{section}.{key}" for section, kind in section_types().items() for key in key_types(kind)}
+    listed = set(CHANGES) | ELSEWHERE
+    assert not keys - listed, f"{', '.join(keys - listed)}: give a changed value, and the table in which it shows"
+    assert not listed - keys, f"{', '.join(listed - keys)}: there is no such key"
 
 
 @pytest.mark.parametrize("key", CHANGES)
