@@ -30,11 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = _parser().parse_args(argv)
     # pandas, which --help need not wait for
+    from distmarl.results.storage.opening import open_location
     from distmarl.status.folder_status import read_status
     from distmarl.status.text import print_status
 
     try:
-        status = read_status(arguments.folder)
+        status = read_status(open_location(arguments.folder))
     except DistmarlError as error:
         print_error(error, message_console())
         return BAD_INPUT

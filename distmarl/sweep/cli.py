@@ -22,9 +22,9 @@ from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.errors import DistmarlError, ExecutorError
 from distmarl.model.options import Runner
 from distmarl.results.folder import PAGE_FILE, check_folder
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import open_location
-from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
@@ -151,7 +151,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None
     if arguments.executor == "ray" and address is None:
         _check_cores(plan.sweep.runner)
-    store = None if arguments.overwrite or not folder.is_there() else Store(folder)
+    store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
@@ -210,7 +210,7 @@ def _cores(arguments: argparse.Namespace, plan: Plan, address: str | None) -> tu
     return there, " of this machine"
 
 
-def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
+def _tell_of_other_settings(plan: Plan, store: Snapshot, console: Console) -> None:
     """Say that the folder holds settings that the sweep file no longer has."""
     others = {name for (name,) in store.keys(SETTINGS)} - {job.setting_id for job in plan.jobs}
     if others:
@@ -220,7 +220,7 @@ def _tell_of_other_settings(plan: Plan, store: Store, console: Console) -> None:
         )
 
 
-def _tell_of_torn_parts(store: Store, console: Console) -> None:
+def _tell_of_torn_parts(store: Snapshot, console: Console) -> None:
     """Say that files lost their end, by a loss of power, and with it what some tasks had found."""
     if torn := store.torn_parts():
         console.print(
@@ -238,7 +238,7 @@ def _warn_of_job_folder(folder: Location, console: Console) -> None:
         )
 
 
-def _progress(console: Console, plan: Plan, pending: Pending, store: Store | None, *, quiet: bool) -> Progress:
+def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | None, *, quiet: bool) -> Progress:
     """Return what tells how the sweep goes, in a way that fits what it is written to."""
     if quiet:
         return QuietProgress(console)
