@@ -22,7 +22,7 @@ from distmarl import NashGap
 from distmarl.config.reading import RawSweep
 from distmarl.results.tables import TABLES
 from distmarl.study.plan import make_plan
-from distmarl.sweep.cli import _parser
+from distmarl.sweep.__main__ import make_parser
 from tests.conftest import REPOSITORY
 
 if sys.version_info >= (3, 11):
@@ -255,7 +255,7 @@ def sweeps_elsewhere() -> Iterator[list[str]]:
 def test_a_job_for_a_cluster_is_a_command_of_ours() -> None:
     assert len(list(sweeps_elsewhere())) == 5
     for words in sweeps_elsewhere():
-        arguments = _parser().parse_args(words)
+        arguments = make_parser().parse_args(words)
         assert (REPOSITORY / arguments.sweep_file).exists()
         assert Path(arguments.out).is_absolute()  # a job's own folder goes with it
 

@@ -2,9 +2,64 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 
-from distmarl.report.cli import main
+from rich.console import Console
+
+from distmarl.results.storage.opening import open_location
+from distmarl.terminal import DONE, command_parser, output_console, run_command
+from distmarl.wording import counted
+
+DESCRIPTION = """\
+Summarise the results of a sweep: print value and training time against the subsample size k, and write
+its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
+in a browser, to print or to send. The figures:
+
+  reward_vs_k, difference_vs_k, mode_accuracy_vs_k   what a pair is worth, and how well it follows the mode
+  nash_gap_vs_k, price_of_subsampling                where the sweep asks for Nash gaps
+  scaling                                            return against n, where a grid varies environment.n_agents
+  zone_heatmap, policy                               one rollout, and what was learnt, of the first setting
+  runtime_vs_k, alternation, timeline                how the training went, and when the tasks ran
+
+Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
+that still runs, or was interrupted, shows what there is and says what is missing.
+"""
+
+EPILOG = """\
+The table goes to the standard output, everything else to the standard error.
+
+examples:
+  python -m distmarl.report results/robots
+  python -m distmarl.report results/robots > robots.txt
+
+exit codes: 0 done, 2 no usable results
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
+    parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
+    return run_command(parser, _run, argv)
+
+
+def _run(arguments: argparse.Namespace, messages: Console) -> int:
+    # pandas and matplotlib, which --help need not wait for
+    from distmarl.report.text import print_report
+    from distmarl.report.write import write_report
+
+    folder = open_location(arguments.folder)
+    report = write_report(folder, vectors=True)
+    print_report(report, output_console(), messages)
+    if report.n_failures:
+        failures = folder.describe("failures")
+        messages.print(f"{counted(report.n_failures, 'task')} failed: see {failures}", markup=False)
+    if report.unfinished:
+        messages.print("To go on, run the sweep's command again.")
+    return DONE
+
 
 if __name__ == "__main__":
     sys.exit(main())

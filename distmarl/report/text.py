@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.report.numbers import improvement, is_unconverged
+from distmarl.wording import shortened
 
 if TYPE_CHECKING:
     from distmarl.report.write import Report
@@ -124,7 +125,7 @@ def label_lines(label: str, width: int) -> list[str]:
             pieces = [part]
         if len(pieces[0]) + len(",") > width and key:
             room = max(width - len(equals), 3)
-            pieces = [f"{_without_middle(key, room)}{equals}", value]
+            pieces = [f"{shortened(key, room)}{equals}", value]
         lines += pieces
     return lines
 
@@ -156,11 +157,6 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
 def has_exact(summary: pd.DataFrame) -> bool:
     """Return whether exact returns stand beside those of rollouts."""
     return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)
-
-
-def _without_middle(text: str, width: int) -> str:
-    head = width // 2
-    return text if len(text) <= width else f"{text[:head]}…{text[len(text) - (width - head - 1) :]}"
 
 
 def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[str]]:

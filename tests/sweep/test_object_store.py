@@ -18,10 +18,12 @@ import pandas as pd
 import pytest
 
 import distmarl as dm
-from distmarl.report import cli as report_cli
+from distmarl.report.__main__ import main as report
 from distmarl.results.storage import lock, opening
 from distmarl.results.tables import EVALUATIONS
-from distmarl.sweep import cli, pace
+from distmarl.sweep import pace
+from distmarl.sweep.__main__ import main
+from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.places import locked, read_status, snapshot_of
@@ -65,7 +67,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert not is_secret_free(ENVIRONMENT["AWS_SECRET_ACCESS_KEY"])
     for figure in [name for name in objects if name.endswith(".png")]:
         object_store.filesystem.delete_file(f"{place}/{figure}")
-    assert report_cli.main([object_store.uri(place)]) == 0
+    assert report([object_store.uri(place)]) == 0
     assert capsys.readouterr().out == done.stdout
     reported = object_store.objects(place)
     vectors = {name for name in reported if name.endswith(".pdf")}
@@ -125,10 +127,10 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
     tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lock, "BEAT_EVERY_S", 0.1)
-    monkeypatch.setattr(cli, "_start_executor", lambda *_: pytest.fail("was started"))
+    monkeypatch.setattr(ExecutorChoice, "start", lambda *_: pytest.fail("was started"))
     uri = object_store.uri(f"{object_store.new_bucket()}/tiny")
     with locked(uri):
-        assert cli.main([str(write_sweep(tmp_path)), "--out", uri]) == 2
+        assert main([str(write_sweep(tmp_path)), "--out", uri]) == 2
     waiting, refused = capsys.readouterr().err.splitlines()
     assert "listening for 30 s whether it still does" in waiting
     assert f"is being written by process {os.getpid()} on " in refused
@@ -172,14 +174,14 @@ def test_a_store_that_fails_in_the_middle_ends_the_sweep_and_the_same_command_go
     with object_store.failing(
         lambda request: cut_off(request) if "_parts/evaluations" in request["PATH_INFO"] else None
     ):
-        assert cli.main(command) == 2
+        assert main(command) == 2
     message = capsys.readouterr().err
     assert f"error: s3://{place}/_parts/" in message
     assert "cannot be written: " in message
     assert "Traceback" not in message
     for name, content in object_store.objects(place).items():
         assert content[-4:] == b"PAR1" or not name.endswith(".parquet"), name
-    assert cli.main(command) == 0
+    assert main(command) == 0
     run(tmp_path / "whole")
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "whole")
 
@@ -240,13 +242,13 @@ def test_a_store_that_cannot_be_used_is_one_message_and_exit_code_2(
 ) -> None:
     monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
     uri = prepare(object_store, monkeypatch)
-    assert cli.main([str(write_sweep(tmp_path)), "--executor", "serial", "--out", uri]) == 2
+    assert main([str(write_sweep(tmp_path)), "--executor", "serial", "--out", uri]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("error: s3://")
     assert message in told
     assert is_secret_free(told)
-    assert report_cli.main([uri]) == 2
+    assert report([uri]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert is_secret_free(told)

@@ -25,6 +25,7 @@ from distmarl.report.figures.style import (
     paper_style,
     series_styles,
 )
+from distmarl.wording import TIME_UNITS, counted
 
 ALTERNATIONS_SOURCE, TIMINGS_SOURCE = "dm.open(...).alternations", "dm.open(...).timings"
 ALTERNATION_COLUMNS = ("setting_id", "iteration", "proposal", "joint_value", "accepted", "stopped_because")
@@ -51,7 +52,6 @@ MERGE_BELOW = 5e-4  # share of the time that is too short to be seen
 ROW_HEIGHT_IN, MIN_HEIGHT_IN, MAX_HEIGHT_IN = 0.14, 0.5, 3.0
 REST_HEIGHT_IN = 1.1
 MAX_NAMED_ROWS = 24
-TIME_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 MIN_UNITS = 5  # that an axis is long
 TINY_S = 1e-9
 BAR_HALF_HEIGHT = 0.42
@@ -248,16 +248,14 @@ def _timeline_notes(
     bars: pd.DataFrame, n_rows: int, n_hosts: int, breaks: list[float], n_cpus: float | None
 ) -> list[str]:
     span = max(float(bars["end"].max()), TINY_S)
-    slots = "1 slot" if n_rows == 1 else f"{n_rows} slots"
-    hosts = "1 host" if n_hosts == 1 else f"{n_hosts} hosts"
     busy = f"used slots busy {100 * (bars['end'] - bars['start']).sum() / (n_rows * span):.0f} % of the time"
     if n_cpus is not None and n_cpus >= n_rows and bars["cpu_seconds"].notna().all():
-        cpus = "1 CPU" if n_cpus == 1 else f"{n_cpus:g} CPUs"
-        busy += f"; {cpus} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
-    notes = [f"{len(bars):,} tasks; {slots} on {hosts}", busy]
+        busy += f"; {counted(n_cpus, 'CPU')} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
+    notes = [f"{len(bars):,} tasks; {counted(n_rows, 'slot')} on {counted(n_hosts, 'host')}", busy]
     return notes + ([f"dotted: nothing ran ({len(breaks)} cut out)"] if breaks else [])
 
 
 def _time_unit(span: float) -> tuple[float, str]:
     """Return how many seconds the axis counts in, and what they are called."""
-    return next(((seconds, name) for seconds, name in TIME_UNITS if span >= MIN_UNITS * seconds), TIME_UNITS[-1])
+    unit = next((unit for unit in ("h", "min") if span >= MIN_UNITS * TIME_UNITS[unit]), "s")
+    return TIME_UNITS[unit], unit

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from distmarl.terminal import duration
+from distmarl.wording import counted, duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
 UNKNOWN = "not known"
@@ -156,7 +156,7 @@ def _resources(resources: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {value}" for name, value in resources.items()) or UNKNOWN
     memory = sum(node.get("memory", 0) for node in nodes) / 2**30
     where = "local Ray" if resources.get("address") == "local" else f"Ray at {resources.get('address')}"
-    return f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {_cpus(nodes):g} CPUs, {memory:.0f} GiB"
+    return f"{where}: {counted(len(nodes), 'node')}, {_cpus(nodes):g} CPUs, {memory:.0f} GiB"
 
 
 def _cpus(nodes: Sequence[Mapping[str, float]]) -> float:
