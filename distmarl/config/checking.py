@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from distmarl.config.reading import KeyPath, RawSweep
-from distmarl.dynamics.transitions.base import TRANSITION_KINDS
+from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.errors import ConfigError, nearest_name
 from distmarl.model.options import DEFAULT_K_RANGE, Experiment, Matches, NameIn, SweepFile
 
@@ -25,7 +25,7 @@ from distmarl.model.options import DEFAULT_K_RANGE, Experiment, Matches, NameIn,
 Problem: TypeAlias = tuple[KeyPath, str]
 
 # What the options' annotation NameIn refers to.
-REGISTRIES: dict[str, Iterable[str]] = {"transitions": TRANSITION_KINDS}
+REGISTRIES: dict[str, Iterable[str]] = {"transitions": TRANSITIONS}
 
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 

@@ -14,7 +14,7 @@ from typing import Any
 from distmarl.config.checking import bind_parameters
 from distmarl.config.reading import RawSweep
 from distmarl.errors import ConfigError, DistmarlError, EnvironmentLookupError
-from distmarl.games.lookup import BUILT_IN, describe_failure, find_function
+from distmarl.games.lookup import GAMES, describe_failure, find_function
 from distmarl.model.environment import Environment
 
 
@@ -41,7 +41,7 @@ def environment_keys(raw: RawSweep) -> set[str]:
     """Return keys that the section ``environment`` is known to take: those written, and the built-in environments'."""
     section = raw.mapping.get("environment")
     written = section if isinstance(section, Mapping) else {}
-    return {*written, *(name for function in BUILT_IN.values() for name in inspect.signature(function).parameters)}
+    return {*written, *(name for function in GAMES.values() for name in inspect.signature(function).parameters)}
 
 
 def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnvironment:

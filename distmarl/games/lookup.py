@@ -1,6 +1,7 @@
 """Finding a game by its name.
 
-``robots`` is built in; ``package.module:function`` is a user's function, which returns an :class:`Environment`.
+Games that are built in have a file and a line here each; ``package.module:function`` is a user's own function. Both
+return an :class:`Environment`. The parameters of a game are keys of the section ``environment`` of sweep files.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from distmarl.errors import EnvironmentLookupError, nearest_name
 from distmarl.games.robots import robots
 from distmarl.model.environment import Environment
 
-BUILT_IN: dict[str, Callable[..., Environment]] = {"robots": robots}
+GAMES: dict[str, Callable[..., Environment]] = {game.__name__: game for game in (robots,)}
 
 
 def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environment]:
@@ -23,7 +24,7 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
     Parameters
     ----------
     name : str
-        ``robots``, or ``package.module:function``.
+        Name of a built-in game, or ``package.module:function``.
     place : callable
         Tells where the name was written, for messages.
 
@@ -32,13 +33,13 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
     EnvironmentLookupError
         When there is no such game or function, or its module cannot be imported.
     """
-    if name in BUILT_IN:
-        return BUILT_IN[name]
+    if name in GAMES:
+        return GAMES[name]
     module_name, colon, function_name = name.partition(":")
     if not colon or not module_name or not function_name:
         raise EnvironmentLookupError(
             f"{place()}: environment.name: must be a built-in environment or 'package.module:function', "
-            f"got {name!r}; {nearest_name(name, BUILT_IN)}"
+            f"got {name!r}; {nearest_name(name, GAMES)}"
         )
     try:
         module = importlib.import_module(module_name)
