@@ -23,7 +23,7 @@ from distmarl.config.reading import RawSweep
 from distmarl.results.tables import TABLES
 from distmarl.study.plan import make_plan
 from distmarl.sweep.__main__ import make_parser
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -86,7 +86,6 @@ def type_in(command: str, folder: Path, less: Sequence[str] = SMALLER, **environ
         env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
         capture_output=True,
         text=True,
-        timeout=240,
         check=False,
     )
     assert done.returncode == 0, done.stderr

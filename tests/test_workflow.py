@@ -9,7 +9,7 @@ from check_jsonschema.builtin_schemas import get_builtin_schema
 from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 
 TEXT = (REPOSITORY / ".github" / "workflows" / "ci.yml").read_text()
 WORKFLOW = YAML(typ="safe", pure=True).load(TEXT)

@@ -20,7 +20,7 @@ from distmarl.games.lookup import GAMES
 from distmarl.games.robots import robots
 from distmarl.model.options import DEFAULT_K_RANGE, SweepFile
 from distmarl.study.plan import make_plan
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY
 from tests.sweep.test_command import SEED_PROJECT
 
