@@ -32,7 +32,7 @@ def coin(*, n_agents: int = 3, gamma: float = 0.5) -> Environment:
 
 
 def test_robots_are_found_by_their_name():
-    assert find_function("robots", "here") is robots
+    assert find_function("robots", lambda: "here") is robots
 
 
 def test_a_game_is_a_function_in_one_list(monkeypatch):
@@ -42,4 +42,4 @@ def test_a_game_is_a_function_in_one_list(monkeypatch):
     assert (job.environment.n_agents, job.environment.gamma, job.environment.n_local_states) == (2, 0.5, 1)
     assert sweep_schema(GAMES)["properties"]["environment"]["properties"]["name"]["anyOf"][0]["enum"] == list(GAMES)
     with pytest.raises(EnvironmentLookupError, match=r"environment.name: must be a built-in .* did you mean 'coin'"):
-        find_function("coins", "here")
+        find_function("coins", lambda: "here")

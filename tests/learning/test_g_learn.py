@@ -590,9 +590,9 @@ def test_a_kind_of_transitions_is_a_record_in_one_list(monkeypatch):
     further = 8 * len(moves[0]) * (2 * env.n_global_actions + 3 * env.n_global_states)
     assert estimated_bytes(env, k=k, options=options, n_threads=2) - n_bytes == further
     # Its time: seven sweeps over 2 kernels and 4 pairs of global states, with 6 vectors and 10 operations each.
-    (job,) = plan_of({}).jobs
-    job = replace(job, environment=env, setting=replace(job.setting, global_agent=options))
-    assert training_s(job, k) == 7 * (2 * 2.0 + 4 * 6 * 10 * 3.0)
+    (job,) = plan_of({"global_agent": {"transitions": "frozen", "n_mc_samples": 5}}).jobs
+    assert job.setting.global_agent == options
+    assert training_s(replace(job, environment=env), k) == 7 * (2 * 2.0 + 4 * 6 * 10 * 3.0)
 
 
 # Refusals.
