@@ -15,7 +15,7 @@ from distmarl.report.figures.scaling import scaling
 from distmarl.report.page.run_facts import session_cpus
 from distmarl.results.folder import read_provenance
 from distmarl.results.settings import sweep_settings
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import (
     ALTERNATIONS,
     GLOBAL_POLICIES,
@@ -28,7 +28,7 @@ from distmarl.results.tables import (
 )
 
 
-def draw_zone_heatmap(store: Store, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
+def draw_zone_heatmap(store: Snapshot, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
     """Draw the rollouts of the first setting that has some."""
     chosen = _first_with(store, ROLLOUTS, summary)
     if chosen is None:
@@ -38,7 +38,7 @@ def draw_zone_heatmap(store: Store, summary: pd.DataFrame, *, unfinished: str | 
     return zone_heatmap(rollouts, setting=note, unfinished=unfinished)
 
 
-def draw_policy(store: Store, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
+def draw_policy(store: Snapshot, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
     """Draw the policies of the first setting that has some; of long global policies only those that are shown."""
     chosen = _first_with(store, TRAININGS, summary)
     if chosen is None:
@@ -52,13 +52,13 @@ def draw_policy(store: Store, summary: pd.DataFrame, *, unfinished: str | None) 
     return policy(local_policies, global_policies, is_steered=is_steered, setting=note, unfinished=unfinished)
 
 
-def draw_alternation(store: Store, *, unfinished: str | None) -> Figure | None:
+def draw_alternation(store: Snapshot, *, unfinished: str | None) -> Figure | None:
     """Draw the alternations of the sweep's settings, of those without evaluations, too."""
     settings = sweep_settings(store.read(SETTINGS))[["setting_id", "label"]]
     return alternation(settings.merge(store.read(ALTERNATIONS), on="setting_id"), unfinished=unfinished)
 
 
-def draw_timeline(store: Store, *, unfinished: str | None) -> Figure | None:
+def draw_timeline(store: Snapshot, *, unfinished: str | None) -> Figure | None:
     """Draw when the tasks of the sweep's settings ran."""
     timings, settings = store.read(TIMINGS), store.read(SETTINGS)
     in_sweep = settings.loc[settings["in_sweep"], "setting_id"]
@@ -66,12 +66,12 @@ def draw_timeline(store: Store, *, unfinished: str | None) -> Figure | None:
     return timeline(timings[timings["setting_id"].isin(in_sweep)], n_cpus=n_cpus, unfinished=unfinished)
 
 
-def draw_scaling(store: Store, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
+def draw_scaling(store: Snapshot, summary: pd.DataFrame, *, unfinished: str | None) -> Figure | None:
     """Draw what the size of the population changes."""
     return scaling(summary, store.read(SETTINGS), unfinished=unfinished)
 
 
-def _first_with(store: Store, table: Table, summary: pd.DataFrame) -> tuple[str, Sequence[int], str | None] | None:
+def _first_with(store: Snapshot, table: Table, summary: pd.DataFrame) -> tuple[str, Sequence[int], str | None] | None:
     """Return the first setting of a summary that a table has rows of, its k there, and a note that names it."""
     found = {(setting_id, k) for setting_id, k, *_ in store.keys(table)}
     asked_for = set(summary["k"])

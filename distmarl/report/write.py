@@ -20,9 +20,9 @@ from distmarl.report.page.inline_figures import Makers
 from distmarl.report.page.render import write_page
 from distmarl.report.stored import draw_alternation, draw_policy, draw_scaling, draw_timeline, draw_zone_heatmap
 from distmarl.results.folder import open_results, read_sweep
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer, locked
-from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
 from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS, SETTINGS, TIMINGS, TRAININGS
 
@@ -88,7 +88,7 @@ class Numbers:
         Tasks that have failed and have not succeeded since.
     unfinished : str, optional
         How far an unfinished sweep is; None for a finished one.
-    store : Store
+    store : Snapshot
         The tables, of which some figures need more.
     """
 
@@ -97,7 +97,7 @@ class Numbers:
     baselines: pd.DataFrame
     n_failures: int
     unfinished: str | None
-    store: Store
+    store: Snapshot
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,12 +128,12 @@ class Report:
     unfinished: str | None
 
 
-def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) -> Report:
+def write_report(folder: Location, *, publish: bool = True, vectors: bool = False) -> Report:
     """Summarise a results folder and write its page and its figures into it, as PNG and, for papers, as PDF.
 
     Parameters
     ----------
-    folder : str, Path or Location
+    folder : Location
         The results folder.
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
@@ -151,7 +151,7 @@ def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) 
     """
     store = open_results(folder)
     if publish:
-        _publish_if_free(store)
+        _publish_if_free(folder)
     numbers = read_numbers(store)
     makers = {name: (cache(draw), reason) for name, (draw, reason) in figure_makers(numbers).items()}
     written, skipped = _write_figures(store.folder, makers)
@@ -160,7 +160,7 @@ def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) 
     return Report(numbers.summary, tuple(written), page, skipped, numbers.n_failures, numbers.unfinished)
 
 
-def read_numbers(store: Store) -> Numbers:
+def read_numbers(store: Snapshot) -> Numbers:
     """Return what a report says of a results folder, without writing anything.
 
     Raises
@@ -204,14 +204,14 @@ def read_numbers(store: Store) -> Numbers:
     return Numbers(summary, gaps, baselines, n_failures, unfinished, store)
 
 
-def _publish_if_free(store: Store) -> None:
+def _publish_if_free(folder: Location) -> None:
     """Publish, unless another process writes to the folder or this one may not."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(store.folder))
+            lock = stack.enter_context(locked(folder))
         except ResultsError:
             return  # reading merges what is not published
-        store.publish()
+        Store(folder, lock).publish()
 
 
 def figure_makers(numbers: Numbers) -> dict[str, tuple[Callable[[], Figure | None], str | None]]:

@@ -17,9 +17,9 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.report.figures.runs import TASKS, alternation, timeline
 from distmarl.report.page.run_facts import session_cpus
 from distmarl.report.stored import draw_timeline
-from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
 from distmarl.results.tables import TIMINGS
+from tests.places import start_session
 from tests.report.results_folders import alternation_row, setting_row, task_row
 
 Bar = tuple[float, float, int]

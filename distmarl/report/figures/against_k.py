@@ -38,7 +38,7 @@ from distmarl.report.figures.style import (
 )
 from distmarl.report.numbers import is_unconverged
 
-SUMMARY_SOURCE = "dm.open(...).summary()"
+SUMMARY_SOURCE = "dm.open(...).points()"
 POINT_COLUMNS = ("setting_id", "label", "k", "converged")
 RANGE_COLUMNS = ("min_return", "max_return", "ci95_low", "ci95_high")
 DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high")

@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError, nearest_name
 from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.storage.location import Location
 
 
 class Gallery(Mapping[str, Callable[[], Figure]]):
@@ -17,12 +18,12 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
 
     Parameters
     ----------
-    store : Store
-        The tables of the results folder.
+    folder : Location
+        The results folder.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
 
     def __getitem__(self, name: str) -> Callable[[], Figure]:
         if f"{name}.png" not in FIGURE_NAMES:
@@ -48,10 +49,8 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
 
     def _draw(self, name: str) -> Figure:
         """Draw a figure, or say why there is nothing to draw."""
-        draw, reason = figure_makers(read_numbers(self._store))[f"{name}.png"]
+        draw, reason = figure_makers(read_numbers(Snapshot(self._folder)))[f"{name}.png"]
         figure = draw()
         if figure is None:
-            raise ResultsError(
-                f"{self._store.folder}: {name} cannot be drawn: {reason or 'the sweep has no such numbers'}"
-            )
+            raise ResultsError(f"{self._folder}: {name} cannot be drawn: {reason or 'the sweep has no such numbers'}")
         return figure

@@ -22,7 +22,7 @@ from distmarl.report.figures.frames import check_frame, spread
 from distmarl.report.figures.style import WIDTH_IN, PaperFigure, paper_style, series_styles
 from distmarl.report.numbers import known_returns
 
-SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).summary()", "dm.open(...).settings"
+SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).points()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
 SETTINGS_COLUMNS = ("setting_id", "in_sweep", "label")
 N_AGENTS = "environment.n_agents"

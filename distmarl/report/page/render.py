@@ -33,7 +33,7 @@ from distmarl.report.page.tables import (
 from distmarl.report.text import decimals_of
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, read_provenance, read_sweep
 from distmarl.results.settings import sweep_settings
-from distmarl.results.store import DATA_FILE, Store
+from distmarl.results.snapshot import DATA_FILE, Snapshot
 from distmarl.results.tables import ALTERNATIONS, EVALUATIONS, EXACT_RETURNS, FAILURES, SETTINGS, TABLES, TRAININGS
 
 if TYPE_CHECKING:
@@ -50,16 +50,16 @@ print(summary[["label", "k", "mean_return", "ci95_low", "ci95_high"]])
 import distmarl as dm
 
 results = dm.open(folder)  # the tables, figures and policies
-print(results.summary())
+print(results.points())
 """
 
 
-def write_page(store: Store, numbers: Numbers, makers: Makers) -> str:
+def write_page(store: Snapshot, numbers: Numbers, makers: Makers) -> str:
     """Write the page of a results folder into it, and return its name.
 
     Parameters
     ----------
-    store : Store
+    store : Snapshot
         The tables of the results folder.
     numbers : Numbers
         What :func:`distmarl.report.write.read_numbers` returns.
@@ -77,7 +77,7 @@ def write_page(store: Store, numbers: Numbers, makers: Makers) -> str:
     return store.folder.describe(PAGE_FILE)
 
 
-def render_page(store: Store, numbers: Numbers, makers: Makers) -> str:
+def render_page(store: Snapshot, numbers: Numbers, makers: Makers) -> str:
     """Return the page of a results folder as HTML.
 
     Parameters
@@ -119,13 +119,13 @@ def render_page(store: Store, numbers: Numbers, makers: Makers) -> str:
     )
 
 
-def setting_places(store: Store) -> pd.DataFrame:
+def setting_places(store: Snapshot) -> pd.DataFrame:
     """Return ``setting_id``, ``label`` and ``place`` (from 0, in the grid's order) of the sweep's settings."""
     settings = sweep_settings(store.read(SETTINGS))[["setting_id", "label"]]
     return settings.assign(place=range(len(settings)))
 
 
-def population_sizes(store: Store) -> dict[str, int]:
+def population_sizes(store: Snapshot) -> dict[str, int]:
     """Return the number of local agents of each setting that has been evaluated, by its id."""
     sizes: dict[str, int] = {}
     for table in (EVALUATIONS, EXACT_RETURNS):
@@ -144,7 +144,7 @@ def _reading(found: list[Headline], decimals: int) -> str:
 
 
 def _tables(
-    store: Store,
+    store: Snapshot,
     numbers: Numbers,
     summary: pd.DataFrame,
     places: pd.DataFrame,
@@ -168,7 +168,7 @@ def _tables(
     return {table.name: table for table in tables}
 
 
-def _trainings(store: Store, places: pd.DataFrame) -> pd.DataFrame:
+def _trainings(store: Snapshot, places: pd.DataFrame) -> pd.DataFrame:
     """Return the trainings that the sweep asks for."""
     trainings = places.merge(store.read(TRAININGS), on="setting_id").sort_values(["place", "k"], ignore_index=True)
     return trainings[trainings["k"].isin(k_values(read_sweep(store.folder).experiment))]
@@ -193,7 +193,7 @@ def _counts(summary: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _links(store: Store) -> list[tuple[str, str]]:
+def _links(store: Snapshot) -> list[tuple[str, str]]:
     """Return the published tables and the files beside them: names, and where they lie relative to the page."""
     there = set(store.folder.names())
     tables = [(name, f"{name}/{DATA_FILE}") for name in TABLES if name in there]
