@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import distmarl
+from distmarl.wording import timestamp
 
 PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
 # Names the commit where the code is a copy without its history: in a submitted job, in an image.
@@ -34,7 +35,7 @@ def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str,
     commit = _commit()
     return {
         "command": command,
-        "started_at": now(),
+        "started_at": timestamp(),
         "distmarl": distmarl.__version__,
         "commit": None if commit is None else commit.removesuffix(DIRTY),
         "dirty": None if commit is None else commit.endswith(DIRTY),
@@ -90,11 +91,6 @@ SESSION_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "resources": ("an object", _is_object),
 }
 REQUIRED = ("command", "started_at")
-
-
-def now() -> str:
-    """Return the time, in UTC."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _commit() -> str | None:

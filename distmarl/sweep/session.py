@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from distmarl.results.folder import end_session, start_session
-from distmarl.results.provenance import describe_session, now
+from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
 from distmarl.results.store import Store
@@ -18,6 +18,7 @@ from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
+from distmarl.wording import timestamp
 
 
 class Interrupted(Exception):  # noqa: N818  # a message to the command line, not an error
@@ -91,7 +92,9 @@ def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
         store.tidy()
         tally = driver.tally
         n_done = tally.done.total() - tally.n_done_before
-        end_session(store.folder, {"ended_at": now(), "outcome": outcome, "done": n_done, "failed": tally.n_failed})
+        end_session(
+            store.folder, {"ended_at": timestamp(), "outcome": outcome, "done": n_done, "failed": tally.n_failed}
+        )
     if stop.by_signal:
         raise Interrupted
     return tally

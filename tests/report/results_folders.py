@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from distmarl.results.provenance import now
 from distmarl.results.store import Store
 from distmarl.results.tables import (
     ALTERNATIONS,
@@ -20,6 +19,7 @@ from distmarl.results.tables import (
     TIMINGS,
     TRAININGS,
 )
+from distmarl.wording import timestamp
 from tests.places import start_session
 
 Point = tuple[str, int, int]
@@ -104,7 +104,7 @@ def start_folder(
         "environment": {"name": "robots"},
         "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds},
     }
-    store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": now()}, overwrite=False)
+    store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": timestamp()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)
     rows = [setting_row(name, grid, position=position) for position, (name, grid) in enumerate(settings.items())]
     store.add_settings(rows, grid_keys)

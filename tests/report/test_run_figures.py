@@ -17,8 +17,8 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.report.figures.runs import TASKS, alternation, timeline
 from distmarl.report.page.run_facts import session_cpus
 from distmarl.report.stored import draw_timeline
-from distmarl.results.provenance import now
 from distmarl.results.tables import TIMINGS
+from distmarl.wording import timestamp
 from tests.places import start_session
 from tests.report.results_folders import alternation_row, setting_row, task_row
 
@@ -182,7 +182,7 @@ def test_fewer_cpus_than_tasks_ran_at_once_are_not_told_of() -> None:
 
 def test_the_report_takes_the_cpus_from_the_sessions(tmp_path: Path) -> None:
     resources = {"address": "local", "nodes": [{"CPU": 4.0}]}
-    session = {"command": ["tiny"], "started_at": now(), "resources": resources}
+    session = {"command": ["tiny"], "started_at": timestamp(), "resources": resources}
     store = start_session(tmp_path, "tiny", {"name": "tiny"}, session, overwrite=False)
     store.add_settings([setting_row("only", {})], {})
     store.commit("evaluate", [(TIMINGS, [task_row("evaluate", 0, 1, cpu_seconds=3.0)])])

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.provenance import describe_session, now
+from distmarl.results.provenance import describe_session
+from distmarl.wording import timestamp
 from tests.places import check_folder, end_session, open_results, start_session
 from tests.results.bad_folders import without_sessions
 
 
 def start(folder: Path, sweep: str = "robots", *, overwrite: bool = False) -> None:
-    session = {"command": ["x"], "started_at": now()}
+    session = {"command": ["x"], "started_at": timestamp()}
     start_session(folder, sweep, {"name": sweep}, session, overwrite=overwrite).publish()
 
 

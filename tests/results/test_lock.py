@@ -258,3 +258,16 @@ def test_on_a_disk_that_is_shared_another_machines_lock_counts(tmp_path: Path) -
 def test_a_folder_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
     with pytest.raises(ResultsError, match="_lock: cannot be opened: No such file"), locked(tmp_path / "nowhere"):
         pass
+
+
+@pytest.mark.parametrize(("error", "runs"), [(None, True), (PermissionError, True), (ProcessLookupError, False)])
+def test_a_process_of_somebody_else_runs_too(
+    monkeypatch: pytest.MonkeyPatch, error: type[OSError] | None, runs: bool
+) -> None:
+    def kill(_pid: int, number: int) -> None:
+        assert number == 0
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(lock.os, "kill", kill)
+    assert lock.is_running(1) is runs

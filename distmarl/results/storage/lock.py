@@ -32,6 +32,7 @@ from typing import IO
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage.location import LocalFolder, Location
+from distmarl.wording import ago, timestamp
 
 LOCK_FILE = "_lock"
 HOLDER_FILE = "_lock.json"
@@ -92,8 +93,8 @@ class Lock:
             pid=os.getpid(),
             user=_user(),
             command=shlex.join(sys.orig_argv),
-            since=_now("seconds"),
-            last_beat=_now(),
+            since=timestamp(),
+            last_beat=timestamp("milliseconds"),
         )
         self._folder = folder
         self._rival: Holder | None = None
@@ -135,7 +136,7 @@ class Lock:
                 self._listen_for_rival()
                 if self._rival is not None:
                     return
-                heard_of = replace(self._holder, last_beat=_now())
+                heard_of = replace(self._holder, last_beat=timestamp("milliseconds"))
                 _write_holder(self._folder, heard_of)
                 self._holder = heard_of
 
@@ -170,7 +171,7 @@ def locked(folder: Location, *, wait: bool = False, tell: Callable[[str], None] 
             if not has_died and not wait:
                 raise _in_use(folder, holder)
             if has_died or _is_silent(folder, holder, tell):
-                tell(f"{folder}: took over from {holder}, which ended without a word {_ago(holder)}")
+                tell(f"{folder}: took over from {holder}, which ended without a word {ago(holder.age_s)}")
         lock = Lock(folder)
         try:
             yield lock
@@ -219,11 +220,12 @@ def _flock(location: Location, stream: IO[str]) -> bool:
 def _has_died(holder: Holder, is_locked: bool) -> bool:
     """Return whether a holder is certain to have ended."""
     if holder.host == socket.gethostname():
-        return is_locked or not _is_running(holder.pid)
+        return is_locked or not is_running(holder.pid)
     return holder.age_s > CLOCKS_AGREE_S
 
 
-def _is_running(pid: int) -> bool:
+def is_running(pid: int) -> bool:
+    """Return whether a process of this machine lives."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -235,7 +237,7 @@ def _is_running(pid: int) -> bool:
 
 def _is_silent(location: Location, first: Holder, tell: Callable[[str], None]) -> bool:
     """Listen for a holder; return False if it gives the lock back, raise if it, or another one, is heard of."""
-    tell(f"{location}: {first} wrote here {_ago(first)}; listening for {SILENT_AFTER_S:g} s whether it still does")
+    tell(f"{location}: {first} wrote here {ago(first.age_s)}; listening for {SILENT_AFTER_S:g} s whether it still does")
     deadline = time.monotonic() + SILENT_AFTER_S
     while time.monotonic() < deadline:
         time.sleep(POLL_EVERY_S)
@@ -248,14 +250,10 @@ def _is_silent(location: Location, first: Holder, tell: Callable[[str], None]) -
 
 
 def _in_use(location: Location, holder: Holder | None) -> ResultsError:
-    who = f"{holder} since {holder.since}, last heard of {_ago(holder)}" if holder else "another process"
+    who = f"{holder} since {holder.since}, last heard of {ago(holder.age_s)}" if holder else "another process"
     return ResultsError(
         f"{location}: is being written by {who}; wait for it to end, or choose another folder with --out"
     )
-
-
-def _ago(holder: Holder) -> str:
-    return f"{max(0.0, holder.age_s):.0f} s ago"
 
 
 def _read_holder(location: Location) -> Holder | None:
@@ -271,10 +269,6 @@ def _read_holder(location: Location) -> Holder | None:
 def _write_holder(location: Location, holder: Holder) -> None:
     with location.writing(HOLDER_FILE) as stream:
         stream.write(json.dumps(asdict(holder), indent=2).encode())
-
-
-def _now(precision: str = "milliseconds") -> str:
-    return datetime.now(timezone.utc).isoformat(timespec=precision)
 
 
 def _user() -> str:

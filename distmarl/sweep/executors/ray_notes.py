@@ -18,6 +18,7 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from distmarl.results.storage.lock import is_running
 from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.task_log import LogMark
 
@@ -77,7 +78,7 @@ class Notes:
         note = self._read(number)
         if note is None or note["node_id"] not in {node["NodeID"] for node in ray.nodes() if node["Alive"]}:
             return None
-        return _ask(note, is_there, note["process"])
+        return _ask(note, is_running, note["process"])
 
     def clear(self) -> None:
         """Remove what lost batches have left."""
@@ -89,17 +90,6 @@ class Notes:
         attempt = self.started().get(number)
         text = None if attempt is None else ray_private.get(f"{self.name(number)}/{attempt}")
         return None if text is None else json.loads(text)
-
-
-def is_there(process: int) -> bool:
-    """Return whether a process of this machine lives."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass  # it is somebody else's
-    return True
 
 
 def _ask(note: dict[str, Any], function: Callable[..., _T], *arguments: Any) -> ray.ObjectRef[_T]:
