@@ -17,15 +17,15 @@ from distmarl.model.environment import Environment
 BUILT_IN: dict[str, Callable[..., Environment]] = {"robots": robots}
 
 
-def find_function(name: str, place: str) -> Callable[..., Environment]:
+def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environment]:
     """Return the function that a name stands for.
 
     Parameters
     ----------
     name : str
         ``robots``, or ``package.module:function``.
-    place : str
-        Where the name was written, for messages.
+    place : callable
+        Tells where the name was written, for messages.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def find_function(name: str, place: str) -> Callable[..., Environment]:
     module_name, colon, function_name = name.partition(":")
     if not colon or not module_name or not function_name:
         raise EnvironmentLookupError(
-            f"{place}: environment.name: must be a built-in environment or 'package.module:function', "
+            f"{place()}: environment.name: must be a built-in environment or 'package.module:function', "
             f"got {name!r}; {nearest_name(name, BUILT_IN)}"
         )
     try:
@@ -45,18 +45,18 @@ def find_function(name: str, place: str) -> Callable[..., Environment]:
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
             raise EnvironmentLookupError(
-                f"{place}: environment.name: there is no module {error.name!r} to import {name!r} from; "
+                f"{place()}: environment.name: there is no module {error.name!r} to import {name!r} from; "
                 "modules are looked for in the current folder and beside the sweep file"
             ) from error
         raise EnvironmentLookupError(
-            f"{place}: environment.name: importing {module_name} {describe_failure(error)}"
+            f"{place()}: environment.name: importing {module_name} {describe_failure(error)}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = f"; {nearest_name(function_name, known)}" if known else ""
         raise EnvironmentLookupError(
-            f"{place}: environment.name: module {module_name} has no function {function_name!r}{hint}"
+            f"{place()}: environment.name: module {module_name} has no function {function_name!r}{hint}"
         )
     return function
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
+from annotated_types import Ge, Le
 from numpy.typing import NDArray
-from pydantic import Field
 
 from distmarl.errors import InvalidEnvironmentError
 from distmarl.model.environment import Environment
@@ -37,7 +37,7 @@ def robots(
     n_global_states: Count = 5,
     n_local_states: Count = 5,
     n_global_actions: Count = 5,
-    n_local_actions: Annotated[int, Field(ge=1, le=3)] = 3,
+    n_local_actions: Annotated[int, Ge(1), Le(3)] = 3,
     reward_global: Literal["flat", "paper"] = "flat",
 ) -> Environment:
     """Return the robots game.
