@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,18 +13,20 @@ import pyarrow as pa
 import pytest
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from rich.console import Console
 
 import distmarl as dm
 from distmarl.report.__main__ import main as report
-from distmarl.results.storage.opening import open_location
-from distmarl.results.tables import K, SCHEMA_VERSION, SETTING_ID, SWEEP, TABLES, VERSION_KEY, Table
+from distmarl.results.tables import SCHEMA_VERSION, SETTING_ID, SWEEP, TABLES, VERSION_KEY, K, Table
 from distmarl.status.__main__ import main as status
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult
 from distmarl.sweep.__main__ import main as sweep
-from tests.sweep.sweeps import TINY, changed, write_sweep
+from distmarl.sweep.estimates.costs import Costs
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.progress.watch import Watch
+from tests.sweep.sweeps import TINY, changed, plan_of, write_sweep
 
 CENSUSES = Table(
     "censuses",
@@ -132,13 +133,7 @@ def test_the_report_says_what_is_missing_of_it(
     assert "0 of 2 censuses" in (folder / "report.html").read_text()
 
 
-def test_what_it_yields_is_told_as_it_comes_in(tmp_path: Path) -> None:
-    from distmarl.sweep.estimates.costs import Costs
-    from distmarl.sweep.estimates.forecast import Forecast
-    from distmarl.sweep.executors.execution import Outcome
-    from distmarl.sweep.progress.watch import Watch
-    from tests.sweep.sweeps import plan_of
-
+def test_what_it_yields_is_told_as_it_comes_in() -> None:
     plan = plan_of(TINY)
     watch = Watch(Forecast(plan.pending(None), Costs(plan, {}, "")), {})
     timing = {"seconds": 0.1, "cpu_seconds": 0.1}
