@@ -66,6 +66,17 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distmarl.sweep.__main__._report", lambda *_, **__: None)
 
 
+@pytest.fixture
+def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let figures be empty in their files, for tests of what stands beside them: drawing takes longest."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda _, *arguments, **options: save(Figure((1, 1)), *arguments, **options))
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+
+
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[ObjectStore]:
     from tests.object_store import ObjectStore

@@ -72,6 +72,7 @@ def test_a_stored_pair_is_evaluated_for_any_population(finished: Path) -> None:
     assert dm.evaluate(env, r.global_policy(3), r.local_policy(), k=3).mean > 0
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_summary_is_the_reports(finished: Path) -> None:
     pd.testing.assert_frame_equal(dm.open(str(finished)).points(), write_report(finished).summary)
 

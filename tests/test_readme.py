@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import re
 import shlex
 import subprocess
@@ -23,7 +22,7 @@ from distmarl.config.reading import RawSweep
 from distmarl.results.tables import TABLES
 from distmarl.study.plan import make_plan
 from distmarl.sweep.__main__ import make_parser
-from tests.commands import REPOSITORY
+from tests.commands import REPOSITORY, call_in
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -75,20 +74,15 @@ def section(document: str, heading: str) -> str:
 
 
 def type_in(command: str, folder: Path, less: Sequence[str] = SMALLER, **environment: str) -> str:
-    """Type a line in a folder, a sweep with less to do and in this process, and return what it prints."""
-    if "distmarl.sweep" in command and "--plan" not in command:
-        command += f" --executor serial {shlex.join(less)}"
-    inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    done = subprocess.run(
-        command.replace("python", sys.executable, 1),
-        shell=True,
-        cwd=folder,
-        env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    """Type a line in a folder, a sweep with less to do, and return what it prints."""
+    command, _, file = command.partition(" > ")
+    module, *words = shlex.split(command)[2:]
+    if module == "distmarl.sweep" and "--plan" not in words:
+        words += ["--executor", "serial", *less]
+    done = call_in(folder, importlib.import_module(f"{module}.__main__").main)(*words, **environment)
     assert done.returncode == 0, done.stderr
+    if file:
+        (folder / file).write_text(done.stdout)
     return done.stdout
 
 
@@ -297,6 +291,7 @@ def test_every_snippet_runs_after_those_before_it(checkout: Path, monkeypatch: p
 
 
 @SHARING
+@pytest.mark.usefixtures("blank_figures")
 def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     (checkout / "swarm.py").write_text(next(block for block in blocks("python") if "def swarm" in block))
     (checkout / "swarm.yaml").write_text(next(block for block in blocks("yaml") if "swarm:swarm" in block))
@@ -312,6 +307,7 @@ def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     assert (checkout / "sweep.schema.json").read_text() == (REPOSITORY / "sweeps" / "sweep.schema.json").read_text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_results_lie_in_a_bucket_as_it_says(tmp_path: Path, object_store: ObjectStore) -> None:
     (tmp_path / "sweeps").symlink_to(REPOSITORY / "sweeps")
     object_store.filesystem.create_dir("my-bucket")

@@ -144,6 +144,7 @@ def test_slurm_is_asked_to_warn_the_script_and_to_go_on_without_lost_nodes():
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(1800)
 @pytest.mark.skipif(sys.platform != "linux", reason="finds the processes of the job in /proc")
 def test_a_job_ends_in_order_at_sigterm_and_goes_on_when_submitted_again(job, undisturbed_tables, tmp_path):
     results = tmp_path / "results"

@@ -24,7 +24,7 @@ from tests.places import snapshot_of
 from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
 from tests.sweep.test_object_store import stored_tables
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 WHOLE = changed(TINY, experiment={"n_eval_seeds": 6})
 

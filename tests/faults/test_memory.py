@@ -11,7 +11,11 @@ import pytest
 from tests.faults.machinery import FaultyDriver
 from tests.sweep.sweeps import write_sweep
 
-pytestmark = [pytest.mark.ray, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/meminfo")]
+pytestmark = [
+    pytest.mark.ray,
+    pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/meminfo"),
+    pytest.mark.timeout(1800),
+]
 
 ROOM = 5 * 2**29
 

@@ -1,31 +1,21 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import distmarl
+from distmarl.report.__main__ import main
 from distmarl.results.fields import VERSION_KEY
 from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import EVALUATIONS, FAILURES
+from tests.commands import REPOSITORY, call_in, command_in
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 from tests.results.bad_folders import with_an_empty_session
 
 PNG_NAMES = ["difference_vs_k.png", "mode_accuracy_vs_k.png", "reward_vs_k.png", "runtime_vs_k.png"]
 
 
-def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "distmarl.report", *map(str, arguments)]
-    root = Path(distmarl.__file__).parent.parent
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=root,
-        env={"PATH": "", "PYTHONIOENCODING": "utf-8", **environment},
-    )
+run = call_in(REPOSITORY, main)
 
 
 def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
@@ -40,6 +30,7 @@ def test_the_table_goes_to_stdout_and_the_files_to_stderr(tmp_path):
     assert sorted(path.stem for path in tmp_path.glob("*.pdf")) == [name.removesuffix(".png") for name in PNG_NAMES]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_long_labels_are_not_folded_in_a_file(tmp_path):
     grids = {name: {f"environment.{name}_{'x' * 30}_{i}": 0.25 for i in range(4)} for name in "ab"}
     commit_points(start_folder(tmp_path, settings=grids), grid_of("ab", [1, 2], 2))
@@ -49,6 +40,7 @@ def test_long_labels_are_not_folded_in_a_file(tmp_path):
         assert sum(label in line and "10.50" in line for line in lines) == 1
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_is_missing_is_told(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1], 2), accuracy=lambda _, __: None)
@@ -62,7 +54,7 @@ def test_what_is_missing_is_told(tmp_path):
 
 def test_a_terminal_of_another_encoding_gets_the_numbers(tmp_path):
     commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2))
-    done = run(tmp_path, PYTHONIOENCODING="ascii")
+    done = command_in(REPOSITORY, "distmarl.report")(tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "10.50 ? 0.71" in done.stdout
 

@@ -102,6 +102,7 @@ def test_failures_are_folded_with_their_tracebacks(single, grid):
     assert "failed and" not in single.text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_of_many_failures_the_first_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(run_facts, "MAX_FAILURES", 2)
     store = single_store(tmp_path)
@@ -111,6 +112,7 @@ def test_of_many_failures_the_first_are_shown(tmp_path, monkeypatch):
     assert "The first 2 of 3; all are in the table failures." in page.text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_table_has_a_row_for_each_k_however_many_evaluations_there_are(tmp_path):
     for n_seeds in (2, 40):
         store = start_folder(tmp_path / str(n_seeds), n_eval_seeds=n_seeds)
@@ -118,6 +120,7 @@ def test_the_table_has_a_row_for_each_k_however_many_evaluations_there_are(tmp_p
         assert Page(write_page(store)).rows("results") == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_long_table_says_where_the_rest_is(tmp_path, monkeypatch):
     monkeypatch.setattr(page_cells, "MAX_ROWS", 3)
     page = Page(write_page(single_store(tmp_path)))
@@ -133,6 +136,7 @@ def test_the_headline_has_the_ends_of_the_curve(single):
     assert tiles[3] == "k = 10 of 99.67, from k = n = 30, by rollouts"
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_without_full_information_nothing_is_guessed(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1, 2], 2))
@@ -153,6 +157,7 @@ def test_tables_are_there_where_they_have_rows(single, grid):
     assert "the largest certified bound of the error of a value function is 2.5e-01" in grid.text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_was_run_is_told_for_every_session(tmp_path):
     store = single_store(tmp_path)
     session = {
@@ -183,6 +188,7 @@ def test_what_was_run_is_told_for_every_session(tmp_path):
     assert "k_values: [1, 2, 10, 30]" in page.text()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_links_lead_to_what_lies_beside_the_page(tmp_path):
     page = Page(write_page(single_store(tmp_path)))
     links = [attrs["href"] for attrs, _ in page.all("a") if not attrs["href"].startswith("#")]
@@ -190,6 +196,7 @@ def test_links_lead_to_what_lies_beside_the_page(tmp_path):
     assert all((tmp_path / link).is_file() for link in links)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_the_code_to_copy_gives_the_numbers_of_the_page(tmp_path, capsys):
     store = single_store(tmp_path / "it's")
     page = Page(write_page(store))
@@ -201,6 +208,7 @@ def test_the_code_to_copy_gives_the_numbers_of_the_page(tmp_path, capsys):
     assert "99.666667" in shown
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_overwriting_a_folder_deletes_its_page(tmp_path):
     page = write_page(single_store(tmp_path))
     session = {"command": ["tiny"], "started_at": "2026-01-02T03:04:05+00:00"}

@@ -63,6 +63,7 @@ def test_a_report_has_numbers_and_figures(tmp_path):
     assert (report.skipped, report.n_failures, report.unfinished) == ((), 0, None)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_report_leaves_nothing_but_figures_its_page_and_tables(tmp_path):
     finished_folder(tmp_path).publish()
     before = {path.name for path in tmp_path.iterdir()}
@@ -100,6 +101,7 @@ def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monke
     assert not (tmp_path / vectors[-1]).exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_starting_afresh_deletes_all_figures_and_nothing_else(tmp_path):
     finished_folder(tmp_path)
     write_report(tmp_path, vectors=True)
@@ -135,6 +137,7 @@ def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
     assert (tmp_path / FIGURES[0]).read_bytes() == whole
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_was_committed_is_published(tmp_path):
     finished_folder(tmp_path)
     assert parts(tmp_path)
@@ -143,6 +146,7 @@ def test_what_was_committed_is_published(tmp_path):
     assert (tmp_path / EVALUATIONS.name / DATA_FILE).exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_without_publishing_the_tables_are_left_alone(tmp_path):
     finished_folder(tmp_path)
     before = sorted(parts(tmp_path))
@@ -151,6 +155,7 @@ def test_without_publishing_the_tables_are_left_alone(tmp_path):
     assert len(report.summary) == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_whoever_holds_the_lock_can_report(tmp_path):
     finished_folder(tmp_path)
     with locked(tmp_path):
@@ -158,6 +163,7 @@ def test_whoever_holds_the_lock_can_report(tmp_path):
     assert len(report.figures) == len(FIGURES)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
     finished_folder(tmp_path)
     before = sorted(parts(tmp_path))
@@ -168,6 +174,7 @@ def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
     assert report.summary["n_seeds"].tolist() == [2, 2]
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeypatch):
     store = finished_folder(tmp_path)
     listed = Snapshot._part_names
@@ -187,6 +194,7 @@ def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeyp
     assert report.summary["bound"].notna().all()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_an_unfinished_sweep_is_told(tmp_path):
     store = start_folder(tmp_path, k_values=[1, 2, 4], n_eval_seeds=3)
     commit_points(store, grid_of(["only"], [1, 2], 2))
@@ -203,6 +211,7 @@ def test_the_unfinished_mark_is_in_the_figure(tmp_path):
         assert Path(one).read_bytes() != Path(other).read_bytes()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1, 2], 2), accuracy=lambda _, __: None)
@@ -215,6 +224,7 @@ def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(t
     assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_failures_are_counted(tmp_path):
     store = finished_folder(tmp_path)
     store.commit("g_learn-only-9", [(FAILURES, [failure_row("only", 9)])])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import re
 import subprocess
 import sys
@@ -19,12 +18,11 @@ from distmarl.results.tables import FAILURES
 from distmarl.status import following
 from distmarl.status.__main__ import main
 from distmarl.status.folder_status import FailedTask, FolderStatus, read_status
-from tests.commands import REPOSITORY
+from tests.commands import own_environment, started
 from tests.places import locked
 from tests.report.results_folders import commit_points, failure_row, start_folder
 from tests.sweep.sweeps import TINY, changed, write_sweep
 
-DEADLINE_S = 120.0
 LONG = changed(TINY, evaluation={"n_rollouts": 500, "horizon": 50}, experiment={"n_eval_seeds": 30})
 COUNT = re.compile(r"(\d+) of \d+ tasks done")
 
@@ -39,10 +37,8 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     """Return a folder that another process fills meanwhile."""
     sweep = write_sweep(tmp_path, LONG)
     command = [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial", "--out", "out"]
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + DEADLINE_S
-        while not (tmp_path / "out" / "settings" / "data.parquet").exists() and time.monotonic() < deadline:
+    with started(command, cwd=tmp_path, env=own_environment(), stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not (tmp_path / "out" / "settings" / "data.parquet").exists():
             time.sleep(0.02)
         yield tmp_path / "out"
         process.kill()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 import distmarl as dm
 from distmarl.report.__main__ import main as report
-from distmarl.results.tables import SCHEMA_VERSION, SETTING_ID, SWEEP, TABLES, VERSION_KEY, K, Table
+from distmarl.results.fields import field, table
+from distmarl.results.tables import PAIR, TABLES
 from distmarl.status.__main__ import main as status
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
@@ -28,10 +29,11 @@ from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.watch import Watch
 from tests.sweep.sweeps import TINY, changed, plan_of, write_sweep
 
-CENSUSES = Table(
+CENSUSES = table(
     "censuses",
-    pa.schema([SWEEP, SETTING_ID, K, pa.field("n_actions", pa.int64())], metadata={VERSION_KEY: SCHEMA_VERSION}),
     ("setting_id", "k"),
+    *PAIR,
+    field("n_actions", pa.int64(), "actions that the global policy makes use of", "actions"),
 )
 
 

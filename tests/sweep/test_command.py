@@ -161,6 +161,7 @@ def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, call_sweep: R
     assert not torn.exists()
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
     tmp_path: Path, call_sweep: RunCommand
 ) -> None:
@@ -171,6 +172,7 @@ def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
     assert len(re.findall(r"^ +[13] ", done.stdout, flags=re.MULTILINE)) == 2
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_smaller_sweep_reports_only_what_it_asks_for(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
     run(tmp_path / "out")

@@ -48,9 +48,9 @@ ELSEWHERE = {
     "environment.n_local_states",
     "environment.n_global_actions",
     "experiment.k_range",  # this file
-    "runner.num_cpus",  # test_ray.py
-    "runner.cpus_per_train",  # test_ray.py
-    "runner.task_timeout_s",  # test_session.py
+    "runner.num_cpus",  # executors/test_ray_executor.py
+    "runner.cpus_per_train",  # executors/test_ray_executor.py
+    "runner.task_timeout_s",  # executors/test_execution.py, test_session.py
 }
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.commands import RunCommand, own_environment, started
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 SWARM = """
 import distmarl as dm
