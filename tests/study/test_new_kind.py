@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 import distmarl as dm
 from distmarl.report.__main__ import main as report
-from distmarl.results.tables import SCHEMA_VERSION, SETTING_ID, SWEEP, TABLES, VERSION_KEY, K, Table
+from distmarl.results.fields import SCHEMA_VERSION, VERSION_KEY, Table
+from distmarl.results.tables import PAIR, TABLES
 from distmarl.status.__main__ import main as status
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
@@ -30,7 +31,7 @@ from tests.sweep.sweeps import TINY, changed, plan_of, write_sweep
 
 CENSUSES = Table(
     "censuses",
-    pa.schema([SWEEP, SETTING_ID, K, pa.field("n_actions", pa.int64())], metadata={VERSION_KEY: SCHEMA_VERSION}),
+    pa.schema([*PAIR, pa.field("n_actions", pa.int64())], metadata={VERSION_KEY: SCHEMA_VERSION}),
     ("setting_id", "k"),
 )
 
