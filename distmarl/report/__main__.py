@@ -2,9 +2,86 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
 
-from distmarl.report.cli import main
+from rich.console import Console
+
+import distmarl
+from distmarl.errors import DistmarlError, ResultsError
+from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.opening import open_location
+from distmarl.terminal import message_console, output_console, print_error
+
+DONE, BAD_INPUT = 0, 2
+
+DESCRIPTION = """\
+Summarise the results of a sweep: print value and training time against the subsample size k, and write
+its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
+in a browser, to print or to send.
+
+Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
+that still runs, or was interrupted, shows what there is and says what is missing.
+"""
+
+EPILOG = """\
+The table goes to the standard output, everything else to the standard error.
+
+examples:
+  python -m distmarl.report results/robots
+  python -m distmarl.report results/robots --open
+  python -m distmarl.report results/robots > robots.txt
+
+exit codes: 0 done, 2 no usable results
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = _parser().parse_args(argv)
+    messages = message_console()
+    try:
+        return _run(arguments, messages)
+    except DistmarlError as error:
+        print_error(error, messages)
+        return BAD_INPUT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m distmarl.report",
+        description=DESCRIPTION,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, messages: Console) -> int:
+    # pandas and matplotlib, which --help need not wait for
+    from distmarl.report.terminal_report import print_report
+    from distmarl.report.write import write_report
+
+    folder = open_location(arguments.folder)
+    if arguments.open and not isinstance(folder, LocalFolder):
+        raise ResultsError(f"--open: the page will lie in {folder}, where no browser can open it; leave the option out")
+    report = write_report(folder, vectors=True)
+    print_report(report, output_console(), messages)
+    if n_failures := len(report.numbers.failures):
+        tasks = "1 task" if n_failures == 1 else f"{n_failures} tasks"
+        messages.print(f"{tasks} failed: see {folder.describe('failures')}", markup=False, highlight=False)
+    if report.numbers.unfinished:
+        messages.print("To go on, run the sweep's command again.")
+    if arguments.open and not webbrowser.open(Path(report.page).absolute().as_uri()):
+        messages.print(f"no browser could be started; the page is {report.page}", markup=False)
+    return DONE
+
 
 if __name__ == "__main__":
     sys.exit(main())

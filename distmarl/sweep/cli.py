@@ -265,7 +265,7 @@ def _start_executor(plan: Plan, pending: Pending, kind: str, address: str | None
 
 def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     """Draw the figures; print the final table and where everything lies."""
-    from distmarl.report.text import print_report
+    from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
 
     report = write_report(folder, publish=False)

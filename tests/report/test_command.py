@@ -54,7 +54,10 @@ def test_what_is_missing_is_told(tmp_path):
     store.commit("g_learn-only-2", [(FAILURES, [failure_row("only", 2)])])
     done = run(tmp_path)
     assert done.returncode == 0
-    assert "unfinished: 2 of 4 evaluations" in done.stderr
+    assert (
+        "unfinished: 3 of 7 tasks (0 of 1 shared local policies, 1 of 2 global policies, 2 of 4 evaluations)"
+        in done.stderr
+    )
     assert "skipped mode_accuracy_vs_k.png: " in done.stderr
     assert f"1 task failed: see {tmp_path / 'failures'}" in done.stderr
 

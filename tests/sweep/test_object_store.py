@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import distmarl as dm
-from distmarl.report import cli as report_cli
+from distmarl.report.__main__ import main as report
 from distmarl.results.storage import lock, opening
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
@@ -66,7 +66,7 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     assert not is_secret_free(ENVIRONMENT["AWS_SECRET_ACCESS_KEY"])
     for figure in [name for name in objects if name.endswith(".png")]:
         object_store.filesystem.delete_file(f"{place}/{figure}")
-    assert report_cli.main([object_store.uri(place)]) == 0
+    assert report([object_store.uri(place)]) == 0
     assert capsys.readouterr().out == done.stdout
     reported = object_store.objects(place)
     vectors = {name for name in reported if name.endswith(".pdf")}
@@ -247,7 +247,7 @@ def test_a_store_that_cannot_be_used_is_one_message_and_exit_code_2(
     assert told.startswith("error: s3://")
     assert message in told
     assert is_secret_free(told)
-    assert report_cli.main([uri]) == 2
+    assert report([uri]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert is_secret_free(told)
