@@ -31,8 +31,7 @@ from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
 from distmarl.results.stored_policies import read_global_policy, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
-from distmarl.study.pending import find_missing
-from distmarl.study.plan import count_tasks
+from distmarl.study.pending import find_pending
 
 if TYPE_CHECKING:
     from distmarl.report.gallery import Gallery
@@ -190,8 +189,8 @@ class Results:
         sweep = read_sweep(self.folder)
         ks = k_values(sweep.experiment)
         settings = read_settings(self._store)
-        n_tasks = sum(count_tasks(sweep, len(settings)).values())
-        n_done = find_missing(rollouts_per_seed(settings, sweep), sweep, self._store).done.total()
+        pending = find_pending(sweep, rollouts_per_seed(settings, sweep), self._store)
+        n_tasks, n_done = pending.asked_for.total(), pending.done.total()
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(settings)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"

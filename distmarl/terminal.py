@@ -49,6 +49,11 @@ def duration(seconds: float) -> str:
     return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min"
 
 
+def mebibytes(n_bytes: float) -> str:
+    """Return a number of bytes as text."""
+    return f"{n_bytes / 2**20:,.0f} MiB"
+
+
 def shortened(text: str, width: int) -> str:
     """Return a text that fits, without its middle where it is too long."""
     if len(text) <= width:

@@ -14,7 +14,6 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from distmarl.config.checking import k_values
 from distmarl.model.options import SweepFile
 from distmarl.results.folder import open_results, read_provenance, read_sweep
 from distmarl.results.settings import read_settings, rollouts_per_seed
@@ -23,8 +22,9 @@ from distmarl.results.storage.lock import find_writer
 from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES, TIMINGS
-from distmarl.study.pending import Pending, find_missing
-from distmarl.study.plan import count_tasks
+from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds.base import TaskGroup
+from distmarl.study.pending import count_tasks, find_pending
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
 
@@ -163,16 +163,17 @@ def _settings(
     settings: pd.DataFrame, sweep: SweepFile, store: Store, failures: pd.DataFrame, *, is_running: bool
 ) -> list[SettingStatus]:
     """Return how far each setting is."""
-    ks = k_values(sweep.experiment)
-    pending = find_missing(rollouts_per_seed(settings, sweep), sweep, store)
+    pending = find_pending(sweep, rollouts_per_seed(settings, sweep), store)
+    missing = pending.by_setting()
     n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
-    n_tasks = {kind: number for kind, number in count_tasks(sweep, n_settings=1).items() if number}
+    n_tasks = count_tasks(sweep, n_settings=1)
 
     def phase(name: str, kind: str) -> PhaseStatus:
-        n_missing = pending.n_tasks_of(name, ks)[kind]
+        groups = [group for group in missing.get(name, ()) if group.kind == kind]
+        n_missing = sum(len(pending.missing[group]) for group in groups)
         state: State = "done" if not n_missing else "failed" if n_failed[name, kind] else "missing"
-        if is_running and n_missing > n_failed[name, kind] and not n_failed[name, "shared_policy"]:
-            state = "running" if _can_run(pending, name, ks, kind) else "waiting"
+        if is_running and n_missing > n_failed[name, kind] and not _has_failed_need(name, kind, n_failed):
+            state = "running" if any(map(pending.can_run, groups)) else "waiting"
         return PhaseStatus(n_tasks[kind], n_tasks[kind] - n_missing, n_failed[name, kind], state)
 
     varied = [key for key in settings.columns if "." in key and settings[key].nunique(dropna=False) > 1]
@@ -190,18 +191,14 @@ def _values(content: str, keys: Sequence[str]) -> dict[str, Any]:
     return {key: sections.get(section, {}).get(name) for key, section, name in pairs}
 
 
-def _can_run(pending: Pending, name: str, ks: Sequence[int], kind: str) -> bool:
-    """Return whether some missing task of a kind has all that it needs."""
-    if kind == "shared_policy":
-        return True
-    if kind in ("g_learn", "baselines"):
-        return name not in pending.shared_policies
-    missing = {
-        "nash_gap": pending.nash_gaps[name],
-        "exact_return": pending.exact_returns[name],
-        "evaluate": [k for k in ks if pending.seeds[name, k]],
-    }[kind]
-    return any(k not in pending.trainings[name] for k in missing)
+def _has_failed_need(name: str, kind: str, n_failed: Counter[tuple[str, str]]) -> bool:
+    """Return whether a setting's tasks of a kind wait for its one task of another, which failed."""
+    group = needed_group(TaskGroup(kind, name))
+    while group is not None:
+        if KINDS[group.kind].per == "setting" and n_failed[name, group.kind]:
+            return True
+        group = needed_group(group)
+    return False
 
 
 def _failed_task(row: dict[Any, Any], labels: dict[str, str]) -> FailedTask:

@@ -14,9 +14,9 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
-from distmarl.sweep.progress.lines import PHASES, counted
+from distmarl.study.kinds import KINDS
+from distmarl.sweep.progress.lines import counted
 
-COLUMNS = {**{str(kind): name for kind, name in PHASES.items()}, "shared_policy": "local policy"}  # of one setting
 MAX_SETTINGS_SHOWN = 40
 MAX_FAILURES_SHOWN = 10
 STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
@@ -64,9 +64,9 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     table = Table(box=frame, header_style="bold", padding=(0, 2 if is_plain else 1, 0, 0))
     for key in _short_names(list(settings[0].grid)):
         table.add_column(key, overflow="fold")
-    kinds = [kind for kind in COLUMNS if kind in settings[0].phases]
+    kinds = [kind for kind in KINDS if kind in settings[0].phases]
     for kind in kinds:
-        table.add_column(COLUMNS[kind], overflow="fold")
+        table.add_column(_column(kind), overflow="fold")
     shown = sorted(settings, key=_is_done)[:MAX_SETTINGS_SHOWN] if len(settings) > MAX_SETTINGS_SHOWN else settings
     for setting in shown:
         values = [Text(str(value)) for value in setting.grid.values()]
@@ -130,8 +130,13 @@ def _short_names(keys: Sequence[str]) -> list[str]:
     return short if len(set(short)) == len(short) else list(keys)
 
 
+def _column(kind: str) -> str:
+    """Return what a setting has of a kind of task, in words."""
+    return KINDS[kind].noun if KINDS[kind].per == "setting" else KINDS[kind].plural
+
+
 def _name(failure: FailedTask) -> str:
     """Return what a failed task was: ``global policies k=3 (n_agents=30)``."""
-    parts = [COLUMNS[failure.task]]
+    parts = [_column(failure.task)]
     parts += [f"{name}={value}" for name, value in (("k", failure.k), ("seed", failure.seed)) if value is not None]
     return " ".join(parts) + (f" ({failure.label})" if failure.label else "")

@@ -7,8 +7,8 @@ from typing import Any
 
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
+from distmarl.study.kinds.base import TaskKey
 from distmarl.study.pending import Pending
-from distmarl.study.tasks import TaskKey
 
 
 class FailedTasks:

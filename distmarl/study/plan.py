@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,37 +12,13 @@ from distmarl.config.checking import k_values
 from distmarl.config.environments import BuiltEnvironment, build_environment, environment_keys
 from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
-from distmarl.equilibrium.nash_gap import check_gap_size
-from distmarl.errors import ConfigError, InvalidArgumentError
-from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
+from distmarl.errors import ConfigError
+from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.model.options import SweepFile
-from distmarl.values.exact_return import check_population_size
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Job:
-    """A setting with its game: all that its tasks need to know.
-
-    Attributes
-    ----------
-    sweep : str
-        Name of the sweep.
-    setting_id : str
-        Hash of ``content``.
-    setting : Setting
-        The options of the setting.
-    environment : Environment
-        The game, as tables, so that no worker needs the code that made it.
-    content : dict
-        Everything that the setting is, as plain data.
-    """
-
-    sweep: str
-    setting_id: str
-    setting: Setting
-    environment: Environment
-    content: dict[str, Any]
+from distmarl.results.store import Store
+from distmarl.study.job import Job
+from distmarl.study.pending import Pending, count_tasks, find_pending, kinds_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,31 +50,14 @@ class Plan:
         return self.sweep.experiment.n_eval_seeds
 
     @property
-    def n_tasks(self) -> dict[str, int]:
+    def n_tasks(self) -> Counter[str]:
         """Number of tasks of each kind, with nothing done yet."""
         return count_tasks(self.sweep, len(self.jobs))
 
-
-def count_tasks(sweep: SweepFile, n_settings: int) -> dict[str, int]:
-    """Return the number of tasks of each kind that a sweep has.
-
-    Parameters
-    ----------
-    sweep : SweepFile
-        The sections of the sweep file.
-    n_settings : int
-        Number of its settings.
-    """
-    experiment, method = sweep.experiment, sweep.evaluation.method
-    n_trainings = n_settings * len(k_values(experiment))
-    return {
-        "shared_policy": n_settings,
-        "g_learn": n_trainings,
-        "baselines": n_settings if experiment.baselines else 0,
-        "nash_gap": n_trainings if experiment.nash_gap != "off" else 0,
-        "exact_return": n_trainings if method != "rollouts" else 0,
-        "evaluate": n_trainings * experiment.n_eval_seeds if method != "exact" else 0,
-    }
+    def pending(self, store: Store | None) -> Pending:
+        """Return what is missing in the tables of its results folder, if there are any."""
+        n_rollouts = {job.setting_id: job.setting.evaluation.n_rollouts for job in self.jobs}
+        return find_pending(self.sweep, n_rollouts, store)
 
 
 def make_plan(raw: RawSweep) -> Plan:
@@ -120,19 +80,14 @@ def make_plan(raw: RawSweep) -> Plan:
             built[section] = build_environment(setting.environment, raw)
         game = built[section]
         _check_subsamples(raw, sweep, setting, game.environment)
-        _check_exact_values(raw, sweep, setting, game.environment)
         content = setting_content(setting, game.parameters, game.environment.digest())
-        job = Job(sweep.name, setting_id(content), setting, game.environment, content)
+        job = Job(sweep.name, setting_id(content), setting, sweep.experiment, game.environment, content)
+        _check_tasks(raw, sweep, job)
         if job.setting_id in jobs:
             twin = jobs[job.setting_id].setting
             raise ConfigError(f"{raw.place(('grid',))}: grid: {twin.label} and {setting.label} are the same setting")
         jobs[job.setting_id] = job
     return Plan(sweep, list(jobs.values()), resolved_mapping(sweep, _resolved_environment(sweep, settings, built)))
-
-
-def n_count_vectors_of(job: Job, k: int) -> int:
-    """Return the number C of count vectors of k agents in a job's game."""
-    return n_count_vectors(k, job.environment.n_local_states)
 
 
 def _resolved_environment(
@@ -163,28 +118,10 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
             )
 
 
-def _check_exact_values(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:
-    """Refuse exact values of populations that are too large for them."""
-    joint_value, method, experiment = setting.alternating.joint_value, sweep.evaluation.method, sweep.experiment
-    asked = (
-        ("alternating.joint_value", joint_value == "exact", "be rollouts", joint_value),
-        ("evaluation.method", method != "rollouts", "be rollouts", method),
-        ("experiment.nash_gap", experiment.nash_gap == "exact", "be off or estimate", experiment.nash_gap),
-        (
-            "experiment.baselines",
-            "full_information" in experiment.baselines,
-            "leave out full_information",
-            list(experiment.baselines),
-        ),
-    )
-    for key, is_asked_for, rule, value in asked:
-        if not is_asked_for:
-            continue
-        try:
-            check_population_size(environment)
-            if key == "experiment.nash_gap":
-                check_gap_size(environment)
-        except InvalidArgumentError as error:
-            place = raw.place(("grid", key) if key in setting.grid else split_key(key))
-            setting_name = f" in the setting {setting.label}" if setting.grid else ""
-            raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {error}") from None
+def _check_tasks(raw: RawSweep, sweep: SweepFile, job: Job) -> None:
+    """Refuse tasks that could never run, such as exact values of populations that are too large for them."""
+    for key, rule, value, reason in (refusal for kind in kinds_of(sweep) for refusal in kind.refusals(job)):
+        setting = job.setting
+        place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+        setting_name = f" in the setting {setting.label}" if setting.grid else ""
+        raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {reason}") from None

@@ -27,11 +27,11 @@ from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS
 from distmarl.study.failed import failed_keys
-from distmarl.study.pending import Pending, find_pending
+from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
-from distmarl.sweep.estimates.memory import check_memory, machine_memory
+from distmarl.sweep.estimates.requests import check_memory, machine_memory
 from distmarl.sweep.executors.base import Executor, SerialExecutor
 from distmarl.sweep.progress.lines import LineProgress, Progress, QuietProgress, counted
 from distmarl.sweep.progress.live import LiveProgress
@@ -152,7 +152,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     if arguments.executor == "ray" and address is None:
         _check_cores(plan.sweep.runner)
     store = None if arguments.overwrite or not folder.is_there() else Store(folder)
-    pending = find_pending(plan, store)
+    pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     if arguments.executor == "serial" or address is None:
@@ -166,7 +166,7 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
         _tell_of_other_settings(plan, store, console)
         _tell_of_torn_parts(store, console)
     _warn_of_job_folder(folder, console)
-    kind = arguments.executor if any(pending.n_tasks.values()) else "serial"  # which spares Ray's start
+    kind = arguments.executor if pending.missing else "serial"  # which spares Ray's start
     start_executor = functools.partial(_start_executor, plan, pending, kind, address)
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
@@ -290,8 +290,8 @@ def _tell_what_next(folder: Location, console: Console) -> None:
 
 def _conclude(tally: Tally, folder: Location, console: Console) -> int:
     """Say what went wrong, if anything, and return the exit code."""
-    for name in tally.unconverged:
-        console.print(f"[yellow]warning:[/] {name}, which is above its convergence_threshold")
+    for sentence in tally.unconverged:
+        console.print(f"[yellow]warning:[/] {escape(sentence)}")
     if tally.n_failed == 0:
         if tally.n_not_run:
             console.print(f"{counted(tally.n_not_run, 'task')} not run; the command without --retry-failed runs them")

@@ -1,7 +1,7 @@
 """The driver: decides what is to be run, in which order, and commits what comes back.
 
-Per setting one task trains the shared local policy; then one trains the global policy for each
-k; as soon as a k is trained, one evaluates each of its seeds. Nothing waits for more than it needs.
+Each kind of task needs at most one other (:mod:`distmarl.study.kinds`): a setting's global policies need its shared
+local policy, and what is found out about a pair needs its global policy. Nothing waits for more than it needs.
 """
 
 from __future__ import annotations
@@ -9,25 +9,18 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
 from distmarl.results.store import Store
-from distmarl.results.stored_policies import read_global_policies, read_local_policy
-from distmarl.results.tables import (
-    ALTERNATIONS,
-    BASELINES,
-    FAILURES,
-    TABLES,
-    TIMINGS,
-    TRAININGS,
-)
+from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
-from distmarl.study.pending import find_pending
-from distmarl.study.plan import Job, Plan
-from distmarl.study.tasks import TaskKey, TaskKind
-from distmarl.sweep.estimates.memory import memory_request, task_bytes
-from distmarl.sweep.estimates.operations import reference_seconds
+from distmarl.study.job import Job
+from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds.base import TaskGroup, TaskKey
+from distmarl.study.plan import Plan
+from distmarl.sweep.estimates.requests import lent_cores, memory_request
 from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.pace import Pace
 from distmarl.sweep.progress.lines import Progress
@@ -80,25 +73,26 @@ class Driver:
         self._fail_fast = fail_fast
         self._jobs = {job.setting_id: job for job in plan.jobs}
         self._job_handles: dict[str, Any] = {}
-        self._local_policies: dict[str, Any] = {}
-        self._pending = find_pending(plan, store)
+        self._pending = plan.pending(store)
         self._failed = FailedTasks(store, self._pending)
         done = self._pending.done
         if retry_failed:
             self._pending = self._pending.only(self._failed.keys)
+        self._missing = self._pending.by_setting()
+        self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
+        for group in self._pending.missing:
+            if (needed := needed_group(group)) is not None:
+                self._followers[needed].append(group)
         self._ready = ReadyTasks()
         self._completed: list[Completed] = []
-        self._evaluation_seconds = math.inf
+        self._batched_seconds = math.inf
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
     def run(self) -> Tally:
         """Run all that is missing and return the tally. What completes is committed at once."""
-        for name, job in self._jobs.items():
-            if name in self._pending.shared_policies:
-                n_cpus = self._cpus_of_shared_policy(job)
-                self._push(TaskKey("shared_policy", name), (self._handle(job), n_cpus), cost=math.inf, n_cpus=n_cpus)
-            else:
-                self._resume(job)
+        for setting_id in self._jobs:
+            if setting_id in self._missing:
+                self._resume(setting_id)
         self._progress.start(self.tally, self._executor.description)
         try:
             self._work()
@@ -154,28 +148,16 @@ class Driver:
         self._completed += arrived
         if self._fail_fast and any(completed.outcome.failure for completed in arrived):
             self._stop.request()
-        timings = [completed.outcome.timing for completed in arrived if completed.task.key.kind == "evaluate"]
+        timings = [completed.outcome.timing for completed in arrived if _is_short(completed.task.key)]
         if any(timings):
-            self._evaluation_seconds = max([MIN_SECONDS, *(timing["seconds"] for timing in timings if timing)])
-
-    def _resume(self, job: Job) -> None:
-        """Go on with a setting whose shared local policy is in the store."""
-        name = job.setting_id
-        untrained = self._pending.trainings[name]
-        unfinished = [k for k in self._plan.k_values if self._pending.is_unfinished(name, k) and k not in untrained]
-        if not (unfinished or untrained or name in self._pending.baselines):
-            return
-        self._local_policies[name] = self._executor.put(read_local_policy(self._store, name))
-        self._push_trainings(job)
-        for k, global_policy in read_global_policies(self._store, name, unfinished).items():
-            self._push_evaluations(job, k, self._executor.put(global_policy))
+            self._batched_seconds = max([MIN_SECONDS, *(timing["seconds"] for timing in timings if timing)])
 
     def _next_batch(self) -> list[Task]:
-        """Take the first task that is ready; short evaluations, which come last, are taken together."""
+        """Take the first task that is ready; those of evaluation seeds, which come last, are taken together."""
         batch = [self._ready.take()]
-        if batch[0].key.kind == "evaluate":
+        if _is_short(batch[0].key):
             n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
-            n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._evaluation_seconds) - 1)
+            n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._batched_seconds) - 1)
             batch += [self._ready.take() for _ in range(n_more)]
         return batch
 
@@ -211,79 +193,52 @@ class Driver:
         if outcome.failure is None:
             self.tally.done[key.kind] += 1
             self._failed.forget(key)
-            self._note_convergence(key, outcome.rows)
-            job = self._jobs[key.setting_id]
-            if key.kind == "shared_policy":
-                self._local_policies[key.setting_id] = completed.value
-                self._push_trainings(job)
-            elif key.kind == "g_learn":
-                assert key.k is not None
-                self._push_evaluations(job, key.k, completed.value)
+            self.tally.unconverged += KINDS[key.kind].unconverged(key, outcome.rows)
+            for group in self._followers.get(key.group, ()):
+                self._push(group, (*completed.task.values, completed.value))
         else:
             self.tally.failed[key.kind] += 1
         self._progress.completed(key, outcome, self.tally)
 
-    def _note_convergence(self, key: TaskKey, rows: dict[str, list[dict[str, Any]]]) -> None:
-        """Keep a line for each training that ended above its threshold."""
-        trainings = [(row, "") for row in rows.get(TRAININGS.name, [])]
-        trainings += [(row, side) for row in rows.get(ALTERNATIONS.name, []) for side in ("global_", "local_")]
-        for row in rows.get(BASELINES.name, []):
-            if not row["converged"]:
-                self.tally.unconverged.append(f"{key}, {row['baseline']}: not certified to the threshold")
-        for row, side in trainings:
-            converged = row[f"{side}converged"]
-            if converged is not None and not converged:
-                where = f"{key}, outer iteration {row['iteration']}, {side.rstrip('_')} agent" if side else str(key)
-                bound, n_iterations = row[f"{side}bound"], row[f"{side}n_iterations"]
-                self.tally.unconverged.append(f"{where}: certified to {bound:.2g} only, after {n_iterations} sweeps")
+    def _resume(self, setting_id: str) -> None:
+        """Make ready the missing tasks of a setting that wait for nothing but a slot."""
+        ready = [group for group in self._missing[setting_id] if self._pending.can_run(group)]
+        values = self._stored_values({needed for group in ready if (needed := needed_group(group))})
+        for group in ready:
+            self._push(group, [values[needed] for needed in _chain(group)])
 
-    def _cpus_of_shared_policy(self, job: Job) -> int:
-        """Return the cores for a shared policy: nothing else can run before them, so idle ones are lent."""
-        asked = self._plan.sweep.runner.cpus_per_train
-        if asked is not None:
-            return asked
-        share = self._executor.n_slots // len(self._pending.shared_policies)
-        n_cpus = max(1, min(share, self._executor.largest_node_cpus, job.environment.n_global_states))
-        largest = self._executor.largest_node_memory
-        while n_cpus > 1 and task_bytes(self._plan, job, "shared_policy", None, n_cpus) > largest:
-            n_cpus -= 1
-        return n_cpus
+    def _stored_values(self, groups: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
+        """Return handles of what tasks have yielded before, and of what they needed themselves."""
+        wanted = {each for group in groups for each in (*_chain(group), group)}
+        values: dict[TaskGroup, Any] = {}
+        for kind in KINDS.values():
+            of_kind = {group.k: group for group in wanted if group.kind == kind.name}
+            if of_kind and kind.load is not None:
+                (setting_id,) = {group.setting_id for group in of_kind.values()}
+                loaded = kind.load(self._store, setting_id, list(of_kind))
+                values |= {group: self._executor.put(loaded[k]) for k, group in of_kind.items()}
+        return values
 
-    def _push_trainings(self, job: Job) -> None:
-        """Make ready what rests on the shared local policy alone: the global policies and the baselines."""
-        if job.setting_id in self._pending.baselines:
-            experiment, method = self._plan.sweep.experiment, self._plan.sweep.evaluation.method
-            options = (experiment.baselines, method, experiment.n_eval_seeds)
-            arguments: tuple[Any, ...] = (self._handle(job), self._local_policies[job.setting_id], *options)
-            self._push(TaskKey("baselines", job.setting_id), arguments, self._cost(job, "baselines"))
-        n_cpus = self._plan.sweep.runner.cpus_per_train or 1
-        for k in self._pending.trainings[job.setting_id]:
-            arguments = (self._handle(job), self._local_policies[job.setting_id], k, n_cpus)
-            self._push(TaskKey("g_learn", job.setting_id, k), arguments, self._cost(job, "g_learn", k), n_cpus)
+    def _push(self, group: TaskGroup, values: Iterable[Any]) -> None:
+        """Make the missing tasks of a group ready, with the values that they need."""
+        kind, job = KINDS[group.kind], self._jobs[group.setting_id]
+        n_cpus = self._n_cpus(group)
+        memory_bytes = memory_request(kind.n_bytes(job, group.k, n_cpus))
+        handle, values = self._handle(job), tuple(values)
+        seeds = self._pending.missing[group]
+        tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes) for seed in seeds)
+        cost = math.inf if kind.needs is None else 0.0 if kind.per == "seed" else kind.seconds(job, group.k)
+        self._ready.add(tasks, len(seeds), cost)
 
-    def _push_evaluations(self, job: Job, k: int, global_policy: Any) -> None:
-        """Make ready all that tells what the pair at k is worth."""
-        name = job.setting_id
-        shared = (self._handle(job), self._local_policies[name], global_policy, k)
-        if k in self._pending.nash_gaps[name]:
-            method = self._plan.sweep.experiment.nash_gap
-            self._push(TaskKey("nash_gap", name, k), (*shared, method), self._cost(job, "nash_gap", k))
-        if k in self._pending.exact_returns[name]:
-            self._push(TaskKey("exact_return", name, k), shared, self._cost(job, "exact_return", k))
-        seeds = self._pending.seeds[name, k]
-        self._ready.add(
-            (self._task(TaskKey("evaluate", name, k, seed), (*shared, seed)) for seed in seeds), len(seeds), 0.0
-        )
-
-    def _cost(self, job: Job, kind: TaskKind, k: int | None = None) -> float:
-        return reference_seconds(self._plan, job, kind, k)
-
-    def _push(self, key: TaskKey, arguments: tuple[Any, ...], cost: float, n_cpus: int = 1) -> None:
-        self._ready.add([self._task(key, arguments, n_cpus)], 1, cost)
-
-    def _task(self, key: TaskKey, arguments: tuple[Any, ...], n_cpus: int = 1) -> Task:
-        memory_bytes = task_bytes(self._plan, self._jobs[key.setting_id], key.kind, key.k, n_cpus)
-        return Task(key, arguments, n_cpus, memory_request(memory_bytes))
+    def _n_cpus(self, group: TaskGroup) -> int:
+        """Return the cores for tasks of a group."""
+        kind, executor = KINDS[group.kind], self._executor
+        if not kind.has_threads:
+            return 1
+        if kind.needs is not None:
+            return self._plan.sweep.runner.cpus_per_train or 1
+        node = executor.largest_node_cpus, executor.largest_node_memory
+        return lent_cores(self._plan, self._pending, self._jobs[group.setting_id], executor.n_slots, *node)
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
@@ -299,3 +254,14 @@ def _batch_name(batch: list[Completed]) -> str:
         return first
     digest = hashlib.blake2b(" ".join(others).encode(), digest_size=8).hexdigest()
     return f"{first}-and-{len(others)}-more-{digest}"
+
+
+def _is_short(key: TaskKey) -> bool:
+    """Return whether a task is one of an evaluation seed's: many and short."""
+    return KINDS[key.kind].per == "seed"
+
+
+def _chain(group: TaskGroup) -> list[TaskGroup]:
+    """Return what the tasks of a group need: first of what that needs in turn."""
+    needed = needed_group(group)
+    return [] if needed is None else [*_chain(needed), needed]

@@ -20,8 +20,8 @@ import ray
 
 from distmarl.model.options import Runner
 from distmarl.results.folder import start_session
+from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.study.tasks import TaskKey
 from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.executors.execution import Outcome

@@ -26,7 +26,7 @@ from typing import Any
 
 import ray
 
-from distmarl.study import tasks
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep import cli
 from distmarl.sweep.executors import ray_worker
 from distmarl.sweep.executors.ray_executor import RayExecutor
@@ -82,38 +82,36 @@ def assigned_memory() -> int:
     return int(ray.get_runtime_context().get_assigned_resources().get("memory", 0))
 
 
-def faulty(faults: dict[str, Any], kind: str, function: Any) -> Any:
+def faulty(faults: dict[str, Any], function: Any) -> Any:
     """Return a function of a task that does what it is told before it does its work."""
 
     @functools.wraps(function)
-    def run(job: Any, *arguments: Any) -> Any:
-        numbers = [argument for argument in arguments if isinstance(argument, int)]
-        line = " ".join(map(str, (kind, job.setting_id, *numbers)))
+    def run(job: Any, key: TaskKey, n_threads: int, *values: Any) -> Any:
+        numbers = [number for number in (key.k, key.seed) if number is not None]
+        numbers += [n_threads] if key.seed is None else []
+        line = " ".join(map(str, (key.kind, job.setting_id, *numbers)))
         trace = Path(faults["trace"])
         append(trace, line)
         append(trace.with_suffix(".memory"), f"{line}: {assigned_memory()}")
         time.sleep(faults.get("sleep_s", 0.0))
         for *which, how in faults.get("misbehave", []):
-            if [kind, *numbers] == which:
+            if [key.kind, *numbers] == which:
                 eat_at_first(trace, line) if how == "eat_at_first" else WAYS[how]()
-        return function(job, *arguments)
+        return function(job, key, n_threads, *values)
 
     return run
 
 
-def run_faulty_batch(faults: dict[str, Any], *arguments: Any) -> Any:
+def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[ray_worker.Call], *arguments: Any) -> Any:
     """Run a batch in a worker, whose tasks are made faulty first."""
-    for kind, function in tasks.TASK_FUNCTIONS.items():
-        original = getattr(function, "__wrapped__", function)
-        tasks.TASK_FUNCTIONS[kind] = faulty(faults, kind, original)
-    return ray_worker.run_batch(*arguments)
+    return ray_worker.run_batch(name, [(faulty(faults, run), own) for run, own in calls], *arguments)
 
 
 def main() -> int:
     faults, *arguments = sys.argv[1:]
     told = json.loads(faults)
     for name, value in told.get("constants", {}).items():
-        module, constant = name.split(".")
+        module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)
 
     def run_batch(*arguments: Any) -> Any:

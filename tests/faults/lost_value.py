@@ -6,10 +6,9 @@ python -m tests.faults.lost_value ADDRESS
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 from distmarl.model.options import Runner
-from distmarl.study.tasks import TaskKey
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.base import Completed, Task
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of
@@ -34,15 +33,15 @@ def completed(executor: RayExecutor) -> Completed:
 def main() -> None:
     (job,) = plan_of(LARGE).jobs
     with RayExecutor(Runner(), sys.argv[1]) as executor:
-        shared: tuple[Any, ...] = (executor.put(job),)
-        executor.submit(Task(TaskKey("shared_policy", job.setting_id), (*shared, 1)))
-        shared = (*shared, completed(executor).value)
-        executor.submit(Task(TaskKey("g_learn", job.setting_id, 20), (*shared, 20, 1)))
+        handle = executor.put(job)
+        executor.submit(Task(TaskKey("shared_policy", job.setting_id), handle))
+        local_policy = completed(executor).value
+        executor.submit(Task(TaskKey("g_learn", job.setting_id, 20), handle, (local_policy,)))
         trained = completed(executor)
         sys.stdout.write(f"trained on {trained.outcome.timing['node_id']}\n")
         sys.stdout.flush()
         sys.stdin.readline()
-        executor.submit(Task(TaskKey("evaluate", job.setting_id, 20, 0), (*shared, trained.value, 20, 0)))
+        executor.submit(Task(TaskKey("evaluate", job.setting_id, 20, 0), handle, (local_policy, trained.value)))
         (row,) = completed(executor).outcome.rows["evaluations"]
         sys.stdout.write(f"{row['mean_return'].hex()}\n")
 

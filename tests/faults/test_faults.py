@@ -14,7 +14,8 @@ import pytest
 
 from distmarl.results.store import Store
 from distmarl.results.tables import TIMINGS
-from distmarl.study.tasks import evaluate_pair, train_global_policy, train_shared_policy
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE
@@ -56,7 +57,7 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
     sweep = write_sweep(tmp_path, WHOLE)
     faults = {
         "misbehave": [["evaluate", 3, 1, "hang"], ["evaluate", 3, 2, "die"], ["evaluate", 3, 3, "fail"]],
-        "constants": {"ray_executor.DEADLINE_MARGIN_S": 0.5},
+        "constants": {"executors.ray_executor.DEADLINE_MARGIN_S": 0.5},
     }
     driver = FaultyDriver(cluster, tmp_path, faults)
     code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=3")
@@ -85,7 +86,7 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
 
 
 def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
-    faults = {"sleep_s": 0.5, "constants": {"ray_executor.MAX_RETRIES": 0}}
+    faults = {"sleep_s": 0.5, "constants": {"executors.ray_executor.MAX_RETRIES": 0}}
     driver = FaultyDriver(cluster, tmp_path, faults)
     with driver.start(write_sweep(tmp_path), "--out", "out") as process:
         wait_for(lambda: kill_a_worker(cluster, random.Random(0)), "worker")
@@ -147,9 +148,11 @@ def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) 
         said, _ = process.communicate("killed\n", timeout=120)
     assert process.returncode == 0
     (job,) = plan_of(LARGE).jobs
-    local_policy = train_shared_policy(job, 1).value
-    global_policy = train_global_policy(job, local_policy, 20, 1).value
-    (row,) = evaluate_pair(job, local_policy, global_policy, 20, 0).rows["evaluations"]
+    name = job.setting_id
+    local_policy = KINDS["shared_policy"].run(job, TaskKey("shared_policy", name), 1).value
+    global_policy = KINDS["g_learn"].run(job, TaskKey("g_learn", name, 20), 1, local_policy).value
+    result = KINDS["evaluate"].run(job, TaskKey("evaluate", name, 20, 0), 1, local_policy, global_policy)
+    (row,) = result.rows["evaluations"]
     assert global_policy.nbytes > 100_000
     assert said.splitlines()[-1] == row["mean_return"].hex()
     cluster.add_node()

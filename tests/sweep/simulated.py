@@ -14,8 +14,8 @@ from typing import Any
 
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
-from distmarl.study.plan import Plan, n_count_vectors_of
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.kinds.base import TaskKey
+from distmarl.study.plan import Plan
 from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.executors.ray_worker import Call, own_arguments
@@ -115,7 +115,7 @@ def outcome_of(key: TaskKey, seconds: float) -> Outcome:
 
 def realistic_durations(plan: Plan, seconds: float, seed: int = 0) -> Durations:
     """Return durations that grow with k as training does and scatter by a quarter; evaluations take a twentieth."""
-    largest = max(n_count_vectors_of(job, plan.k_values[-1]) for job in plan.jobs) * plan.k_values[-1]
+    largest = max(job.n_count_vectors(plan.k_values[-1]) for job in plan.jobs) * plan.k_values[-1]
     jobs = {job.setting_id: job for job in plan.jobs}
 
     def duration(key: TaskKey) -> float:
@@ -124,7 +124,7 @@ def realistic_durations(plan: Plan, seconds: float, seed: int = 0) -> Durations:
             return scatter * seconds / 20
         job = jobs[key.setting_id]
         k = job.setting.reference_k if key.k is None else key.k
-        share = n_count_vectors_of(job, k) * k / largest
+        share = job.n_count_vectors(k) * k / largest
         return scatter * seconds * (share + 0.01) * (3 if key.kind == "shared_policy" else 1)
 
     return duration
@@ -144,23 +144,13 @@ def bound(plan: Plan, durations: Durations, n_slots: int) -> float:
     return max(path, work / n_slots)
 
 
-def simulated_key(kind: TaskKind, arguments: tuple[Any, ...]) -> TaskKey:
-    """Return the key of a task from its arguments."""
-    job = arguments[0]
-    if kind == "shared_policy":
-        return TaskKey(kind, job.setting_id)
-    if kind == "g_learn":
-        return TaskKey(kind, job.setting_id, arguments[2])
-    return TaskKey(kind, job.setting_id, *arguments[3:])
-
-
 def simulated_batch(durations: Durations) -> Callable[..., tuple[Any, list[Outcome]]]:
     """Return what a Ray worker runs in place of ``run_batch``: tasks that only sleep."""
 
     def run_batch(_name: str, calls: list[Call], _timeout_s: Any, *shared: Any) -> tuple[Any, list[Outcome]]:
         outcomes = []
-        for kind, arguments in calls:
-            key = simulated_key(kind, own_arguments(arguments, shared))
+        for _, arguments in calls:
+            _, key, *_ = own_arguments(arguments, shared)
             seconds = durations(key)
             time.sleep(seconds)
             outcomes.append(outcome_of(key, seconds))

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from distmarl.results.store import Store
-from distmarl.study.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.estimates import costs as costs_module
 from distmarl.sweep.estimates.costs import Costs, core_seconds, estimate_costs, robust_mean
-from distmarl.sweep.estimates.operations import reference_seconds
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 EVERYTHING = changed(
@@ -22,16 +22,16 @@ EVERYTHING = changed(
 )
 
 
-def seconds_of(kind: TaskKind, k: int | None = None, **sections: dict[str, Any]) -> float:
+def seconds_of(kind: str, k: int | None = None, **sections: dict[str, Any]) -> float:
     plan = plan_of(changed(changed(EVERYTHING, environment={"n_agents": 60}), **sections))
-    return reference_seconds(plan, plan.jobs[0], kind, k)
+    return KINDS[kind].seconds(plan.jobs[0], k)
 
 
 @pytest.mark.parametrize(("transitions", "growth"), [("sampled", 4), ("rounded", 4), ("exact", 8)])
 def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transitions: str, growth: float) -> None:
     # With three local states there are about k^2 / 2 count vectors.
     plan = plan_of(changed(TINY, environment={"n_agents": 10**4}, global_agent={"transitions": transitions}))
-    once, twice = (reference_seconds(plan, plan.jobs[0], "g_learn", k) for k in (2000, 4000))
+    once, twice = (KINDS["g_learn"].seconds(plan.jobs[0], k) for k in (2000, 4000))
     assert twice / once == pytest.approx(growth, rel=0.05)
 
 
@@ -53,9 +53,7 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["random", "no_local_update"]}),
     ],
 )
-def test_more_of_anything_takes_longer(
-    kind: TaskKind, section: str, less: dict[str, Any], more: dict[str, Any]
-) -> None:
+def test_more_of_anything_takes_longer(kind: str, section: str, less: dict[str, Any], more: dict[str, Any]) -> None:
     k = 3 if kind in ("g_learn", "nash_gap", "exact_return", "evaluate") else None
     assert 0 < seconds_of(kind, k, **{section: less}) < seconds_of(kind, k, **{section: more})
 
@@ -69,7 +67,7 @@ def test_a_kind_learns_from_its_own_tasks_and_until_then_from_the_others() -> No
     name = plan.jobs[0].setting_id
     costs = Costs(plan, {"g_learn": 2.0}, "")
     first = costs.seconds("g_learn", name, 3)
-    assert first == 2 * reference_seconds(plan, plan.jobs[0], "g_learn", 3)
+    assert first == 2 * KINDS["g_learn"].seconds(plan.jobs[0], 3)
     rollouts = costs.seconds("evaluate", name, 3)
     costs.learn(TaskKey("g_learn", name, 3), timing(10 * first))
     assert costs.seconds("g_learn", name, 3) == pytest.approx(10 * first)
@@ -116,7 +114,7 @@ def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
 def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
     costs = estimate_costs(plan_of(TINY), None)
     assert costs.basis.startswith("short tasks, timed on this machine in ")
-    assert costs._factors.keys() == TASK_FUNCTIONS.keys()
+    assert costs._factors.keys() == KINDS.keys()
     assert min(costs._factors.values()) > 0
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ import pandas as pd
 import pytest
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study import tasks
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.failures import describe_arguments
 from distmarl.sweep.executors.task_log import TAIL_BYTES
 from distmarl.sweep.session import Interrupted
@@ -30,15 +32,14 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> Break:
     """Let tasks fail: those of a kind, with a k and a seed if they are named."""
 
     def break_tasks(kind: Any, k: int | None = None, seed: int | None = None) -> None:
-        original = tasks.TASK_FUNCTIONS[kind]
+        original = KINDS[kind]
 
-        def function(job: Any, *arguments: Any) -> Any:
-            numbers = [argument for argument in arguments if isinstance(argument, int)]
-            if k in (None, *numbers[:1]) and seed in (None, *numbers[1:]):
+        def function(job: Any, key: TaskKey, *arguments: Any) -> Any:
+            if k in (None, key.k) and seed in (None, key.seed):
                 raise ArithmeticError("a broken kernel")
-            return original(job, *arguments)
+            return original.run(job, key, *arguments)
 
-        monkeypatch.setitem(tasks.TASK_FUNCTIONS, kind, function)
+        monkeypatch.setitem(KINDS, kind, replace(original, run=function))
 
     return break_tasks
 
@@ -135,11 +136,14 @@ def test_a_failure_tells_the_arguments(tmp_path: Path, broken: Break) -> None:
 
 def test_arguments_are_told_in_short() -> None:
     (job,) = plan_of(TINY).jobs
-    arguments = (job, np.zeros((3, 3, 3)), np.zeros((3, 10), np.int16), 3, 1)
-    assert describe_arguments("evaluate", arguments) == (
-        f"job=setting {job.setting_id}, local_policy=float64[3, 3, 3], global_policy=int16[3, 10], k=3, seed=1"
+    name = job.setting_id
+    arguments = (job, TaskKey("evaluate", name, 3, 1), 1, np.zeros((3, 3, 3)), np.zeros((3, 10), np.int16))
+    assert describe_arguments(KINDS["evaluate"].run, arguments) == (
+        f"job=setting {name}, key=evaluate-{name}-k3-seed1, n_threads=1, "
+        "local_policy=float64[3, 3, 3], global_policy=int16[3, 10]"
     )
-    assert describe_arguments("g_learn", (job, object(), 3, 1)).endswith("local_policy=object, k=3, n_threads=1")
+    odd = (job, TaskKey("g_learn", name, 3), 1, object())
+    assert describe_arguments(KINDS["g_learn"].run, odd).endswith("n_threads=1, local_policy=object")
 
 
 def test_a_task_past_its_deadline_is_given_up(tmp_path: Path) -> None:

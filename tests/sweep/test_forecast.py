@@ -10,14 +10,13 @@ from typing import Any
 import pytest
 
 from distmarl.config.reading import read_sweep_file
-from distmarl.study.pending import find_pending
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan, make_plan
-from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.estimates.costs import Costs
-from distmarl.sweep.estimates.forecast import Forecast, task_groups
-from distmarl.sweep.estimates.operations import reference_seconds
+from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
@@ -45,7 +44,7 @@ class ForecastProgress(Progress):
         self._total_work = total_work
         self._work = 0.0
         self._n_done = 0
-        self._forecast = Forecast(find_pending(plan, None), costs, clock=lambda: executor.now)
+        self._forecast = Forecast(plan.pending(None), costs, clock=lambda: executor.now)
 
     def look(self, n_slots: int, n_nodes: int) -> None:  # noqa: ARG002
         self._forecast.n_slots = n_slots
@@ -67,11 +66,7 @@ class ForecastProgress(Progress):
 def run(plan: Plan, durations: Durations, n_slots: int, factors: dict[Any, float] | None = None) -> tuple[float, float]:
     """Return what was predicted after a tenth of the work over what it took, and the same of a mean per task."""
     executor = VirtualExecutor(n_slots, durations)
-    keys = [
-        TaskKey(kind, name, k, seed)
-        for (kind, name, k), number in task_groups(find_pending(plan, None))
-        for seed in (range(number) if kind == "evaluate" else [None])
-    ]
+    keys = [TaskKey(*group, seed) for group, seeds in plan.pending(None).missing.items() for seed in seeds]
     progress = ForecastProgress(plan, executor, Costs(plan, factors or {}, ""), sum(map(durations, keys)))
     tally = Driver(plan, NoStore(), executor, progress, Stop()).run()
     assert tally.done == tally.total
@@ -87,7 +82,7 @@ def scattered(plan: Plan, factors: Callable[[TaskKey], float], scatter: float = 
     def duration(key: TaskKey) -> float:
         chance = random.Random(f"{seed} {key}")
         lingers = 20.0 if key.kind == "evaluate" and chance.random() < 0.002 else 1.0
-        reference = reference_seconds(plan, jobs[key.setting_id], key.kind, key.k)
+        reference = KINDS[key.kind].seconds(jobs[key.setting_id], key.k)
         return reference * factors(key) * chance.uniform(1 - scatter, 1 + scatter) * lingers
 
     return duration
@@ -159,7 +154,7 @@ def test_the_mean_per_task_so_far_would_be_far_off(shape: str) -> None:
 
 def test_kinds_of_tasks_may_be_off_by_factors_of_their_own_where_earlier_timings_tell_them() -> None:
     plan = robots(experiment={"k_range": [1, 15], "n_eval_seeds": 40})
-    off: dict[TaskKind, float] = {"shared_policy": 2.0, "g_learn": 5.0, "evaluate": 0.5}
+    off: dict[str, float] = {"shared_policy": 2.0, "g_learn": 5.0, "evaluate": 0.5}
     durations = scattered(plan, lambda key: off[key.kind], scatter=0.25)
     assert 0.7 < run(plan, durations, 4, off)[0] < 1.3
     assert not 0.7 < run(plan, durations, 4)[0] < 1.3
@@ -168,9 +163,9 @@ def test_kinds_of_tasks_may_be_off_by_factors_of_their_own_where_earlier_timings
 def test_tasks_of_several_cores_take_several_slots() -> None:
     plan = robots(experiment={"n_eval_seeds": 1})
     costs = Costs(plan, {}, "")
-    forecast = Forecast(find_pending(plan, None), costs, cpus_per_train=4)
+    forecast = Forecast(plan.pending(None), costs, cpus_per_train=4)
     forecast.n_slots = 4
-    work = sum(costs.seconds(*group) for group, _ in task_groups(find_pending(plan, None)))
+    work = sum(costs.seconds(*group) for group in plan.pending(None).missing)
     assert forecast.remaining_s() == pytest.approx(work / 4, rel=0.01)
     forecast.n_slots = 7  # three of them have nothing but evaluations to do
     assert forecast.remaining_s() > 0.8 * work / 4
@@ -178,7 +173,7 @@ def test_tasks_of_several_cores_take_several_slots() -> None:
 
 def test_what_cannot_run_any_more_takes_no_time() -> None:
     plan = robots(experiment={"k_values": [1, 25], "n_eval_seeds": 1000})
-    forecast = Forecast(find_pending(plan, None), Costs(plan, {}, ""))
+    forecast = Forecast(plan.pending(None), Costs(plan, {}, ""))
     name = plan.jobs[0].setting_id
     whole = forecast.remaining_s()
     forecast.completed(TaskKey("g_learn", name, 25), {}, failed=True)
@@ -190,7 +185,7 @@ def test_what_cannot_run_any_more_takes_no_time() -> None:
 def test_time_that_passes_is_time_that_is_not_left() -> None:
     plan = robots(experiment={"k_values": [25], "n_eval_seeds": 1})
     now = [0.0]
-    forecast = Forecast(find_pending(plan, None), Costs(plan, {}, ""), clock=lambda: now[0])
+    forecast = Forecast(plan.pending(None), Costs(plan, {}, ""), clock=lambda: now[0])
     key = TaskKey("shared_policy", plan.jobs[0].setting_id)
     takes = Costs(plan, {}, "").seconds(key.kind, key.setting_id, None)
     forecast.submitted(key, 1)
@@ -205,7 +200,7 @@ def test_time_that_passes_is_time_that_is_not_left() -> None:
 def test_tasks_wait_for_what_they_need_however_many_slots_there_are() -> None:
     plan = robots(experiment={"k_values": [20, 25], "n_eval_seeds": 3})
     costs = Costs(plan, {}, "")
-    forecast = Forecast(find_pending(plan, None), costs)
+    forecast = Forecast(plan.pending(None), costs)
     forecast.n_slots = 100
     path = [("shared_policy", None), ("g_learn", 25), ("evaluate", 25)]
     takes = [costs.seconds(kind, plan.jobs[0].setting_id, k) for kind, k in path]

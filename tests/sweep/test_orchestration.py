@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.study.tasks import TaskKey
 from distmarl.sweep import driver, pace
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.executors.base import Completed, Task
@@ -70,10 +70,10 @@ def test_tasks_wait_unmade() -> None:
     def tasks() -> Any:
         for seed in range(1000):
             made.append(seed)
-            yield Task(TaskKey("evaluate", "a", 1, seed), ())
+            yield Task(TaskKey("evaluate", "a", 1, seed), None)
 
     ready.add(tasks(), 1000, cost=0.0)
-    ready.add([Task(TaskKey("g_learn", "a", 1), ())], 1, cost=1.0)
+    ready.add([Task(TaskKey("g_learn", "a", 1), None)], 1, cost=1.0)
     assert len(ready) == 1001
     assert [str(ready.take().key) for _ in range(3)] == ["g_learn-a-k1", "evaluate-a-k1-seed0", "evaluate-a-k1-seed1"]
     assert (len(ready), made) == (998, [0, 1])

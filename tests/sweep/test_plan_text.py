@@ -11,9 +11,8 @@ import pytest
 from rich.console import Console
 
 from distmarl.results.storage.opening import open_location
-from distmarl.study.pending import find_pending
+from distmarl.study.kinds import KINDS
 from distmarl.sweep.estimates.costs import Costs
-from distmarl.sweep.estimates.memory import shared_policy_bytes
 from distmarl.sweep.progress.plan_text import print_plan
 from tests.sweep.sweeps import changed, plan_of
 
@@ -32,7 +31,7 @@ def printed(mapping: dict[str, Any], width: int = 80, n_cpus: int = 2, slower: f
     costs = Costs(plan, factors, "the timings of 7 tasks in the results folder")
     console = Console(file=stream, width=width, highlight=False)
     folder = open_location(Path("results/robots"))
-    print_plan(plan, folder, find_pending(plan, None), costs, console, n_cpus=n_cpus, where=" of this machine")
+    print_plan(plan, folder, plan.pending(None), costs, console, n_cpus=n_cpus, where=" of this machine")
     return stream.getvalue()
 
 
@@ -89,4 +88,4 @@ def test_a_shared_policy_takes_the_memory_of_the_cores_that_it_is_lent(
     assert lent == memory_of_shared_policies(printed(asked, n_cpus=n_cpus))
     assert (lent > memory_of_shared_policies(printed(alone, n_cpus=1))) == (n_threads > 1)
     (job, *_), mebibyte = plan_of(alone).jobs, 2**20
-    assert lent == round(shared_policy_bytes(job, n_threads) / mebibyte)
+    assert lent == round(KINDS["shared_policy"].n_bytes(job, None, n_threads) / mebibyte)

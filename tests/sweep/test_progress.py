@@ -11,9 +11,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distmarl.study.pending import find_pending
+from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.study.tasks import TaskKey
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.execution import Outcome
@@ -43,7 +42,7 @@ class Clock:
 
 
 def watch_of(plan: Plan, clock: Clock) -> Watch:
-    forecast = Forecast(find_pending(plan, None), Costs(plan, {}, ""), clock=clock)
+    forecast = Forecast(plan.pending(None), Costs(plan, {}, ""), clock=clock)
     return Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs}, clock)
 
 

@@ -11,17 +11,12 @@ from typing import Any
 import pytest
 
 from distmarl.errors import ExecutorError
-from distmarl.study.pending import find_pending
+from distmarl.study.job import Job
+from distmarl.study.kinds import KINDS
 from distmarl.sweep import cli
-from distmarl.sweep.estimates import memory as resources
-from distmarl.sweep.estimates.memory import (
-    SMALL_TASK_BYTES,
-    check_memory,
-    memory_request,
-    shared_policy_bytes,
-    task_bytes,
-    training_bytes,
-)
+from distmarl.sweep.estimates import requests
+from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES, check_memory, memory_request
+from distmarl.terminal import mebibytes
 from distmarl.values.exact_return import population_bytes
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
@@ -36,26 +31,24 @@ from distmarl.config.reading import RawSweep
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
 from distmarl.study.plan import make_plan
-from distmarl.sweep.estimates.memory import task_bytes
-from distmarl.study.tasks import TASK_FUNCTIONS
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 
-kind, k, n_threads, mapping = json.loads(sys.argv[1])
-plan = make_plan(RawSweep(mapping, "measured"))
-(job,) = plan.jobs
-env, experiment = job.environment, plan.sweep.experiment
-local_policy = uniform_local_policy(env)
+name, k, n_threads, mapping = json.loads(sys.argv[1])
+(job,) = make_plan(RawSweep(mapping, "measured")).jobs
+env, kind = job.environment, KINDS[name]
 shape = (env.n_global_states, n_count_vectors(k or 1, env.n_local_states))
-global_policy = np.random.default_rng(0).integers(env.n_global_actions, size=shape)
-arguments = {
-    "shared_policy": (n_threads,),
-    "g_learn": (local_policy, k, n_threads),
-    "baselines": (local_policy, experiment.baselines, plan.sweep.evaluation.method, experiment.n_eval_seeds),
-    "nash_gap": (local_policy, global_policy, k, experiment.nash_gap),
-    "exact_return": (local_policy, global_policy, k),
-    "evaluate": (local_policy, global_policy, k, 0),
+values = {
+    "shared_policy": uniform_local_policy(env),
+    "g_learn": np.random.default_rng(0).integers(env.n_global_actions, size=shape),
 }
-peak = peak_bytes(lambda: TASK_FUNCTIONS[kind](job, *arguments[kind]))
-print(json.dumps([peak, task_bytes(plan, job, kind, k, n_threads)]))
+needed, needs = [], kind.needs
+while needs is not None:
+    needed.insert(0, values[needs])
+    needs = KINDS[needs].needs
+key = TaskKey(name, job.setting_id, k, 0 if kind.per == "seed" else None)
+peak = peak_bytes(lambda: kind.run(job, key, n_threads, *needed))
+print(json.dumps([peak, kind.n_bytes(job, k, n_threads)]))
 """
 
 
@@ -118,21 +111,27 @@ def test_the_estimate_is_within_a_factor_of_two_of_the_measured_peak(
     assert peak / 2 < estimate < 2 * peak
 
 
+def n_bytes(kind: str, job: Job, k: int | None = None, n_threads: int = 1) -> int:
+    return KINDS[kind].n_bytes(job, k, n_threads)
+
+
 def test_more_of_anything_takes_more() -> None:
     (job,) = plan_of(robots(20, "sampled")).jobs
     (exact,) = plan_of(robots(20, "exact")).jobs
-    assert training_bytes(job, 21) > training_bytes(job, 20)
-    assert training_bytes(exact, 20, n_threads=3) > training_bytes(exact, 20, n_threads=2)
-    assert training_bytes(exact, 20, n_threads=9) == training_bytes(exact, 20, n_threads=5), "one per global state"
-    assert shared_policy_bytes(job) > training_bytes(job, 20)
+    assert n_bytes("g_learn", job, 21) > n_bytes("g_learn", job, 20)
+    assert n_bytes("g_learn", exact, 20, n_threads=3) > n_bytes("g_learn", exact, 20, n_threads=2)
+    assert n_bytes("g_learn", exact, 20, n_threads=9) == n_bytes("g_learn", exact, 20, n_threads=5), (
+        "one per global state"
+    )
+    assert n_bytes("shared_policy", job) > n_bytes("g_learn", job, 20)
 
 
 def test_exact_values_take_the_memory_of_the_whole_population() -> None:
     crowd = changed(TINY, environment={"n_agents": 50})
     plan = plan_of(changed(crowd, alternating={"joint_value": "exact"}))
     (job,), (plain,) = plan.jobs, plan_of(crowd).jobs
-    values = task_bytes(plan, job, "exact_return", 3)
-    assert shared_policy_bytes(job) == values > shared_policy_bytes(plain)
+    values = n_bytes("exact_return", job, 3)
+    assert n_bytes("shared_policy", job) == values > n_bytes("shared_policy", plain)
     assert values < population_bytes(job.environment), "no acceleration over a horizon"
 
 
@@ -142,32 +141,32 @@ def test_small_tasks_ask_for_no_memory() -> None:
 
 
 def test_every_task_asks_for_what_it_is_expected_to_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resources, "SMALL_TASK_BYTES", 0)
+    monkeypatch.setattr(requests, "SMALL_TASK_BYTES", 0)
     counting = CountingExecutor()
     run(tmp_path, executor=counting)
     plan = plan_of(TINY)
     asked = {task.key: task.memory_bytes for task in counting.tasks}
-    expected = {key: task_bytes(plan, plan.jobs[0], key.kind, key.k) for key in asked}
+    expected = {key: n_bytes(key.kind, plan.jobs[0], key.k) for key in asked}
     assert asked == expected
     assert len(set(asked.values())) >= 3
 
 
 def test_an_impossible_request_is_refused_with_the_arithmetic() -> None:
     plan = plan_of({**robots(40, "sampled"), "grid": {"environment.n_agents": [50, 60]}})
-    needed = training_bytes(plan.jobs[0], 40)
+    needed = n_bytes("g_learn", plan.jobs[0], 40)
     with pytest.raises(ExecutorError) as refusal:
-        check_memory(plan, find_pending(plan, None), needed - 1, "the cluster")
+        check_memory(plan, plan.pending(None), needed - 1, "the cluster")
     message, name = str(refusal.value), plan.jobs[0].setting_id
     assert f"-{name} (n_agents=50): needs about " in message
     assert "MiB of memory, for 135,751 count vectors (40 agents in 5 local states) x 5 global states" in message
-    assert f"the largest node of the cluster has {resources.mebibytes(needed - 1)} for tasks" in message
+    assert f"the largest node of the cluster has {mebibytes(needed - 1)} for tasks" in message
     assert "Use a smaller k, fewer global_agent.n_mc_samples or a machine with more memory" in message
-    check_memory(plan, find_pending(plan, None), shared_policy_bytes(plan.jobs[0]), "the cluster")
+    check_memory(plan, plan.pending(None), n_bytes("shared_policy", plan.jobs[0]), "the cluster")
 
 
 def test_what_is_done_needs_no_memory() -> None:
     plan = plan_of(robots(40, "sampled"))
-    pending = find_pending(plan, None)
+    pending = plan.pending(None)
     check_memory(plan, pending.only(()), 0, "the cluster")
 
 

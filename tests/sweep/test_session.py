@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ResultsError, TaskTimeoutError
-from distmarl.study import tasks
-from distmarl.study.tasks import TaskKey
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep import pace
 from distmarl.sweep.executors.base import SerialExecutor, Task
 from distmarl.sweep.session import Interrupted
@@ -266,14 +267,14 @@ def test_long_evaluations_are_not_batched(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_failure_in_a_batch_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = tasks.evaluate_pair
+    original = KINDS["evaluate"]
 
-    def break_at_seed_7(job: Any, local_policy: Any, global_policy: Any, k: int, seed: int) -> Any:
-        if (k, seed) == (1, 7):
+    def break_at_seed_7(job: Any, key: TaskKey, *arguments: Any) -> Any:
+        if (key.k, key.seed) == (1, 7):
             raise ArithmeticError("a broken seed")
-        return original(job, local_policy, global_policy, k, seed)
+        return original.run(job, key, *arguments)
 
-    monkeypatch.setitem(tasks.TASK_FUNCTIONS, "evaluate", break_at_seed_7)
+    monkeypatch.setitem(KINDS, "evaluate", replace(original, run=break_at_seed_7))
     batching = BatchingExecutor()
     many = changed(TINY, experiment={"n_eval_seeds": 20})
     tally = run(tmp_path, many, batching)
@@ -298,14 +299,14 @@ def test_a_batch_never_replaces_the_parts_of_a_larger_one(tmp_path: Path) -> Non
 
 
 def test_a_failed_task_is_recorded_and_the_others_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    original = tasks.train_global_policy
+    original = KINDS["g_learn"]
 
-    def break_at_k_3(job: Any, local_policy: Any, k: int, n_threads: int) -> Any:
-        if k == 3:
+    def break_at_k_3(job: Any, key: TaskKey, *arguments: Any) -> Any:
+        if key.k == 3:
             raise ArithmeticError("a broken kernel")
-        return original(job, local_policy, k, n_threads)
+        return original.run(job, key, *arguments)
 
-    monkeypatch.setitem(tasks.TASK_FUNCTIONS, "g_learn", break_at_k_3)
+    monkeypatch.setitem(KINDS, "g_learn", replace(original, run=break_at_k_3))
     tally = run(tmp_path)
     assert (tally.n_failed, tally.n_not_run) == (1, 2)
     (failure,) = pd.read_parquet(tmp_path / "failures").to_dict("records")

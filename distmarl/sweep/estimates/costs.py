@@ -1,6 +1,6 @@
 """How long the tasks of a sweep will take: predicted before they run, corrected by every one that ends.
 
-A prediction is the time of the task on a reference core (:mod:`distmarl.sweep.estimates.operations`) times a factor
+A prediction is the time of the task on a reference core (:mod:`distmarl.study.seconds`) times a factor
 for its kind: first one that the folder's own timings tell or, for a new folder, a few operations timed on the spot;
 then that of the tasks of the kind that have ended last. All times are core seconds: of a task on one core.
 """
@@ -22,9 +22,9 @@ from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
 from distmarl.results.store import Store
 from distmarl.results.tables import TIMINGS
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
-from distmarl.study.tasks import TASK_FUNCTIONS, TaskKey, TaskKind
-from distmarl.sweep.estimates.operations import reference_seconds
 from distmarl.values.evaluate import evaluate
 
 # A factor rests on so many tasks, the last; one that took so many times longer than most counts as just so long.
@@ -51,34 +51,32 @@ class Costs:
         What these rest on, for people.
     """
 
-    def __init__(self, plan: Plan, factors: Mapping[TaskKind, float], basis: str) -> None:
+    def __init__(self, plan: Plan, factors: Mapping[str, float], basis: str) -> None:
         self.basis = basis
-        self._plan = plan
         self._jobs = {job.setting_id: job for job in plan.jobs}
         self._factors = factors
-        self._first: dict[tuple[TaskKind, str, int | None], float] = {}
+        self._first: dict[TaskGroup, float] = {}
         # Of the last tasks of each kind, beyond the first factor.
-        self._measured: dict[TaskKind, deque[Measured]] = defaultdict(lambda: deque(maxlen=N_REMEMBERED))
-        self._corrections: dict[TaskKind, float] = {}
+        self._measured: dict[str, deque[Measured]] = defaultdict(lambda: deque(maxlen=N_REMEMBERED))
+        self._corrections: dict[str, float] = {}
 
-    def seconds(self, kind: TaskKind, setting_id: str, k: int | None) -> float:
+    def seconds(self, kind: str, setting_id: str, k: int | None = None) -> float:
         """Return the core seconds that a task is expected to take."""
-        return self._first_seconds(kind, setting_id, k) * self._correction(kind)
+        return self._first_seconds(TaskGroup(kind, setting_id, k)) * self._correction(kind)
 
     def learn(self, key: TaskKey, timing: Mapping[str, Any]) -> None:
         """Learn how long a task took."""
-        expected = self._first_seconds(key.kind, key.setting_id, key.k)
+        expected = self._first_seconds(key.group)
         self._measured[key.kind].append((core_seconds(timing) / expected, expected))
         self._corrections.clear()
 
-    def _first_seconds(self, kind: TaskKind, setting_id: str, k: int | None) -> float:
-        name = (kind, setting_id, k)
-        if name not in self._first:
-            reference = reference_seconds(self._plan, self._jobs[setting_id], kind, k)
-            self._first[name] = reference * self._factors.get(kind, 1.0)
-        return self._first[name]
+    def _first_seconds(self, group: TaskGroup) -> float:
+        if group not in self._first:
+            reference = KINDS[group.kind].seconds(self._jobs[group.setting_id], group.k)
+            self._first[group] = reference * self._factors.get(group.kind, 1.0)
+        return self._first[group]
 
-    def _correction(self, kind: TaskKind) -> float:
+    def _correction(self, kind: str) -> float:
         """Return what the tasks of a kind tell or, while none has ended, those of the other kinds."""
         if kind not in self._corrections:
             known = self._measured
@@ -124,31 +122,31 @@ def estimate_costs(plan: Plan, store: Store | None) -> Costs:
     n_tasks = sum(map(len, measured.values()))
     return Costs(
         plan,
-        {kind: timed.get(kind, 1.0) * slower for kind in TASK_FUNCTIONS} | factors,
+        {kind: timed.get(kind, 1.0) * slower for kind in KINDS} | factors,
         f"the timings of {n_tasks:,} tasks in the results folder",
     )
 
 
-def _stored_factors(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[TaskKind, list[Measured]]:
+def _stored_factors(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Measured]]:
     """Return the factors of the tasks of a plan that have run."""
     jobs = {job.setting_id: job for job in plan.jobs}
-    measured: dict[TaskKind, list[Measured]] = defaultdict(list)
+    measured: dict[str, list[Measured]] = defaultdict(list)
     for row in rows:
-        if row["setting_id"] in jobs and row["task"] in TASK_FUNCTIONS:
-            expected = reference_seconds(plan, jobs[row["setting_id"]], row["task"], row["k"])
+        if row["setting_id"] in jobs and row["task"] in KINDS:
+            expected = KINDS[row["task"]].seconds(jobs[row["setting_id"]], row["k"])
             measured[row["task"]].append((core_seconds(row) / expected, expected))
     return measured
 
 
-def _time_on_the_spot(plan: Plan) -> dict[TaskKind, float]:
+def _time_on_the_spot(plan: Plan) -> dict[str, float]:
     """Return by how much this machine is slower than the reference core; nothing about kinds that take too long."""
     job = plan.jobs[0]
     env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
     local_policy = uniform_local_policy(env)
-    trainings = {k: reference_seconds(plan, job, "g_learn", k) for k in plan.k_values}
-    rollouts = reference_seconds(plan, job, "evaluate", None) * N_STEPS_TIMED / evaluation.horizon
+    trainings = {k: KINDS["g_learn"].seconds(job, k) for k in plan.k_values}
+    rollouts = KINDS["evaluate"].seconds(job, None) * N_STEPS_TIMED / evaluation.horizon
     k = max((k for k, seconds in trainings.items() if seconds <= MAX_TIMED_S), default=None)
-    factors: dict[TaskKind, float] = {}
+    factors: dict[str, float] = {}
 
     def train() -> object:
         return g_learn(
@@ -166,11 +164,11 @@ def _time_on_the_spot(plan: Plan) -> dict[TaskKind, float]:
         return evaluate(env, blind, local_policy, k=1, n_rollouts=evaluation.n_rollouts, horizon=N_STEPS_TIMED)
 
     if rollouts <= MAX_TIMED_S:
-        factors = dict.fromkeys(TASK_FUNCTIONS, _fastest(roll_out) / rollouts)
+        factors = dict.fromkeys(KINDS, _fastest(roll_out) / rollouts)
     if k is not None:
         with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
             slower = _fastest(train) / trainings[k]
-            factors = dict.fromkeys(TASK_FUNCTIONS, slower) | {"evaluate": factors.get("evaluate", slower)}
+            factors = dict.fromkeys(KINDS, slower) | {"evaluate": factors.get("evaluate", slower)}
     return factors
 
 

@@ -6,14 +6,13 @@ import heapq
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
+from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds.base import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
-from distmarl.study.tasks import TaskKey, TaskKind
 from distmarl.sweep.estimates.costs import Costs
 
-# Tasks of one kind, setting and k: one of them, but for the evaluations.
-TaskGroup: TypeAlias = tuple[TaskKind, str, int | None]
 # A task that has run longer than it should is expected to take this share of its time more.
 OVERDUE_SHARE = 0.1
 
@@ -47,7 +46,7 @@ class Forecast:
         self.costs = costs
         self._cpus_per_train = cpus_per_train
         self._clock = clock
-        self._left = dict(task_groups(pending))
+        self._left = {group: len(seeds) for group, seeds in pending.missing.items()}
         self._n_cpus: dict[TaskGroup, int] = {}
         # Beside the evaluations: what is in line, and what is taken to run, since when.
         self._in_line: dict[TaskGroup, None] = {}
@@ -56,15 +55,15 @@ class Forecast:
 
     def submitted(self, key: TaskKey, n_cpus: int) -> None:
         """Learn that a task was submitted, and how many cores it takes."""
-        if key.kind != "evaluate":
-            group = _group(key)
+        if not fills_gaps(key.group):
+            group = key.group
             self._n_cpus[group] = n_cpus
             self._in_line[group] = None
             self._start()
 
     def completed(self, key: TaskKey, timing: Mapping[str, Any], *, failed: bool) -> None:
         """Learn that a task is done, or that it failed and with it what needs it."""
-        group = _group(key)
+        group = key.group
         self._in_line.pop(group, None)
         self._started_at.pop(group, None)
         self._start()
@@ -90,7 +89,7 @@ class Forecast:
         now = self._clock()
         followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._left:
-            needed = _needed(group)
+            needed = needed_group(group)
             if needed is not None and needed in self._left:
                 followers[needed].append(group)
             elif group in self._started_at:
@@ -106,18 +105,14 @@ class Forecast:
 
     def _expected(self, group: TaskGroup) -> tuple[float, int]:
         """Return the seconds that one of these tasks takes, and on how many slots."""
-        trains = group[0] in ("shared_policy", "g_learn")
-        width = min(self._n_cpus.get(group, self._cpus_per_train if trains else 1), max(1, self.n_slots))
+        n_cpus = self._cpus_per_train if KINDS[group.kind].has_threads else 1
+        width = min(self._n_cpus.get(group, n_cpus), max(1, self.n_slots))
         return self.costs.seconds(*group) / width, width
 
 
-def task_groups(pending: Pending) -> Iterator[tuple[TaskGroup, int]]:
-    """Yield the missing tasks: kind, setting and k, and how many there are."""
-    for kind, names in pending.by_setting.items():
-        yield from (((kind, name, None), 1) for name in names)
-    for kind, missing in pending.by_k.items():
-        yield from (((kind, name, k), 1) for name, ks in missing.items() for k in ks)
-    yield from ((("evaluate", name, k), len(seeds)) for (name, k), seeds in pending.seeds.items() if seeds)
+def fills_gaps(group: TaskGroup) -> bool:
+    """Return whether tasks are those of evaluation seeds: many and short, so that they fit in anywhere."""
+    return KINDS[group.kind].per == "seed"
 
 
 class _Schedule:
@@ -143,7 +138,7 @@ class _Schedule:
 
     def add(self, group: TaskGroup, seconds: float, width: int, number: int) -> None:
         """Run tasks as soon as there is a slot for them."""
-        if group[0] == "evaluate":
+        if fills_gaps(group):
             self._work += seconds * number
             self._latest = max(self._latest, self._now + seconds)
         else:
@@ -164,19 +159,7 @@ class _Schedule:
             self.start(group, -seconds, width)
 
 
-def _group(key: TaskKey) -> TaskGroup:
-    return key.kind, key.setting_id, key.k
-
-
-def _needed(group: TaskGroup) -> TaskGroup | None:
-    """Return what a task cannot run without."""
-    kind, name, k = group
-    if kind == "shared_policy":
-        return None
-    return ("shared_policy", name, None) if kind in ("g_learn", "baselines") else ("g_learn", name, k)
-
-
 def _needs(group: TaskGroup, other: TaskGroup) -> bool:
     """Return whether a task cannot run without another, which may need others in turn."""
-    needed = _needed(group)
+    needed = needed_group(group)
     return needed is not None and (needed == other or _needs(needed, other))

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import abc
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
-from distmarl.study.tasks import TaskKey
-from distmarl.sweep.estimates.memory import machine_memory
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey, TaskResult
+from distmarl.sweep.estimates.requests import machine_memory
 from distmarl.sweep.executors.execution import Outcome, execute
 
 MIN_IN_LINE = 14
@@ -27,8 +29,10 @@ class Task:
     ----------
     key : TaskKey
         What it is.
-    arguments : tuple
-        Arguments of its function: plain values, or handles from ``put`` and ``Completed``.
+    job : Job or handle
+        Its setting, or the handle of it from ``put``.
+    values : tuple
+        What the tasks that it needs have yielded: handles from ``put`` and ``Completed``.
     n_cpus : int
         Cores that it asks for.
     memory_bytes : int
@@ -36,9 +40,15 @@ class Task:
     """
 
     key: TaskKey
-    arguments: tuple[Any, ...]
+    job: Any
+    values: tuple[Any, ...] = ()
     n_cpus: int = 1
     memory_bytes: int = 0
+
+    @property
+    def call(self) -> tuple[Callable[..., TaskResult], tuple[Any, ...]]:
+        """Its function, and the arguments of that."""
+        return KINDS[self.key.kind].run, (self.job, self.key, self.n_cpus, *self.values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -201,7 +211,7 @@ class SerialExecutor(Executor):
         """Run the batch that has waited longest."""
         completed = []
         for task in self._waiting.popleft():
-            value, outcome = execute(task.key.kind, task.arguments, self._task_timeout_s)
+            value, outcome = execute(*task.call, self._task_timeout_s)
             completed.append(Completed(task, outcome, value))
         return completed
 

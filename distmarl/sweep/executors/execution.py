@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study.tasks import TASK_FUNCTIONS, Rows, TaskKind
+from distmarl.study.kinds.base import Rows, TaskResult
 from distmarl.sweep.executors.failures import Failure, describe_failure
 from distmarl.sweep.executors.task_log import LogMark
 
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def execute(
-    kind: TaskKind,
+    function: Callable[..., TaskResult],
     arguments: tuple[Any, ...],
     timeout_s: float | None,
     node_id: str | None = None,
@@ -59,10 +59,10 @@ def execute(
 
     Parameters
     ----------
-    kind : str
-        Which task.
+    function : callable
+        Does the task.
     arguments : tuple
-        Arguments of its function.
+        Its arguments.
     timeout_s : float or None
         Seconds after which it is given up.
     node_id : str or None
@@ -80,11 +80,11 @@ def execute(
     rows: Rows = {}
     try:
         with threadpool_limits(limits=1), _deadline(timeout_s):
-            result = TASK_FUNCTIONS[kind](*arguments)
+            result = function(*arguments)
         value, rows = result.value, result.rows
     except Exception as error:  # whatever a task raises is a record, and the others go on
         log_tail = None if log is None else log.tail()
-        failure = describe_failure(error, kind, arguments, log_tail, socket.gethostname())
+        failure = describe_failure(error, function, arguments, log_tail, socket.gethostname())
     timing = {
         "seconds": time.perf_counter() - seconds,
         "cpu_seconds": time.process_time() - cpu_seconds,

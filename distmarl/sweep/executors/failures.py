@@ -5,14 +5,15 @@ from __future__ import annotations
 import inspect
 import reprlib
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
 import numpy as np
 
-from distmarl.study.plan import Job
-from distmarl.study.tasks import TASK_FUNCTIONS, TaskKind
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import TaskKey, TaskResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,22 +45,26 @@ class Failure:
 
 
 def describe_failure(
-    error: BaseException, kind: TaskKind, arguments: tuple[Any, ...], log_tail: str | None, hostname: str | None
+    error: BaseException,
+    function: Callable[..., TaskResult],
+    arguments: tuple[Any, ...],
+    log_tail: str | None,
+    hostname: str | None,
 ) -> Failure:
     """Return an exception, and the task that it ended, as columns of the table ``failures``."""
     return Failure(
         error=f"{type(error).__name__}: {error}",
         traceback="".join(traceback.format_exception(error)),
-        arguments=describe_arguments(kind, arguments),
+        arguments=describe_arguments(function, arguments),
         log_tail=log_tail,
         hostname=hostname,
         failed_at=datetime.now(timezone.utc),
     )
 
 
-def describe_arguments(kind: TaskKind, arguments: tuple[Any, ...]) -> str:
+def describe_arguments(function: Callable[..., TaskResult], arguments: tuple[Any, ...]) -> str:
     """Return a task's arguments by name: arrays by their type and shape, a setting by its name."""
-    names = inspect.signature(TASK_FUNCTIONS[kind]).parameters
+    names = (name.lstrip("_") for name in inspect.signature(function).parameters)
     return ", ".join(f"{name}={_short(value)}" for name, value in zip(names, arguments, strict=False))
 
 
@@ -69,4 +74,6 @@ def _short(value: Any) -> str:
     if isinstance(value, Job):
         label = f" ({value.setting.label})" if value.setting.label else ""
         return f"setting {value.setting_id}{label}"
+    if isinstance(value, TaskKey):
+        return str(value)
     return reprlib.repr(value) if isinstance(value, (bool, int, float, str, type(None))) else type(value).__name__

@@ -28,12 +28,13 @@ from ray.exceptions import OutOfMemoryError, RayError
 
 from distmarl.errors import ExecutorError, TaskTimeoutError
 from distmarl.model.options import Runner
-from distmarl.sweep.estimates.memory import SMALL_TASK_BYTES, mebibytes
+from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES
 from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.executors.failures import describe_failure
 from distmarl.sweep.executors.ray_worker import Notes, Shared, run_batch
 from distmarl.sweep.progress.lines import counted
+from distmarl.terminal import mebibytes
 
 # A lost worker or node costs a task at most this many more tries.
 MAX_RETRIES = 3
@@ -212,7 +213,10 @@ class RayExecutor(Executor):
         number = next(self._numbers)
         function = self._function(max(task.n_cpus for task in batch), memory_bytes)
         handles: dict[Handle, Shared] = {}
-        calls = [(task.key.kind, tuple(_numbered(each, handles) for each in task.arguments)) for task in batch]
+        calls = [
+            (function, tuple(_numbered(each, handles) for each in arguments))
+            for function, arguments in (task.call for task in batch)
+        ]
         name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
         value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
         self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
@@ -264,7 +268,7 @@ class RayExecutor(Executor):
             )
         (task,) = submission.batch
         hostname, log_tail = self._notes.place(submission.number)
-        failure = describe_failure(cause, task.key.kind, task.arguments, log_tail, hostname)
+        failure = describe_failure(cause, *task.call, log_tail, hostname)
         return [Completed(task, Outcome({}, failure, {}))]
 
     def _end_overdue(self) -> None:

@@ -20,7 +20,7 @@ from ray.exceptions import GetTimeoutError, RayError
 from ray.experimental import internal_kv
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from distmarl.study.tasks import TaskKind
+from distmarl.study.kinds.base import TaskResult
 from distmarl.sweep.executors.execution import Outcome, execute
 from distmarl.sweep.executors.task_log import LogMark
 
@@ -38,7 +38,7 @@ class Shared:
     place: int
 
 
-Call: TypeAlias = tuple[TaskKind, tuple[Any, ...]]
+Call: TypeAlias = tuple[Callable[..., TaskResult], tuple[Any, ...]]
 
 
 def run_batch(name: str, calls: list[Call], timeout_s: float | None, *shared: Any) -> tuple[Any, list[Outcome]]:
@@ -48,8 +48,8 @@ def run_batch(name: str, calls: list[Call], timeout_s: float | None, *shared: An
     ----------
     name : str
         Names the batch, from ``Notes.name``.
-    calls : list of (str, tuple)
-        The kind of each task, and its arguments.
+    calls : list of (callable, tuple)
+        The function of each task, and its arguments.
     timeout_s : float or None
         Deadline of each task.
     *shared
@@ -60,9 +60,9 @@ def run_batch(name: str, calls: list[Call], timeout_s: float | None, *shared: An
     place = {"hostname": socket.gethostname(), "node_id": node_id, "process": os.getpid(), "log": LogMark.here().files}
     internal_kv._internal_kv_put(key, json.dumps(place), namespace=NAMESPACE)
     value, outcomes = None, []
-    for kind, arguments in calls:
+    for function, arguments in calls:
         own = own_arguments(arguments, shared)
-        value, outcome = execute(kind, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
+        value, outcome = execute(function, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
         outcomes.append(outcome)
     internal_kv._internal_kv_del(key, namespace=NAMESPACE)
     return value, outcomes

@@ -8,21 +8,15 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
+from rich.text import Text
 
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
 from distmarl.terminal import SEPARATOR
 
-PHASES: dict[TaskKind, str] = {
-    "shared_policy": "shared local policies",
-    "g_learn": "global policies",
-    "baselines": "baselines",
-    "nash_gap": "Nash gaps",
-    "exact_return": "exact returns",
-    "evaluate": "evaluations",
-}
 # Lines are so far apart, and by at least this share of the time that has gone.
 LINE_EVERY_S = 5.0
 LINE_SHARE = 0.05
@@ -75,8 +69,8 @@ class QuietProgress(Progress):
         self._console.print(message, markup=False, style="yellow", soft_wrap=not self._console.is_terminal)
 
 
-class LineProgress(QuietProgress):
-    """Writes a line now and then, the rarer the longer the sweep runs, and one at the end.
+class WatchedProgress(QuietProgress):
+    """Tells how things stand; how is left to its kinds.
 
     Parameters
     ----------
@@ -89,6 +83,33 @@ class LineProgress(QuietProgress):
     def __init__(self, console: Console, watch: Watch) -> None:
         super().__init__(console)
         self._watch = watch
+
+    def start(self, tally: Tally, where: str) -> None:
+        """Say where the tasks run and how many there are."""
+        self._console.print(start_message(tally, where), markup=False)
+        self._watch.start(tally)
+
+    def look(self, n_slots: int, n_nodes: int) -> None:
+        """Work out the end."""
+        self._watch.look(n_slots, n_nodes)
+
+    def submitted(self, key: TaskKey, n_cpus: int) -> None:
+        """Take note."""
+        self._watch.submitted(key, n_cpus)
+
+    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
+        """Take note; tell of a failure, if it is one of the first."""
+        self._watch.completed(key, outcome)
+        if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
+            line = Text.assemble(("failed", "red"), f": {key}: {outcome.failure.error}")
+            self._console.print(line, soft_wrap=not self._console.is_terminal)
+
+
+class LineProgress(WatchedProgress):
+    """Writes a line now and then, the rarer the longer the sweep runs, and one at the end."""
+
+    def __init__(self, console: Console, watch: Watch) -> None:
+        super().__init__(console, watch)
         self._line_at = LINE_EVERY_S
 
     def __exit__(
@@ -98,33 +119,20 @@ class LineProgress(QuietProgress):
         if self._watch.n_ended:
             self._print_line()
 
-    def start(self, tally: Tally, where: str) -> None:
-        """Say where the tasks run and how many there are."""
-        self._watch.start(tally)
-        self._console.print(start_message(tally, where), markup=False)
-
     def look(self, n_slots: int, n_nodes: int) -> None:
         """Say how far the sweep is, if it is time to."""
-        self._watch.look(n_slots, n_nodes)
+        super().look(n_slots, n_nodes)
         elapsed_s = self._watch.elapsed_s
         if elapsed_s >= self._line_at:
             self._line_at = elapsed_s + max(LINE_EVERY_S, LINE_SHARE * elapsed_s)
             self._print_line(self._watch.time_left, SEPARATOR.join(part for part in self._watch.last or () if part))
 
-    def submitted(self, key: TaskKey, n_cpus: int) -> None:
-        """Take note."""
-        self._watch.submitted(key, n_cpus)
-
-    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
-        """Tell of a failure, if it is one of the first."""
-        self._watch.completed(key, outcome)
-        if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
-            self._console.print(f"failed: {key}: {outcome.failure.error}", markup=False)
-
     def _print_line(self, *more: str) -> None:
         tally = self._watch.tally
         counts = ", ".join(
-            f"{name} {tally.done[kind]:,}/{tally.total[kind]:,}" for kind, name in PHASES.items() if tally.total[kind]
+            f"{kind.plural} {tally.done[name]:,}/{number:,}"
+            for name, kind in KINDS.items()
+            if (number := tally.total[name])
         )
         failed = f"{tally.n_failed:,} failed" if tally.n_failed else ""
         text = "; ".join(part for part in (counts, failed, *more) if part)

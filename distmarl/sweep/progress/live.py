@@ -7,14 +7,12 @@ from types import TracebackType
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.study.tasks import TaskKey, TaskKind
-from distmarl.sweep.executors.execution import Outcome
-from distmarl.sweep.progress.lines import MAX_FAILURES_TOLD, PHASES, QuietProgress, counted, start_message
+from distmarl.study.kinds import KINDS
+from distmarl.sweep.progress.lines import WatchedProgress, counted
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch, resident_memory
 from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
@@ -24,20 +22,11 @@ MAX_BAR, MIN_BAR = 30, 8
 MIN_NAMES = 26
 
 
-class LiveProgress(QuietProgress):
-    """Draws how things stand below what else is printed, and draws it again.
-
-    Parameters
-    ----------
-    console : Console
-        The terminal.
-    watch : Watch
-        Knows how things stand.
-    """
+class LiveProgress(WatchedProgress):
+    """Draws how things stand below what else is printed, and draws it again."""
 
     def __init__(self, console: Console, watch: Watch) -> None:
-        super().__init__(console)
-        self._watch = watch
+        super().__init__(console, watch)
         self._is_over = False
         self._live = Live(self, console=console, refresh_per_second=REFRESHES_PER_S)
 
@@ -50,23 +39,8 @@ class LiveProgress(QuietProgress):
 
     def start(self, tally: Tally, where: str) -> None:
         """Say where the tasks run and draw the bars."""
-        self._console.print(start_message(tally, where), markup=False)
-        self._watch.start(tally)
+        super().start(tally, where)
         self._live.start()
-
-    def look(self, n_slots: int, n_nodes: int) -> None:
-        """Work out the end."""
-        self._watch.look(n_slots, n_nodes)
-
-    def submitted(self, key: TaskKey, n_cpus: int) -> None:
-        """Show a task as running."""
-        self._watch.submitted(key, n_cpus)
-
-    def completed(self, key: TaskKey, outcome: Outcome, tally: Tally) -> None:
-        """Advance a bar; tell of failures, the first ones."""
-        self._watch.completed(key, outcome)
-        if outcome.failure is not None and tally.n_failed <= MAX_FAILURES_TOLD:
-            self._console.print(f"[red]failed[/]: {key}: {escape(outcome.failure.error)}", soft_wrap=False)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
         """Draw how things stand, in the width that there is."""
@@ -75,11 +49,11 @@ class LiveProgress(QuietProgress):
     def _bars(self, width: int) -> Table:
         """Return a line for each phase, with whatever fits: its bar, and what runs."""
         tally, running = self._watch.tally, self._watch.running()
-        kinds = [kind for kind in PHASES if tally.total[kind]]
+        kinds = [kind for kind in KINDS if tally.total[kind]]
         counts = {kind: f"{tally.done[kind]:,}/{tally.total[kind]:,}" for kind in kinds}
         failures = max((len(_failures(tally, kind)) for kind in kinds), default=0)
         widest = max(map(len, counts.values()), default=0)
-        longest = min(max((len(PHASES[kind]) for kind in kinds), default=0), width - widest - failures - 2)
+        longest = min(max((len(KINDS[kind].plural) for kind in kinds), default=0), width - widest - failures - 2)
         room = width - longest - widest - 4
         bar = min(MAX_BAR, room - failures) if room - failures >= MIN_BAR else 0
         if bar and room - failures - MIN_NAMES - 1 >= MIN_BAR:
@@ -87,7 +61,7 @@ class LiveProgress(QuietProgress):
         table = Table.grid(padding=(0, 1, 0, 0))
         for kind in kinds:
             names = [] if self._is_over else running.get(kind, [])
-            cells: list[RenderableType] = [Text(shortened(PHASES[kind], longest), no_wrap=True)]
+            cells: list[RenderableType] = [Text(shortened(KINDS[kind].plural, longest), no_wrap=True)]
             cells += [ProgressBar(tally.total[kind], tally.done[kind], width=bar)] if bar else []
             note = Text(_failures(tally, kind), style="red")
             if (free := room - bar - failures - 1) >= MIN_NAMES:
@@ -113,7 +87,7 @@ class LiveProgress(QuietProgress):
             yield Text.assemble(("last ", "dim"), text, no_wrap=True)
 
 
-def _failures(tally: Tally, kind: TaskKind) -> str:
+def _failures(tally: Tally, kind: str) -> str:
     return f"{tally.failed[kind]:,} failed " if tally.failed[kind] else ""
 
 

@@ -11,14 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.results.storage.location import Location
+from distmarl.study.job import Job
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import Kind, TaskKey
 from distmarl.study.pending import Pending
-from distmarl.study.plan import Job, Plan, n_count_vectors_of
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
-from distmarl.sweep.estimates.forecast import Forecast, task_groups
-from distmarl.sweep.estimates.memory import mebibytes, shared_policy_bytes, task_bytes, training_bytes
-from distmarl.sweep.progress.lines import PHASES, counted
-from distmarl.terminal import PLAIN_WIDTH, duration
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.estimates.requests import lent_cores, machine_memory
+from distmarl.sweep.progress.lines import counted
+from distmarl.terminal import PLAIN_WIDTH, duration, mebibytes
 
 MAX_SETTINGS_SHOWN = 20
 NOTHING = "-"
@@ -111,35 +113,39 @@ def _overview(plan: Plan, folder: Location) -> Iterator[tuple[str, str]]:
     if len(plan.jobs) > MAX_SETTINGS_SHOWN:
         yield "", f"... and {len(plan.jobs) - MAX_SETTINGS_SHOWN} more"
     yield "k", f"{_shortened(plan.k_values)}; the shared local policies are trained at k={_reference(plan)}"
-    k = plan.k_values[-1]
-    needs = [(training_bytes(job, k), job, k) for job in plan.jobs]
-    needs += [(shared_policy_bytes(job), job, job.setting.reference_k) for job in plan.jobs]
+    trainings = [kind for kind in KINDS.values() if kind.has_threads]
+    needs = [
+        (kind.n_bytes(job, k, 1), job, k if kind.per != "setting" else job.setting.reference_k)
+        for job in plan.jobs
+        for kind in trainings
+        for k in plan.k_values[-1:]
+    ]
     _, largest, largest_k = max(needs, key=lambda need: need[0])
-    yield "largest", f"k={largest_k}: {n_count_vectors_of(largest, largest_k):,} count vectors"
+    yield "largest", f"k={largest_k}: {largest.n_count_vectors(largest_k):,} count vectors"
 
 
 def _stages(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> list[Stage]:
     """Return what would run of each kind of task."""
     jobs = {job.setting_id: job for job in plan.jobs}
-    seconds: dict[TaskKind, list[tuple[float, int]]] = {kind: [] for kind in PHASES}
-    n_bytes: dict[TaskKind, int] = dict.fromkeys(PHASES, 0)
-    for (kind, name, k), number in task_groups(pending):
-        n_threads = plan.sweep.runner.cpus_per_train or 1
-        if kind == "shared_policy":
-            n_threads = _cpus_of_shared_policy(plan, pending, jobs[name], n_cpus)
-        seconds[kind].append((costs.seconds(kind, name, k), number))
-        n_bytes[kind] = max(n_bytes[kind], task_bytes(plan, jobs[name], kind, k, n_threads))
+    seconds: dict[str, list[tuple[float, int]]] = {kind: [] for kind in KINDS}
+    n_bytes = dict.fromkeys(KINDS, 0)
+    for group, seeds in pending.missing.items():
+        kind, job = KINDS[group.kind], jobs[group.setting_id]
+        n_threads = _n_threads(plan, pending, job, kind, n_cpus)
+        seconds[kind.name].append((costs.seconds(*group), len(seeds)))
+        n_bytes[kind.name] = max(n_bytes[kind.name], kind.n_bytes(job, group.k, n_threads))
+    n_tasks, n_missing = plan.n_tasks, pending.n_tasks
     return [
         Stage(
-            name=phase,
-            n_tasks=plan.n_tasks[kind],
-            n_to_run=pending.n_tasks[kind],
-            longest_s=max((each for each, _ in seconds[kind]), default=0.0),
-            total_s=sum(each * number for each, number in seconds[kind]),
-            n_bytes=n_bytes[kind],
+            name=kind.plural,
+            n_tasks=n_tasks[name],
+            n_to_run=n_missing[name],
+            longest_s=max((each for each, _ in seconds[name]), default=0.0),
+            total_s=sum(each * number for each, number in seconds[name]),
+            n_bytes=n_bytes[name],
         )
-        for kind, phase in PHASES.items()
-        if plan.n_tasks[kind]
+        for name, kind in KINDS.items()
+        if n_tasks[name]
     ]
 
 
@@ -176,17 +182,23 @@ def _expected_s(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> floa
     """Return the seconds that the tasks take on some cores; shared policies are lent the idle ones."""
     forecast = Forecast(pending, costs, cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
     forecast.n_slots = n_cpus
+    missing = pending.by_setting()
     for job in plan.jobs:
-        if job.setting_id in pending.shared_policies:
-            key = TaskKey("shared_policy", job.setting_id)
-            forecast.submitted(key, _cpus_of_shared_policy(plan, pending, job, n_cpus))
+        for group, seeds in missing.get(job.setting_id, {}).items():
+            if KINDS[group.kind].needs is None:
+                n_threads = _n_threads(plan, pending, job, KINDS[group.kind], n_cpus)
+                for seed in seeds:
+                    forecast.submitted(TaskKey(*group, seed), n_threads)
     return forecast.remaining_s()
 
 
-def _cpus_of_shared_policy(plan: Plan, pending: Pending, job: Job, n_cpus: int) -> int:
-    """Return the cores that a shared policy is trained on: those asked for, else its share of all of them."""
-    share = n_cpus // len(pending.shared_policies)
-    return plan.sweep.runner.cpus_per_train or max(1, min(share, job.environment.n_global_states))
+def _n_threads(plan: Plan, pending: Pending, job: Job, kind: Kind, n_cpus: int) -> int:
+    """Return the cores that a task would be given, on a machine like this one with so many cores."""
+    if not kind.has_threads:
+        return 1
+    if kind.needs is None:
+        return lent_cores(plan, pending, job, n_cpus, n_cpus, machine_memory())
+    return plan.sweep.runner.cpus_per_train or 1
 
 
 def _shortened(ks: Sequence[int]) -> str:

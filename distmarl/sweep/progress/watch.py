@@ -6,17 +6,16 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from distmarl.study.tasks import TaskKey, TaskKind
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.estimates.forecast import Forecast
-from distmarl.sweep.estimates.memory import mebibytes
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
-from distmarl.terminal import duration
+from distmarl.terminal import duration, mebibytes
 
 # The end is worked out anew so often, and for at most this share of the time.
 FORECAST_EVERY_S = 0.5
@@ -84,15 +83,15 @@ class Watch:
         self.n_ended += 1
         self._ended_at.append(self._clock())
         if outcome.failure is None:
-            results = ", ".join(_results(key.kind, outcome))
+            results = ", ".join(KINDS[key.kind].results(outcome.rows, outcome.timing["seconds"]))
             self.last = (
                 self._labels.get(key.setting_id, ""),
                 ": ".join(part for part in (_numbers(key), results) if part),
             )
 
-    def running(self) -> dict[TaskKind, list[str]]:
+    def running(self) -> dict[str, list[str]]:
         """Return by kind the names of the tasks that run, as far as that is known: those submitted first."""
-        names: dict[TaskKind, list[str]] = {}
+        names: dict[str, list[str]] = {}
         for key, _ in zip(list(self._in_flight), range(self.n_slots), strict=False):
             names.setdefault(key.kind, []).append(_numbers(key) or self._labels.get(key.setting_id) or "running")
         return names
@@ -133,23 +132,3 @@ def resident_memory() -> str:
 def _numbers(key: TaskKey) -> str:
     """Return what tells a task from others of its setting: ``k=3 seed=1``."""
     return " ".join(f"{name}={value}" for name, value in (("k", key.k), ("seed", key.seed)) if value is not None)
-
-
-def _results(kind: TaskKind, outcome: Outcome) -> Iterator[str]:
-    """Yield the numbers that a task yielded, and for trainings the time that it took."""
-    for row in outcome.rows.get("evaluations", []):
-        yield f"return {_number(row['mean_return'])}"
-    for row in outcome.rows.get("exact_returns", []):
-        yield f"exact return {_number(row['exact_return'])}"
-    for row in outcome.rows.get("baselines", []):
-        yield f"{row['baseline']} {_number(row['value'])}"
-    joint_values = [row["joint_value"] for row in outcome.rows.get("alternations", [])]
-    if joint_values:
-        yield f"joint value {_number(max(joint_values))}"
-    if kind in ("shared_policy", "g_learn", "nash_gap"):
-        what = "gaps" if kind == "nash_gap" else "trained"
-        yield f"{what} in {duration(outcome.timing['seconds'])}"
-
-
-def _number(value: Any) -> str:
-    return "-" if value is None else f"{value:.4g}" if abs(value) < 1 else f"{value:,.2f}"

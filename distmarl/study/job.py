@@ -1,0 +1,43 @@
+"""A setting with its game: all that its tasks need to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from distmarl.config.settings import Setting
+from distmarl.model.counts import n_count_vectors
+from distmarl.model.environment import Environment
+from distmarl.model.options import Experiment
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Job:
+    """A setting with its game.
+
+    Attributes
+    ----------
+    sweep : str
+        Name of the sweep.
+    setting_id : str
+        Hash of ``content``.
+    setting : Setting
+        The options of the setting.
+    experiment : Experiment
+        What the sweep asks for of each setting.
+    environment : Environment
+        The game, as tables, so that no worker needs the code that made it.
+    content : dict
+        Everything that the setting is, as plain data.
+    """
+
+    sweep: str
+    setting_id: str
+    setting: Setting
+    experiment: Experiment
+    environment: Environment
+    content: dict[str, Any]
+
+    def n_count_vectors(self, k: int) -> int:
+        """Return the number C of count vectors of k agents in the game."""
+        return n_count_vectors(k, self.environment.n_local_states)

@@ -1,0 +1,199 @@
+"""What a kind of task is: a record, which everything that handles tasks loops over.
+
+A task is a pure function of its arguments. It returns what later tasks need (a policy) and the rows that it adds to
+the tables. All random streams are keyed by the setting's seed and by what they are for, so a task gives the same
+rows wherever, whenever and however often it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.model.options import SweepFile
+from distmarl.results.store import Store
+from distmarl.results.tables import Table
+from distmarl.study.job import Job
+
+Rows: TypeAlias = dict[str, list[dict[str, Any]]]
+
+# How many of the columns setting_id, k and seed tell the tasks of a kind apart.
+PLACE_COLUMNS = {"setting": 1, "k": 2, "seed": 3}
+
+
+class TaskGroup(NamedTuple):
+    """The tasks of one kind, setting and, where they have one, k: one task, or one for each evaluation seed."""
+
+    kind: str
+    setting_id: str
+    k: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskKey:
+    """What a task is: its kind, its setting and, where it has them, its k and evaluation seed."""
+
+    kind: str
+    setting_id: str
+    k: int | None = None
+    seed: int | None = None
+
+    def __str__(self) -> str:
+        parts = [self.kind, self.setting_id]
+        parts += [] if self.k is None else [f"k{self.k}"]
+        parts += [] if self.seed is None else [f"seed{self.seed}"]
+        return "-".join(parts)
+
+    @property
+    def group(self) -> TaskGroup:
+        """The tasks that it is one of."""
+        return TaskGroup(self.kind, self.setting_id, self.k)
+
+    def columns(self) -> dict[str, Any]:
+        """Return the key as columns of the tables ``timings`` and ``failures``."""
+        return {"task": self.kind, "setting_id": self.setting_id, "k": self.k, "seed": self.seed}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TaskResult:
+    """What a task yields.
+
+    Attributes
+    ----------
+    value : ndarray or None
+        The policy that later tasks need.
+    rows : dict of str to list of dict
+        Rows by table, in the order in which they are to be written.
+    """
+
+    value: NDArray[Any] | None
+    rows: Rows
+
+
+class TaskPlace(NamedTuple):
+    """What tells a task from the others of its kind."""
+
+    setting_id: str
+    k: int | None = None
+    seed: int | None = None
+
+
+class Refusal(NamedTuple):
+    """Why a task cannot be asked for: the key, what it must be instead, its value, and the reason."""
+
+    key: str
+    rule: str
+    value: Any
+    reason: InvalidArgumentError
+
+
+class Asked(NamedTuple):
+    """What a sweep asks for: its file, and the rollouts per evaluation seed of its settings, by their ids."""
+
+    sweep: SweepFile
+    n_rollouts: Mapping[str, int]
+
+
+def _no_lines(key: TaskKey, rows: Rows) -> Iterable[str]:  # noqa: ARG001
+    return ()
+
+
+def _no_results(rows: Rows, seconds: float) -> Iterable[str]:  # noqa: ARG001
+    return ()
+
+
+def _nothing_refused(job: Job) -> Iterable[Refusal]:  # noqa: ARG001
+    return ()
+
+
+def _always(sweep: SweepFile) -> bool:  # noqa: ARG001
+    return True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """A kind of task.
+
+    Attributes
+    ----------
+    name : str
+        As in the tables ``timings`` and ``failures``.
+    noun, plural : str
+        What a task makes, in words: "global policy", "global policies".
+    per : {"setting", "k", "seed"}
+        Whether there is one for each setting, one for each k, or one for each k and evaluation seed. Those of
+        evaluation seeds are many and short: they run last, and travel together.
+    table : Table
+        Its rows make a task done: what a task writes last.
+    run : callable
+        ``run(job, key, n_threads, *values)`` does the task. ``values`` are those of what it needs: first of what
+        that needs in turn.
+    seconds : callable
+        ``seconds(job, k)`` predicts the time on a reference core.
+    n_bytes : callable
+        ``n_bytes(job, k, n_threads)`` estimates the memory that the task adds to its process.
+    needs : str, optional
+        The kind of task whose value it needs, of the same setting and, where that has one, the same k.
+    has_threads : bool
+        Whether it uses the cores that ``runner.cpus_per_train`` gives to trainings.
+    is_asked_for : callable
+        Whether a sweep has such tasks at all.
+    done : callable, optional
+        ``done(store, asked)`` yields where tasks are done: by default wherever the table has rows.
+    load : callable, optional
+        ``load(store, setting_id, ks)`` returns the values of tasks that are done, by k; needed where others need them.
+    results : callable
+        ``results(rows, seconds)`` yields what to tell of a task that has ended.
+    unconverged : callable
+        ``unconverged(key, rows)`` yields a sentence for everything that ended above its threshold.
+    refusals : callable
+        ``refusals(job)`` yields why a job's tasks could never run.
+    """
+
+    name: str
+    noun: str
+    plural: str
+    per: Literal["setting", "k", "seed"]
+    table: Table
+    run: Callable[..., TaskResult]
+    seconds: Callable[[Job, int | None], float]
+    n_bytes: Callable[[Job, int | None, int], int]
+    needs: str | None = None
+    has_threads: bool = False
+    is_asked_for: Callable[[SweepFile], bool] = _always
+    done: Callable[[Store, Asked], Iterator[TaskPlace]] | None = None
+    load: Callable[[Store, str, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
+    results: Callable[[Rows, float], Iterable[str]] = _no_results
+    unconverged: Callable[[TaskKey, Rows], Iterable[str]] = _no_lines
+    refusals: Callable[[Job], Iterable[Refusal]] = _nothing_refused
+
+    def tasks_done(self, store: Store, asked: Asked) -> set[TaskPlace]:
+        """Return where tasks are done."""
+        if self.done is not None:
+            return set(self.done(store, asked))
+        n_columns = PLACE_COLUMNS[self.per]
+        places = [self.table.key.index(name) for name in ("setting_id", "k", "seed")[:n_columns]]
+        rest = (None,) * (3 - n_columns)
+        return {TaskPlace(*(key[place] for place in places), *rest) for key in store.keys(self.table)}
+
+
+def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row in which what does not exist is null."""
+    return {key: None if isinstance(value, float) and np.isnan(value) else value for key, value in row.items()}
+
+
+def in_short(value: float | None) -> str:
+    """Return a number as text, for a line about a task that has ended."""
+    return "-" if value is None else f"{value:.4g}" if abs(value) < 1 else f"{value:,.2f}"
+
+
+def required(number: int | None) -> int:
+    """Return the k or the seed of a task, of a kind that has one."""
+    if number is None:
+        raise TypeError("this kind of task has a k, or a seed, of its own")
+    return number

@@ -1,0 +1,142 @@
+"""Evaluating what the trained pairs are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, methods
+from distmarl.errors import InvalidArgumentError
+from distmarl.results.store import Store
+from distmarl.results.tables import BASELINES as BASELINES_TABLE
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import (
+    Asked,
+    Kind,
+    Refusal,
+    Rows,
+    TaskKey,
+    TaskPlace,
+    TaskResult,
+    in_short,
+    nan_as_null,
+)
+from distmarl.study.memory import exact_training_bytes, exact_value_bytes, rollout_bytes, training_bytes
+from distmarl.study.seconds import population_s, rollouts_s, training_s
+from distmarl.values.exact_return import check_population_size
+
+
+def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
+    """Evaluate what the trained pairs are compared with."""
+    setting = job.setting
+    method = setting.evaluation.method
+    name = {"sweep": job.sweep, "setting_id": key.setting_id}
+    rows = []
+    for baseline in job.experiment.baselines:
+        pair = baseline_pair(
+            job.environment,
+            local_policy,
+            baseline,
+            k=setting.reference_k,
+            method=method,
+            horizon=setting.evaluation.horizon,
+            seed=setting.seed,
+            global_agent=setting.global_agent,
+        )
+        for value in evaluate_baseline(
+            job.environment,
+            pair,
+            method=method,
+            n_rollouts=setting.evaluation.n_rollouts,
+            horizon=setting.evaluation.horizon,
+            seeds=[(setting.seed, seed) for seed in range(job.experiment.n_eval_seeds)],
+            tolerance=setting.global_agent.convergence_threshold,
+        ):
+            rows.append({**name, "baseline": baseline, **nan_as_null(asdict(value))})
+    return TaskResult(None, {"baselines": rows})
+
+
+def _seconds(job: Job, _k: int | None) -> float:
+    names, setting = job.experiment.baselines, job.setting
+    method = setting.evaluation.method
+    value = 0.0
+    if method != "exact":
+        value += job.experiment.n_eval_seeds * rollouts_s(job, setting.evaluation.n_rollouts)
+    if method != "rollouts":
+        value += population_s(job)
+    total = len(names) * value
+    if "fixed_action" in names:
+        trial = rollouts_s(job, N_TRIALS) if method == "rollouts" else population_s(job)
+        total += job.environment.n_global_actions * trial
+    if "full_information" in names:
+        total += training_s(job, job.environment.n_agents, "exact")
+    if "no_local_update" in names:
+        total += training_s(job, setting.reference_k)
+    return total
+
+
+def _n_bytes(job: Job, _k: int | None, _n_threads: int) -> int:
+    # One after the other: a training, then what it is worth.
+    names = job.experiment.baselines
+    n_bytes = [rollout_bytes(job)]
+    if "full_information" in names:
+        n_bytes.append(exact_training_bytes(job, job.environment.n_agents))
+    if "no_local_update" in names:
+        n_bytes.append(training_bytes(job, job.setting.reference_k))
+    if job.setting.evaluation.method != "rollouts":
+        n_bytes.append(exact_value_bytes(job))
+    return max(n_bytes)
+
+
+def _done(store: Store, asked: Asked) -> Iterator[TaskPlace]:
+    experiment = asked.sweep.experiment
+    # More evaluation seeds are more rollouts of a baseline, too.
+    valued = {
+        (row["setting_id"], row["baseline"], row["method"])
+        for row in store.rows(BASELINES_TABLE)
+        if row["method"] == "exact"
+        or row["n_rollouts"] >= experiment.n_eval_seeds * asked.n_rollouts.get(row["setting_id"], 0)
+    }
+    wanted = [(name, method) for name in experiment.baselines for method in methods(asked.sweep.evaluation.method)]
+    for setting_id in {name for name, *_ in valued}:
+        if all((setting_id, *each) in valued for each in wanted):
+            yield TaskPlace(setting_id)
+
+
+def _results(rows: Rows, _seconds: float) -> Iterator[str]:
+    yield from (f"{row['baseline']} {in_short(row['value'])}" for row in rows.get("baselines", []))
+
+
+def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
+    names = dict.fromkeys(row["baseline"] for row in rows.get(BASELINES_TABLE.name, []) if not row["converged"])
+    yield from (f"{key}, {name}: not certified to its convergence_threshold" for name in names)
+
+
+def _refusals(job: Job) -> Iterator[Refusal]:
+    names = job.experiment.baselines
+    if "full_information" in names:
+        try:
+            check_population_size(job.environment)
+        except InvalidArgumentError as error:
+            yield Refusal("experiment.baselines", "leave out full_information", list(names), error)
+
+
+BASELINES = Kind(
+    name="baselines",
+    noun="baselines",
+    plural="baselines",
+    per="setting",
+    table=BASELINES_TABLE,
+    run=value_baselines,
+    seconds=_seconds,
+    n_bytes=_n_bytes,
+    needs="shared_policy",
+    is_asked_for=lambda sweep: bool(sweep.experiment.baselines),
+    done=_done,
+    results=_results,
+    unconverged=_unconverged,
+    refusals=_refusals,
+)

@@ -1,0 +1,88 @@
+"""Evaluating a trained pair on one evaluation seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.dynamics.rollouts import RecordedRollout
+from distmarl.results.tables import EVALUATIONS
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult, in_short, nan_as_null, required
+from distmarl.study.memory import rollout_bytes
+from distmarl.study.seconds import rollouts_s
+from distmarl.values.evaluate import evaluate
+
+RECORDED_SEED = 0  # the evaluation seed whose first rollout is stored
+
+
+def evaluate_pair(
+    job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer]
+) -> TaskResult:
+    """Evaluate a trained pair on one evaluation seed; the first seed's first rollout is recorded step by step."""
+    setting, k, seed = job.setting, required(key.k), required(key.seed)
+    result = evaluate(
+        job.environment,
+        global_policy,
+        local_policy,
+        k=k,
+        n_rollouts=setting.evaluation.n_rollouts,
+        horizon=setting.evaluation.horizon,
+        reward=setting.evaluation.reward,
+        seed=(setting.seed, seed),
+    )
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k, "seed": seed}
+    row = {
+        **name,
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "n_rollouts": len(result.returns),
+        "horizon": result.horizon,
+        "mean_return": result.mean,
+        "std_return": result.std,
+        "min_return": float(result.returns.min()),
+        "max_return": float(result.returns.max()),
+        "mode_accuracy": result.mode_accuracy,
+        "returns": result.returns,
+    }
+    # Tables are committed in the order in which they are first seen, so this one comes first from every seed.
+    recorded = [{**name, **_rollout_columns(job, result.first_rollout)}] if seed == RECORDED_SEED else []
+    return TaskResult(None, {"rollouts": recorded, "evaluations": [nan_as_null(row)]})
+
+
+def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
+    """Return a rollout as columns of the table ``rollouts``."""
+    populations = rollout.populations
+    is_mode = populations == populations.max(axis=1, keepdims=True)
+    return {
+        "n_agents": job.environment.n_agents,
+        "gamma": job.environment.gamma,
+        "n_global_actions": job.environment.n_global_actions,
+        "global_states": rollout.global_states,
+        "global_actions": rollout.global_actions,
+        "populations": populations.tolist(),
+        "modes": [np.flatnonzero(step) for step in is_mode],
+        "rewards": rollout.rewards,
+    }
+
+
+def _results(rows: Rows, _seconds: float) -> Iterator[str]:
+    yield from (f"return {in_short(row['mean_return'])}" for row in rows.get("evaluations", []))
+
+
+EVALUATE = Kind(
+    name="evaluate",
+    noun="evaluation",
+    plural="evaluations",
+    per="seed",
+    table=EVALUATIONS,
+    run=evaluate_pair,
+    seconds=lambda job, _k: rollouts_s(job, job.setting.evaluation.n_rollouts),
+    n_bytes=lambda job, _k, _n_threads: rollout_bytes(job),
+    needs="g_learn",
+    is_asked_for=lambda sweep: sweep.evaluation.method != "exact",
+    results=_results,
+)

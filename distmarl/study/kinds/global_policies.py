@@ -1,0 +1,82 @@
+"""Training the global policy for one k against the shared local policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.learning.g_learn import g_learn
+from distmarl.results.store import Store
+from distmarl.results.stored_policies import read_global_policies
+from distmarl.results.tables import TRAININGS
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult, required
+from distmarl.study.memory import training_bytes
+from distmarl.study.seconds import training_s
+from distmarl.terminal import duration
+
+
+def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
+    """Train the global policy for one k against the shared local policy."""
+    k, options = required(key.k), job.setting.global_agent
+    result = g_learn(
+        job.environment,
+        local_policy,
+        k=k,
+        transitions=options.transitions,
+        n_mc_samples=options.n_mc_samples,
+        seed=job.setting.seed,
+        convergence_threshold=options.convergence_threshold,
+        max_vi_iterations=options.max_vi_iterations,
+        n_threads=n_threads,
+    )
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k}
+    training = {
+        **name,
+        "transitions": options.transitions,
+        "n_count_vectors": job.n_count_vectors(k),
+        "n_iterations": result.n_iterations,
+        "bound": result.bound,
+        "converged": result.converged,
+        "method": result.method,
+    }
+    policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(result.policy)]
+    return TaskResult(result.policy, {"global_policies": policy_rows, "trainings": [training]})
+
+
+def _load(store: Store, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+    policies = read_global_policies(store, setting_id, [k for k in ks if k is not None])
+    return {k: policies[k] for k in policies}
+
+
+def _results(_rows: Rows, seconds: float) -> Iterator[str]:
+    yield f"trained in {duration(seconds)}"
+
+
+def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
+    for row in rows.get(TRAININGS.name, []):
+        if not row["converged"]:
+            yield (
+                f"{key}: certified to {row['bound']:.2g} only, after {row['n_iterations']} sweeps, "
+                "which is above its convergence_threshold"
+            )
+
+
+G_LEARN = Kind(
+    name="g_learn",
+    noun="global policy",
+    plural="global policies",
+    per="k",
+    table=TRAININGS,
+    run=train_global_policy,
+    seconds=lambda job, k: training_s(job, required(k)),
+    n_bytes=lambda job, k, n_threads: training_bytes(job, required(k), n_threads),
+    needs="shared_policy",
+    has_threads=True,
+    load=_load,
+    results=_results,
+    unconverged=_unconverged,
+)

@@ -1,0 +1,105 @@
+"""Telling how far a trained pair is from a Nash equilibrium."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.equilibrium.deviator import deviator_bytes
+from distmarl.equilibrium.nash_gap import check_gap_size, nash_gap
+from distmarl.errors import InvalidArgumentError
+from distmarl.results.store import Store
+from distmarl.results.tables import NASH_GAPS
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
+from distmarl.study.memory import estimated_gap_bytes, exact_training_bytes
+from distmarl.study.seconds import population_s, rollouts_s, sweep_s
+from distmarl.terminal import duration
+from distmarl.values.exact_return import check_population_size, population_bytes
+
+# An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
+# sweeps over a smaller population.
+N_VALUES_OF_A_GAP = 20
+N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE, MAX_VECTORS_OF_AN_ESTIMATE = 20_000, 120, 50_000
+
+
+def measure_nash_gap(
+    job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer]
+) -> TaskResult:
+    """Tell how far a trained pair is from a Nash equilibrium."""
+    k, method = required(key.k), job.experiment.nash_gap
+    gaps = nash_gap(
+        job.environment,
+        global_policy,
+        local_policy,
+        k=k,
+        method="exact" if method == "exact" else "estimate",
+        tolerance=job.setting.global_agent.convergence_threshold,
+        seed=job.setting.seed,
+    )
+    name = {
+        "sweep": job.sweep,
+        "setting_id": key.setting_id,
+        "k": k,
+        "method": method,
+        "n_agents": job.environment.n_agents,
+        "utility": gaps.utility,
+        "horizon": gaps.horizon,
+    }
+    rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
+    return TaskResult(None, {"nash_gaps": rows})
+
+
+def _seconds(job: Job, _k: int | None) -> float:
+    if job.experiment.nash_gap == "exact":
+        return N_VALUES_OF_A_GAP * population_s(job)
+    n_agents = job.environment.n_agents
+    n_vectors = min(job.n_count_vectors(n_agents), MAX_VECTORS_OF_AN_ESTIMATE)
+    sweeps = N_SWEEPS_OF_AN_ESTIMATE * sweep_s(job, n_agents, n_vectors, "exact")
+    return sweeps + rollouts_s(job, N_ROLLOUTS_OF_AN_ESTIMATE)
+
+
+def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
+    env = job.environment
+    if job.experiment.nash_gap == "exact":
+        return exact_training_bytes(job, required(k)) + max(population_bytes(env), deviator_bytes(env))
+    return exact_training_bytes(job, required(k)) + estimated_gap_bytes(job, required(k))
+
+
+def _done(store: Store, asked: Asked) -> Iterator[TaskPlace]:
+    method = asked.sweep.experiment.nash_gap
+    yield from (TaskPlace(name, k) for name, k, kind, _ in store.keys(NASH_GAPS) if kind == method)
+
+
+def _results(_rows: Rows, seconds: float) -> Iterator[str]:
+    yield f"gaps in {duration(seconds)}"
+
+
+def _refusals(job: Job) -> Iterator[Refusal]:
+    method = job.experiment.nash_gap
+    if method == "exact":
+        try:
+            check_population_size(job.environment)
+            check_gap_size(job.environment)
+        except InvalidArgumentError as error:
+            yield Refusal("experiment.nash_gap", "be off or estimate", method, error)
+
+
+NASH_GAP = Kind(
+    name="nash_gap",
+    noun="Nash gap",
+    plural="Nash gaps",
+    per="k",
+    table=NASH_GAPS,
+    run=measure_nash_gap,
+    seconds=_seconds,
+    n_bytes=_n_bytes,
+    needs="g_learn",
+    is_asked_for=lambda sweep: sweep.experiment.nash_gap != "off",
+    done=_done,
+    results=_results,
+    refusals=_refusals,
+)

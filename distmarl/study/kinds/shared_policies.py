@@ -1,0 +1,139 @@
+"""Training the local policy that every k of a setting shares."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.errors import InvalidArgumentError
+from distmarl.learning.alternating import train_alternating
+from distmarl.learning.proposals import ProposalOutcome
+from distmarl.results.store import Store
+from distmarl.results.stored_policies import read_local_policy
+from distmarl.results.tables import ALTERNATIONS
+from distmarl.study.job import Job
+from distmarl.study.kinds.base import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
+from distmarl.study.memory import exact_value_bytes, training_bytes
+from distmarl.study.seconds import population_s, rollouts_s, training_s
+from distmarl.terminal import duration
+from distmarl.values.exact_return import check_population_size
+
+# Most alternations settle in so many outer iterations.
+N_OUTER_ITERATIONS = 3
+
+
+def train_shared_policy(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
+    """Train the local policy that every k of a setting shares, at ``reference_k``."""
+    setting = job.setting
+    timings: list[dict[str, Any]] = []
+    last = [time.perf_counter()]
+
+    def note_time(outcome: ProposalOutcome) -> None:
+        now = time.perf_counter()
+        timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
+        last[0] = now
+
+    result = train_alternating(
+        job.environment,
+        k=setting.reference_k,
+        seed=setting.seed,
+        update=setting.alternating.update,
+        n_outer_iterations=setting.alternating.n_outer_iterations,
+        convergence_rtol=setting.alternating.convergence_rtol,
+        transitions=setting.global_agent.transitions,
+        n_mc_samples=setting.global_agent.n_mc_samples,
+        convergence_threshold=setting.global_agent.convergence_threshold,
+        max_vi_iterations=setting.global_agent.max_vi_iterations,
+        policy=setting.local_agent.policy,
+        observation=setting.local_agent.observation,
+        local_convergence_threshold=setting.local_agent.convergence_threshold,
+        local_max_vi_iterations=setting.local_agent.max_vi_iterations,
+        softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
+        softmax_temperature_min=setting.local_agent.softmax_temperature_min,
+        joint_value=setting.alternating.joint_value,
+        n_rollouts=setting.evaluation.n_rollouts,
+        horizon=setting.evaluation.horizon,
+        n_threads=n_threads,
+        on_iteration=note_time,
+    )
+    name = {"sweep": job.sweep, "setting_id": key.setting_id}
+    policy_rows = [
+        {**name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
+        for (s_g, s_l, a_l), probability in np.ndenumerate(result.local_policy)
+    ]
+    alternation_rows = [
+        {**name, "reference_k": setting.reference_k, **nan_as_null(asdict(outcome))} for outcome in result.history
+    ]
+    timing_rows = [{**name, "k": setting.reference_k, **row} for row in timings]
+    return TaskResult(
+        result.local_policy, {"timings": timing_rows, "local_policies": policy_rows, "alternations": alternation_rows}
+    )
+
+
+def _seconds(job: Job, _k: int | None) -> float:
+    setting = job.setting
+    exactly = setting.alternating.joint_value == "exact"
+    valued = population_s(job) if exactly else rollouts_s(job, setting.evaluation.n_rollouts)
+    n_iterations = min(setting.alternating.n_outer_iterations, N_OUTER_ITERATIONS)
+    return n_iterations * (training_s(job, setting.reference_k) + valued)
+
+
+def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
+    k, env = job.setting.reference_k, job.environment
+    # L-LEARN's weights of the count vectors, with the value that G-LEARN starts from next.
+    local = 8 * job.n_count_vectors(k) * (env.n_global_states + env.n_local_states)
+    n_bytes = training_bytes(job, k, n_threads) + local
+    return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, exact_value_bytes(job))
+
+
+def _load(store: Store, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+    return {None: read_local_policy(store, setting_id)}
+
+
+def _results(rows: Rows, seconds: float) -> Iterator[str]:
+    joint_values = [row["joint_value"] for row in rows.get("alternations", [])]
+    if joint_values:
+        yield f"joint value {in_short(max(joint_values))}"
+    yield f"trained in {duration(seconds)}"
+
+
+def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
+    for row in rows.get(ALTERNATIONS.name, []):
+        for side in ("global", "local"):
+            if row[f"{side}_converged"] is False:
+                bound, n_iterations = row[f"{side}_bound"], row[f"{side}_n_iterations"]
+                yield (
+                    f"{key}, outer iteration {row['iteration']}, {side} agent: certified to {bound:.2g} only, after "
+                    f"{n_iterations} sweeps, which is above its convergence_threshold"
+                )
+
+
+def _refusals(job: Job) -> Iterator[Refusal]:
+    joint_value = job.setting.alternating.joint_value
+    if joint_value == "exact":
+        try:
+            check_population_size(job.environment)
+        except InvalidArgumentError as error:
+            yield Refusal("alternating.joint_value", "be rollouts", joint_value, error)
+
+
+SHARED_POLICY = Kind(
+    name="shared_policy",
+    noun="shared local policy",
+    plural="shared local policies",
+    per="setting",
+    table=ALTERNATIONS,
+    run=train_shared_policy,
+    seconds=_seconds,
+    n_bytes=_n_bytes,
+    has_threads=True,
+    load=_load,
+    results=_results,
+    unconverged=_unconverged,
+    refusals=_refusals,
+)

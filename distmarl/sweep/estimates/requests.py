@@ -1,0 +1,108 @@
+"""What tasks ask of the machines that they run on: memory and cores.
+
+A task that adds little memory asks for none, so that small tasks start wherever there is a core.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from distmarl.errors import ExecutorError
+from distmarl.study.job import Job
+from distmarl.study.kinds import KINDS
+from distmarl.study.kinds.base import TaskGroup
+from distmarl.study.pending import Pending
+from distmarl.study.plan import Plan
+from distmarl.terminal import mebibytes
+
+# Less than this is left to the memory that a node has beside what it gives to tasks.
+SMALL_TASK_BYTES = 64 * 2**20
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+
+def memory_request(n_bytes: int) -> int:
+    """Return the memory to ask for: none where it is too little to matter."""
+    return n_bytes if n_bytes >= SMALL_TASK_BYTES else 0
+
+
+def lent_cores(plan: Plan, pending: Pending, job: Job, n_slots: int, node_cpus: int, node_memory: int) -> int:
+    """Return the cores for a task that needs no other: nothing else can run before it, so idle ones are lent.
+
+    Parameters
+    ----------
+    plan : Plan
+        The sweep.
+    pending : Pending
+        What is left of it.
+    job : Job
+        The task's setting.
+    n_slots : int
+        Cores that there are in all.
+    node_cpus, node_memory : int
+        Cores of the largest node, and the bytes of memory of the one that has most.
+    """
+    asked = plan.sweep.runner.cpus_per_train
+    if asked is not None:
+        return asked
+    (kind,) = (kind for kind in KINDS.values() if kind.needs is None and kind.has_threads)
+    share = n_slots // max(1, pending.n_tasks[kind.name])
+    n_cpus = max(1, min(share, node_cpus, job.environment.n_global_states))
+    while n_cpus > 1 and kind.n_bytes(job, None, n_cpus) > node_memory:
+        n_cpus -= 1
+    return n_cpus
+
+
+def check_memory(plan: Plan, pending: Pending, largest_node: int, where: str) -> None:
+    """Refuse a sweep with a task that fits on no node.
+
+    Parameters
+    ----------
+    plan : Plan
+        The checked sweep.
+    pending : Pending
+        What is left of it.
+    largest_node : int
+        Bytes of memory that the largest node has for tasks.
+    where : str
+        What the nodes are part of, for the message.
+
+    Raises
+    ------
+    ExecutorError
+        With the arithmetic.
+    """
+    n_threads = plan.sweep.runner.cpus_per_train or 1
+    jobs = {job.setting_id: job for job in plan.jobs}
+    for group in pending.missing:
+        kind, job = KINDS[group.kind], jobs[group.setting_id]
+        needed = kind.n_bytes(job, group.k, n_threads)
+        if memory_request(needed) > largest_node:
+            raise ExecutorError(_refusal(job, group, needed, largest_node, where))
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory of this machine, or of the container that it is."""
+    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    for name in CGROUP_LIMITS:
+        if Path(name).exists() and (text := Path(name).read_text().strip()).isdecimal():
+            limits.append(int(text))
+    return min(limits)
+
+
+def _refusal(job: Job, group: TaskGroup, needed: int, largest_node: int, where: str) -> str:
+    env, options = job.environment, job.setting.global_agent
+    name = "-".join(part for part in (group.kind, group.setting_id, group.k and f"k{group.k}") if part)
+    label = f" ({job.setting.label})" if job.setting.label else ""
+    remedies = ["a machine with more memory"]
+    of_population = not KINDS[group.kind].has_threads
+    if options.transitions == "sampled" and not of_population:
+        remedies.insert(0, "fewer global_agent.n_mc_samples")
+    remedies.insert(0, "fewer agents" if of_population else "a smaller k")
+    k = env.n_agents if of_population else group.k or job.setting.reference_k
+    return (
+        f"{name}{label}: needs about {mebibytes(needed)} of memory, for {job.n_count_vectors(k):,} count vectors "
+        f"({k} agents in {env.n_local_states} local states) x {env.n_global_states} global states, "
+        f"{options.transitions} transitions; the largest node of {where} has {mebibytes(largest_node)} for tasks. "
+        f"Use {', '.join(remedies[:-1])} or {remedies[-1]}"
+    )
