@@ -1,18 +1,52 @@
-"""How commands write to a terminal, or to a file in its place."""
+"""What all commands have in common: their options, how they write to a terminal, and how they end."""
 
 from __future__ import annotations
 
+import argparse
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
+import distmarl
 from distmarl.errors import DistmarlError
 
+DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # A line of a file is as long as it has to be.
 PLAIN_WIDTH = 1000
-SEPARATOR = " · "
+
+
+def command_parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    """Return a parser of ``python -m module ...``, whose texts are printed as they stand."""
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
+    return parser
+
+
+def run_command(
+    parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Console], int], argv: Sequence[str] | None
+) -> int:
+    """Run what a command does with its arguments and the console for messages; return its exit code.
+
+    An error is a message and a code of its own, here and for all commands alike; so is Ctrl-C.
+    """
+    arguments = parser.parse_args(argv)
+    messages = message_console()
+    try:
+        return run(arguments, messages)
+    except DistmarlError as error:
+        print_error(error, messages)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        messages.print("interrupted")
+        return INTERRUPTED
 
 
 def message_console() -> Console:
@@ -34,47 +68,3 @@ def can_redraw(console: Console) -> bool:
 def print_error(error: DistmarlError, console: Console) -> None:
     """Print an error, folded between words in a terminal, in lines of its own elsewhere."""
     console.print(Text.assemble(("error:", "bold red"), " ", str(error)), soft_wrap=not console.is_terminal)
-
-
-def duration(seconds: float) -> str:
-    """Return a time as text, in its two largest units: ``2 h 5 min``; a short one, unless whole, with two digits."""
-    if isinstance(seconds, float) and seconds < 9.95:
-        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{1000 * seconds:.2g} ms"
-    whole = round(seconds)
-    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
-    if not minutes:
-        return f"{whole} s"
-    if not hours:
-        return f"{minutes} min {whole % 60} s"
-    return f"{days} d {hours % 24} h" if days else f"{hours} h {minutes % 60} min"
-
-
-def mebibytes(n_bytes: float) -> str:
-    """Return a number of bytes as text."""
-    return f"{n_bytes / 2**20:,.0f} MiB"
-
-
-def shortened(text: str, width: int) -> str:
-    """Return a text that fits, without its middle where it is too long."""
-    if len(text) <= width:
-        return text
-    head = (width - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}" if width > 2 else text[:width]
-
-
-def fitting_label(label: str, width: int) -> str:
-    """Return a setting's label, ``n_agents=30, gamma=0.9``, that fits: all of it, or its values, or nothing."""
-    values = ", ".join(part.rpartition("=")[2] for part in label.split(", "))
-    return next((text for text in (label, values) if len(text) <= width), "")
-
-
-def packed(parts: Iterable[str], width: int) -> Iterator[str]:
-    """Yield lines of as many parts as fit."""
-    line = ""
-    for part in (shortened(part, width) for part in parts if part):
-        if line and len(line) + len(SEPARATOR) + len(part) > width:
-            yield line
-            line = ""
-        line = f"{line}{SEPARATOR}{part}" if line else part
-    if line:
-        yield line

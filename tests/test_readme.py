@@ -17,7 +17,7 @@ from ruamel.yaml import YAML
 from distmarl import NashGap
 from distmarl.config.reading import RawSweep
 from distmarl.study.plan import make_plan
-from distmarl.sweep.cli import _parser
+from distmarl.sweep.__main__ import make_parser
 from tests.conftest import REPOSITORY, RunCommand
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def test_the_job_for_a_cluster_is_a_command_of_ours() -> None:
     (line,) = typed("ray job submit")
     command = shlex.split(line.partition(" -- ")[2])
     assert command[:3] == ["python", "-m", "distmarl.sweep"]
-    arguments = _parser().parse_args(command[3:])
+    arguments = make_parser().parse_args(command[3:])
     assert (REPOSITORY / arguments.sweep_file).exists()
     assert Path(arguments.out).is_absolute()
 

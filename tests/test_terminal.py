@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 
 import pytest
 from rich.console import Console
 
 from distmarl.errors import ConfigError
-from distmarl.terminal import can_redraw, duration, fitting_label, packed, print_error, shortened
+from distmarl.terminal import can_redraw, command_parser, print_error, run_command
 
 
 class Terminal(io.StringIO):
     def isatty(self) -> bool:
         return True
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0, "0 s"),
-        (0.0123, "12 ms"),
-        (0.5, "0.5 s"),
-        (9.94, "9.9 s"),
-        (9.96, "10 s"),
-        (7, "7 s"),
-        (59.4, "59 s"),
-        (59.6, "1 min 0 s"),
-        (3599.6, "1 h 0 min"),
-        (7530.0, "2 h 5 min"),
-        (100_000, "1 d 3 h"),
-    ],
-)
-def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
-
-
-def test_what_is_too_long_loses_its_middle() -> None:
-    assert shortened("n_agents=1000", 13) == "n_agents=1000"
-    assert shortened("n_agents=1000", 9) == "n_ag…1000"
-    assert [len(shortened("n_agents=1000", width)) for width in range(14)] == list(range(14))
-
-
-def test_a_label_that_is_too_long_keeps_its_values() -> None:
-    label = "n_agents=1000, gamma=0.95"
-    assert fitting_label(label, 25) == label
-    assert fitting_label(label, 24) == "1000, 0.95"
-    assert fitting_label(label, 9) == ""
-
-
-def test_parts_share_lines_as_they_fit() -> None:
-    assert list(packed(["one", "", "two", "three"], 9)) == ["one · two", "three"]
-    assert list(packed(["one", "two", "three"], 80)) == ["one · two · three"]
-    assert all(len(line) <= 4 for line in packed(["twelve", "a", "b"], 4))
 
 
 @pytest.mark.parametrize(
@@ -101,3 +63,25 @@ def test_errors_are_red_where_there_are_colours(
     assert ("31m" in text) is has_colour
     assert ("\x1b" in text) is has_codes
     assert "[red]wrong[/]" in text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code", "message"),
+    [
+        (0, 0, ""),
+        (1, 1, ""),
+        (ConfigError("tiny.yaml: [red]no[/]"), 2, "error: tiny.yaml: [red]no[/]\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_a_command_ends_with_a_code_and_no_traceback(
+    outcome: int | BaseException, code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(arguments: argparse.Namespace, _messages: Console) -> int:
+        assert not vars(arguments)
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    assert run_command(command_parser("distmarl.none", "", ""), run, []) == code
+    assert capsys.readouterr() == ("", message)

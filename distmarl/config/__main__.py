@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
 
-import distmarl
 from distmarl.config.schema import sweep_schema
 from distmarl.games.lookup import BUILT_IN
+from distmarl.terminal import DONE, command_parser
 
 DESCRIPTION = """\
 Print the JSON schema of sweep files. An editor that knows it completes keys, shows what they mean and
@@ -26,17 +25,11 @@ example:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser(
-        prog="python -m distmarl.config",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("distmarl.config", DESCRIPTION, EPILOG)
     parser.add_argument("what", choices=["schema"], help="what to print")
-    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     parser.parse_args(argv)
     print(schema_text(), end="")  # noqa: T201
-    return 0
+    return DONE
 
 
 def schema_text() -> str:

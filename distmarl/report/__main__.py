@@ -10,13 +10,11 @@ from pathlib import Path
 
 from rich.console import Console
 
-import distmarl
-from distmarl.errors import DistmarlError, ResultsError
+from distmarl.errors import ResultsError
 from distmarl.results.storage.location import LocalFolder
 from distmarl.results.storage.opening import open_location
-from distmarl.terminal import message_console, output_console, print_error
-
-DONE, BAD_INPUT = 0, 2
+from distmarl.terminal import DONE, command_parser, output_console, run_command
+from distmarl.wording import counted
 
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
@@ -41,26 +39,10 @@ exit codes: 0 done, 2 no usable results
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    arguments = _parser().parse_args(argv)
-    messages = message_console()
-    try:
-        return _run(arguments, messages)
-    except DistmarlError as error:
-        print_error(error, messages)
-        return BAD_INPUT
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m distmarl.report",
-        description=DESCRIPTION,
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
     parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
-    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
-    return parser
+    return run_command(parser, _run, argv)
 
 
 def _run(arguments: argparse.Namespace, messages: Console) -> int:
@@ -74,8 +56,8 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     report = write_report(folder, vectors=True)
     print_report(report, output_console(), messages)
     if n_failures := len(report.numbers.failures):
-        tasks = "1 task" if n_failures == 1 else f"{n_failures} tasks"
-        messages.print(f"{tasks} failed: see {folder.describe('failures')}", markup=False, highlight=False)
+        failures = folder.describe("failures")
+        messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)
     if report.numbers.unfinished:
         messages.print("To go on, run the sweep's command again.")
     if arguments.open and not webbrowser.open(Path(report.page).absolute().as_uri()):

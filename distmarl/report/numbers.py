@@ -28,7 +28,8 @@ from distmarl.results.tables import (
     TRAININGS,
     Table,
 )
-from distmarl.study.pending import Pending, find_missing
+from distmarl.study.kinds import KINDS
+from distmarl.study.pending import Pending, find_pending
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,12 +149,12 @@ class Numbers:
     @cached_property
     def pending(self) -> Pending:
         """What the sweep file asks for and the tables lack."""
-        return find_missing(rollouts_per_seed(self.settings, self.sweep), self.sweep, self._store)
+        return find_pending(self.sweep, rollouts_per_seed(self.settings, self.sweep), self._store)
 
     @property
     def unfinished(self) -> str | None:
         """How far an unfinished sweep is; None for a finished one."""
-        return unfinished_note(self.pending)
+        return self.pending.note
 
     @property
     def unfinished_by_kind(self) -> str | None:
@@ -201,30 +202,14 @@ def read_numbers(store: Store) -> Numbers:
     return numbers
 
 
-def unfinished_note(pending: Pending) -> str | None:
-    """Return how far an unfinished sweep is, or None when nothing is missing."""
-    n_missing = sum(pending.n_tasks.values())
-    n_done = pending.done.total()
-    return f"unfinished: {n_done:,} of {n_done + n_missing:,} tasks" if n_missing else None
-
-
 def missing_kinds(pending: Pending) -> str:
     """Return how far the kinds of tasks are that are not done: ``30 of 250 evaluations, 0 of 1 baselines``."""
+    done = pending.done
     return ", ".join(
-        f"{pending.done[kind]:,} of {pending.done[kind] + number:,} {PLURALS[kind]}"
-        for kind, number in pending.n_tasks.items()
-        if number
+        f"{done[name]:,} of {pending.asked_for[name]:,} {kind.plural}"
+        for name, kind in KINDS.items()
+        if done[name] < pending.asked_for[name]
     )
-
-
-PLURALS = {
-    "shared_policy": "shared local policies",
-    "g_learn": "global policies",
-    "baselines": "baselines",
-    "nash_gap": "Nash gaps",
-    "exact_return": "exact returns",
-    "evaluate": "evaluations",
-}
 
 
 def session_cpus(provenance: Mapping[str, Any]) -> float | None:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from distmarl.report.returns import MISSING, decimals_of, has_exact, improvement, is_unconverged
 from distmarl.report.write import Report
-from distmarl.terminal import shortened
+from distmarl.wording import shortened
 
 UNCONVERGED_MARK = "*"
 WIDE = 1000

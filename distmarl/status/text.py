@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich import box
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.padding import Padding
 from rich.table import Table
@@ -15,12 +15,12 @@ from rich.text import Text
 
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.study.kinds import KINDS
-from distmarl.sweep.progress.lines import counted
+from distmarl.sweep.messages import command_again
+from distmarl.wording import ago
 
 MAX_SETTINGS_SHOWN = 40
 MAX_FAILURES_SHOWN = 10
 STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
-UNITS = ((86400, "day"), (3600, "h"), (60, "min"), (1, "s"))
 
 
 def print_status(status: FolderStatus, output: Console, now: datetime) -> None:
@@ -35,19 +35,34 @@ def print_status(status: FolderStatus, output: Console, now: datetime) -> None:
     now : datetime
         The present time, with its zone.
     """
-    for line in _overview(status, now):
-        output.print(line)
-    output.print(settings_table(status.settings, is_plain=not output.is_terminal))
-    for failure in status.failures[:MAX_FAILURES_SHOWN]:
-        output.print(Text.assemble(("failed", "red"), f" {_name(failure)}"))
-        output.print(Padding(Text(failure.error), (0, 0, 0, 2), expand=False))
-    if status.failures:
-        n_more = len(status.failures) - MAX_FAILURES_SHOWN
-        others = f"{n_more} more and all " if n_more > 0 else ""
-        output.print(f"{others}tracebacks: {escape(status.folder.describe('failures'))}")
+    for part in status_parts(status, now, is_plain=not output.is_terminal):
+        output.print(part)
     what, command = next_step(status)
     output.print(what)
     output.print(f"  {command}", markup=False, soft_wrap=True)  # to be copied in one piece
+
+
+def status_parts(status: FolderStatus, now: datetime, *, is_plain: bool = False) -> Iterator[RenderableType]:
+    """Yield how far a sweep is, from top to bottom.
+
+    Parameters
+    ----------
+    status : FolderStatus
+        What :func:`distmarl.status.folder_status.read_status` returns.
+    now : datetime
+        The present time, with its zone.
+    is_plain : bool
+        Leave out the rules, as for a file.
+    """
+    yield from _overview(status, now)
+    yield settings_table(status.settings, is_plain=is_plain)
+    for failure in status.failures[:MAX_FAILURES_SHOWN]:
+        yield Text.assemble(("failed", "red"), f" {_name(failure)}")
+        yield Padding(Text(failure.error), (0, 0, 0, 2), expand=False)
+    if status.failures:
+        n_more = len(status.failures) - MAX_FAILURES_SHOWN
+        others = f"{n_more} more and all " if n_more > 0 else ""
+        yield f"{others}tracebacks: {escape(status.folder.describe('failures'))}"
 
 
 def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False) -> Table:
@@ -80,19 +95,11 @@ def next_step(status: FolderStatus) -> tuple[str, str]:
     """Return what can be done next, and what to type for it."""
     folder = shlex.quote(status.folder.typed)
     if status.writer is not None:
-        return "To see how it goes on:", f"python -m distmarl.status {folder}"
+        return "To see how it goes on:", f"python -m distmarl.status {folder} --watch"
     if status.is_done:
         return "To see the results:", f"python -m distmarl.report {folder}"
-    command = shlex.join(word for word in status.command if word != "--overwrite")
+    command = command_again(status.command, has_failures=bool(status.failures))
     return "To try again what failed:" if status.failures else "To go on:", command
-
-
-def ago(then: datetime, now: datetime) -> str:
-    """Return how long ago something was, in its largest unit: ``3 h ago``."""
-    seconds = max(0.0, (now - then).total_seconds())
-    size, unit = next((size, unit) for size, unit in UNITS if seconds >= size or size == 1)
-    number = int(seconds // size)
-    return f"{counted(number, unit) if unit == 'day' else f'{number} {unit}'} ago"
 
 
 def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:
@@ -105,7 +112,8 @@ def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:
     yield f"[bold]{escape(status.sweep)}[/] in {escape(str(status.folder))}"
     yield f"{n_done:,} of {n_tasks:,} tasks done{failed}"
     if status.last_result_at is not None:
-        yield f"last result {ago(status.last_result_at, now)} ({status.last_result_at:%Y-%m-%d %H:%M:%S} UTC)"
+        seconds = (now - status.last_result_at).total_seconds()
+        yield f"last result {ago(seconds)} ({status.last_result_at:%Y-%m-%d %H:%M:%S} UTC)"
     if status.writer is not None:
         yield f"[cyan]running[/]: {escape(status.writer)}"
 

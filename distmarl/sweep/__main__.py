@@ -2,9 +2,206 @@
 
 from __future__ import annotations
 
+import argparse
+import functools
+import importlib
+import os
 import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
 
-from distmarl.sweep.cli import main
+from rich.console import Console
+
+from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.results.folder import check_folder
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.opening import open_location
+from distmarl.results.store import Store
+from distmarl.results.tables import FAILURES
+from distmarl.study.failed import failed_keys
+from distmarl.study.pending import Pending
+from distmarl.study.plan import Plan, make_plan
+from distmarl.sweep.estimates.costs import estimate_costs
+from distmarl.sweep.estimates.forecast import Forecast
+from distmarl.sweep.executors.choice import ExecutorChoice
+from distmarl.sweep.messages import (
+    command_again,
+    tell_of_store,
+    tell_what_next,
+    tell_what_went_wrong,
+    warn,
+    warn_of_job_folder,
+)
+from distmarl.sweep.progress.lines import LineProgress, Progress, QuietProgress
+from distmarl.sweep.progress.live import LiveProgress
+from distmarl.sweep.progress.plan_text import print_plan
+from distmarl.sweep.progress.watch import Watch
+from distmarl.sweep.session import Interrupted, run_session
+from distmarl.sweep.stopping import Stop
+from distmarl.terminal import DONE, INTERRUPTED, SOME_FAILED, can_redraw, command_parser, output_console, run_command
+
+DESCRIPTION = """\
+Train a shared local policy, then a global policy for every subsample size k, and evaluate each of
+them; write the results as Parquet tables and figures. The tasks run in parallel on Ray: on this
+machine, or on the cluster that --address or RAY_ADDRESS names.
+
+Running the same command again runs only what is missing, which includes what has failed. The first
+Ctrl-C (or SIGTERM) keeps what ends within a few seconds; the second leaves at once.
+"""
+
+EPILOG = """\
+examples:
+  python -m distmarl.sweep sweeps/robots.yaml
+  python -m distmarl.sweep sweeps/robots.yaml --plan
+  python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
+  python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
+
+exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    return run_command(make_parser(), _run, argv)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command's arguments."""
+    parser = command_parser("distmarl.sweep", DESCRIPTION, EPILOG)
+    parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        help="results folder: a path, or a URI such as s3://bucket/name (default: results/<name>)",
+    )
+    parser.add_argument(
+        "--set",
+        dest="assignments",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override a key, for example environment.n_agents=100 (may be repeated)",
+    )
+    parser.add_argument("--num-cpus", metavar="N", help="cores to use (the same as --set runner.num_cpus=N)")
+    parser.add_argument(
+        "--cpus-per-train",
+        metavar="N",
+        help="cores that each training uses (default: one, and idle ones for the shared local policy)",
+    )
+    parser.add_argument("--address", help="Ray cluster to join (default: RAY_ADDRESS, else a local Ray is started)")
+    parser.add_argument(
+        "--executor",
+        choices=["ray", "serial"],
+        default="ray",
+        help="serial runs every task in this process, one at a time, with the same results",
+    )
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--overwrite", action="store_true", help="delete earlier results in the folder and start afresh")
+    which.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="run the tasks that have failed before, and no others (without it, everything that is missing)",
+    )
+    parser.add_argument(
+        "--fail-fast", action="store_true", help="start no more tasks once one has failed, and stop soon after"
+    )
+    parser.add_argument("--plan", action="store_true", help="print what would run, and stop")
+    parser.add_argument("--quiet", action="store_true", help="print errors and warnings only")
+    return parser
+
+
+def _run(arguments: argparse.Namespace, console: Console) -> int:
+    """Run the sweep, or say how to go on with it."""
+    try:
+        return _sweep(arguments, console)
+    except KeyboardInterrupt:
+        return _interrupted(console)
+
+
+def _sweep(arguments: argparse.Namespace, console: Console) -> int:
+    """Check everything, then run the sweep and report on it."""
+    plan = make_plan(_read(arguments))
+    folder = open_location(arguments.out or f"results/{plan.sweep.name}")
+    check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
+    store = None if arguments.overwrite or not folder.is_there() else Store(folder)
+    pending = plan.pending(store)
+    if arguments.retry_failed:
+        pending = pending.only(failed_keys(store, pending) if store else ())
+    address = arguments.address or os.environ.get("RAY_ADDRESS") or None
+    choice = ExecutorChoice(plan, pending, arguments.executor, address)
+    choice.check()
+    if arguments.plan:
+        n_cpus, where = choice.cores()
+        costs = estimate_costs(plan, store)
+        print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where)
+        return DONE
+    if store is not None:
+        tell_of_store(plan, store, console)
+    warn_of_job_folder(folder, console)
+    # Matplotlib and pandas take a second to import: they can while the tasks run.
+    threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
+    try:
+        with _progress(console, plan, pending, store, quiet=arguments.quiet) as progress:
+            tally = run_session(
+                plan,
+                folder,
+                functools.partial(choice.start, functools.partial(warn, console=console)),
+                progress,
+                overwrite=arguments.overwrite,
+                retry_failed=arguments.retry_failed,
+                fail_fast=arguments.fail_fast,
+                tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
+            )
+    except Interrupted:
+        return _interrupted(console, has_failures=not arguments.retry_failed or bool(Store(folder).keys(FAILURES)))
+    if tally.done["evaluate"] or tally.done["exact_return"]:
+        _report(folder, console, quiet=arguments.quiet)
+    tell_what_went_wrong(tally, folder, console)
+    return SOME_FAILED if tally.n_failed else DONE
+
+
+def _read(arguments: argparse.Namespace) -> RawSweep:
+    """Read the sweep file with its overrides, and let its environment be found beside it."""
+    assignments = list(arguments.assignments)
+    for key in ("num_cpus", "cpus_per_train"):
+        if getattr(arguments, key) is not None:
+            assignments.append(f"runner.{key}={getattr(arguments, key)}")
+    raw = apply_overrides(read_sweep_file(arguments.sweep_file), assignments)
+    for folder in (arguments.sweep_file.absolute().parent, Path.cwd()):
+        if str(folder) not in sys.path:
+            sys.path.insert(0, str(folder))
+    return raw
+
+
+def _progress(console: Console, plan: Plan, pending: Pending, store: Store | None, *, quiet: bool) -> Progress:
+    """Return what tells how the sweep goes, in a way that fits what it is written to."""
+    if quiet:
+        return QuietProgress(console)
+    forecast = Forecast(pending, estimate_costs(plan, store), cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
+    watch = Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs})
+    return LiveProgress(console, watch) if can_redraw(console) else LineProgress(console, watch)
+
+
+def _report(folder: Location, console: Console, *, quiet: bool) -> None:
+    """Draw the figures; print the final table and where everything lies."""
+    from distmarl.report.terminal_report import print_report
+    from distmarl.report.write import write_report
+
+    stop = Stop()
+    with stop.on_signals(), stop.breaking_off():
+        report = write_report(folder, publish=False)
+        if not quiet:
+            print_report(report, output_console(), console)
+            tell_what_next(folder, console)
+
+
+def _interrupted(console: Console, *, has_failures: bool = True) -> int:
+    """Say how to go on and return the exit code."""
+    command = command_again(sys.orig_argv, has_failures=has_failures)
+    console.print("interrupted; what was done is kept. To go on:", command, markup=False)
+    return INTERRUPTED
+
 
 if __name__ == "__main__":
     sys.exit(main())

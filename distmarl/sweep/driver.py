@@ -21,7 +21,7 @@ from distmarl.study.kinds import KINDS, needed_group
 from distmarl.study.kinds.base import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.requests import lent_cores, memory_request
-from distmarl.sweep.executors.base import Completed, Executor, Task
+from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.pace import Pace
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally

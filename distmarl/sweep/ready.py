@@ -6,7 +6,7 @@ import heapq
 import itertools
 from collections.abc import Iterable, Iterator
 
-from distmarl.sweep.executors.base import Task
+from distmarl.sweep.executors.executor import Task
 
 
 class ReadyTasks:

@@ -14,7 +14,7 @@ from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.store import Store
 from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.executors.base import Executor
+from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop

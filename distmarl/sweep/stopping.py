@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from distmarl.terminal import INTERRUPTED
+
 # What completes within so many seconds of the first signal is still committed.
 GRACE_S = 5.0
-EXIT_CODE = 130
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 SHOW_CURSOR = b"\x1b[?25h\n"
 
@@ -78,4 +79,4 @@ def _leave() -> None:
     """End the process now; nothing may wait any more, not even for a terminal."""
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)
-    os._exit(EXIT_CODE)
+    os._exit(INTERRUPTED)

@@ -95,7 +95,7 @@ def stopped_job(ray_head: RayHead, checkout: Path, tmp_path_factory: pytest.Temp
 def test_a_job_takes_the_code_along_and_nothing_else(stopped_job):
     files = [Path(line) for line in stopped_job.log.splitlines() if line.startswith("./")]
     assert {path.parts[0] for path in files} == {"distmarl", "sweeps", "cluster", "list_then.sh"}
-    assert Path("distmarl/sweep/cli.py") in files
+    assert Path("distmarl/sweep/__main__.py") in files
 
 
 def test_a_stopped_job_goes_on_when_it_is_submitted_again(ray_head, stopped_job, undisturbed_tables):

@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import distmarl
-from distmarl.sweep.cli import main
+from distmarl.sweep.__main__ import main
 from tests.cluster.kubernetes_schemas import PERSISTENT_VOLUME_CLAIM, RAY_JOB
 from tests.cluster.running import REPOSITORY
 

@@ -7,7 +7,8 @@ FAULTS is a JSON object:
 trace        file to which each task adds a line when it starts; beside it lies one of the memory that each got
 sleep_s      time that each task takes beside its own
 misbehave    a list of [kind, k, seed, how]; how is one of those below
-constants    values for constants of modules of distmarl.sweep, by "module.NAME"
+is_new       whether Ray has none of its private names any more
+constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from typing import Any
 import ray
 
 from distmarl.study.kinds.base import TaskKey
-from distmarl.sweep import cli
-from distmarl.sweep.executors import ray_worker
+from distmarl.sweep.__main__ import main as run_command
+from distmarl.sweep.executors import ray_private, ray_worker
 from distmarl.sweep.executors.ray_executor import RayExecutor
 
 
@@ -102,14 +103,24 @@ def faulty(faults: dict[str, Any], function: Any) -> Any:
     return run
 
 
+def forget_private_names() -> None:
+    """Make Ray one that has its private names no longer."""
+    ray_private._store = object  # type: ignore[assignment]
+    ray_private._attempt_number = lambda: None
+
+
 def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[ray_worker.Call], *arguments: Any) -> Any:
     """Run a batch in a worker, whose tasks are made faulty first."""
+    if faults.get("is_new"):
+        forget_private_names()
     return ray_worker.run_batch(name, [(faulty(faults, run), own) for run, own in calls], *arguments)
 
 
 def main() -> int:
     faults, *arguments = sys.argv[1:]
     told = json.loads(faults)
+    if told.get("is_new"):
+        forget_private_names()
     for name, value in told.get("constants", {}).items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)
@@ -120,7 +131,7 @@ def main() -> int:
         return run_faulty_batch(told, *arguments)
 
     RayExecutor._run_batch = staticmethod(run_batch)
-    return cli.main(arguments)
+    return run_command(arguments)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 
 from distmarl.model.options import Runner
 from distmarl.study.kinds.base import TaskKey
-from distmarl.sweep.executors.base import Completed, Task
+from distmarl.sweep.executors.executor import Completed, Task
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of
 

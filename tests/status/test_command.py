@@ -9,7 +9,7 @@ import pytest
 
 import distmarl
 from distmarl.results.tables import FAILURES
-from distmarl.status.cli import main
+from distmarl.status.__main__ import main
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 from tests.results.bad_folders import BAD_FOLDERS
 

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from distmarl.results.storage.opening import open_location
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus
-from distmarl.status.text import MAX_FAILURES_SHOWN, MAX_SETTINGS_SHOWN, ago, print_status
+from distmarl.status.text import MAX_FAILURES_SHOWN, MAX_SETTINGS_SHOWN, next_step, print_status
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=timezone.utc)
 DONE = PhaseStatus(1, 1, 0, "done")
@@ -83,7 +83,7 @@ def test_a_running_sweep_names_its_process() -> None:
     running = status([setting(30, PhaseStatus(25, 12, 0, "running"))], writer="process 7 on host[1]")
     lines = text(running).splitlines()
     assert "running: process 7 on host[1]" in lines
-    assert lines[-1] == "  python -m distmarl.status results/robots"
+    assert lines[-1] == "  python -m distmarl.status results/robots --watch"
     assert "12/25 running" in text(running)
 
 
@@ -119,10 +119,11 @@ def test_keys_that_would_be_confused_keep_their_sections() -> None:
     assert "global_agent.max_vi_iterations  local_agent.max_vi_iterations" in shown
 
 
-@pytest.mark.parametrize(
-    ("seconds", "expected"),
-    [(-3, "0 s ago"), (0.4, "0 s ago"), (59.9, "59 s ago"), (60, "1 min ago"), (7199, "1 h ago"), (86400, "1 day ago"),
-     (200_000, "2 days ago")],
-)  # fmt: skip
-def test_times_are_told_in_their_largest_unit(seconds: float, expected: str) -> None:
-    assert ago(NOW - timedelta(seconds=seconds), NOW) == expected
+RETRY = (*COMMAND, "--retry-failed")
+
+
+def test_an_option_with_which_nothing_would_run_is_not_repeated() -> None:
+    missing = [setting(30, PhaseStatus(25, 12, 0, "missing"))]
+    assert next_step(status(missing, command=RETRY)) == next_step(status(missing))
+    failed = status(missing, command=RETRY, failures=UNFINISHED.failures)
+    assert next_step(failed)[1] == "python -m distmarl.sweep 'my sweep.yaml' --out results/robots --retry-failed"

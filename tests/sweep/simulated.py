@@ -16,8 +16,8 @@ from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.sweep.executors.base import Completed, Executor, Task
 from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.ray_worker import Call, own_arguments
 from tests.sweep.sweeps import TINY, changed, plan_of
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from distmarl.config.reading import RawSweep
 from distmarl.study.plan import Plan, make_plan
-from distmarl.sweep.executors.base import Completed, Executor, SerialExecutor, Task
+from distmarl.sweep.executors.executor import Completed, Executor, Task
+from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.session import run_session

@@ -19,7 +19,7 @@ from tests.sweep.sweeps import TINY, changed, run, write_sweep
 # Runs the command and says on the last line of standard output whether Ray was ever imported.
 COMMAND = """
 import sys
-from distmarl.sweep.cli import main
+from distmarl.sweep.__main__ import main
 try:
     code = main(sys.argv[1:])
 finally:

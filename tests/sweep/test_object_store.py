@@ -23,7 +23,9 @@ from distmarl.results.storage import lock, opening
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.status.folder_status import read_status
-from distmarl.sweep import cli, pace
+from distmarl.sweep import pace
+from distmarl.sweep.__main__ import main
+from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
@@ -126,10 +128,10 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
     tmp_path: Path, object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(lock, "BEAT_EVERY_S", 0.1)
-    monkeypatch.setattr(cli, "_start_executor", lambda *_: pytest.fail("was started"))
+    monkeypatch.setattr(ExecutorChoice, "start", lambda *_: pytest.fail("was started"))
     uri = object_store.uri(f"{object_store.new_bucket()}/tiny")
     with lock.locked(uri):
-        assert cli.main([str(write_sweep(tmp_path)), "--out", uri]) == 2
+        assert main([str(write_sweep(tmp_path)), "--out", uri]) == 2
     waiting, refused = capsys.readouterr().err.splitlines()
     assert "listening for 30 s whether it still does" in waiting
     assert f"is being written by process {os.getpid()} on " in refused
@@ -173,14 +175,14 @@ def test_a_store_that_fails_in_the_middle_ends_the_sweep_and_the_same_command_go
     with object_store.failing(
         lambda request: cut_off(request) if "_parts/evaluations" in request["PATH_INFO"] else None
     ):
-        assert cli.main(command) == 2
+        assert main(command) == 2
     message = capsys.readouterr().err
     assert f"error: s3://{place}/_parts/" in message
     assert "cannot be written: " in message
     assert "Traceback" not in message
     for name, content in object_store.objects(place).items():
         assert content[-4:] == b"PAR1" or not name.endswith(".parquet"), name
-    assert cli.main(command) == 0
+    assert main(command) == 0
     run(tmp_path / "whole")
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "whole")
 
@@ -241,7 +243,7 @@ def test_a_store_that_cannot_be_used_is_one_message_and_exit_code_2(
 ) -> None:
     monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
     uri = prepare(object_store, monkeypatch)
-    assert cli.main([str(write_sweep(tmp_path)), "--executor", "serial", "--out", uri]) == 2
+    assert main([str(write_sweep(tmp_path)), "--executor", "serial", "--out", uri]) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("error: s3://")

@@ -14,7 +14,7 @@ from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep import driver, pace
 from distmarl.sweep.driver import Driver
-from distmarl.sweep.executors.base import Completed, Task
+from distmarl.sweep.executors.executor import Completed, Task
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.ready import ReadyTasks
 from distmarl.sweep.stopping import Stop

@@ -13,11 +13,12 @@ import pytest
 from distmarl.errors import ExecutorError
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.sweep import cli
+from distmarl.sweep.__main__ import main
 from distmarl.sweep.estimates import requests
 from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES, check_memory, memory_request
-from distmarl.terminal import mebibytes
+from distmarl.sweep.executors import choice
 from distmarl.values.exact_return import population_bytes
+from distmarl.wording import mebibytes
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
@@ -174,8 +175,8 @@ def test_what_is_done_needs_no_memory() -> None:
 def test_the_command_refuses_it_before_anything_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    monkeypatch.setattr(cli, "machine_memory", lambda: 100 * 2**20)
+    monkeypatch.setattr(choice, "machine_memory", lambda: 100 * 2**20)
     sweep = write_sweep(tmp_path, robots(40, "exact"))
-    assert cli.main([str(sweep), "--out", str(tmp_path / "out"), option]) == 2
+    assert main([str(sweep), "--out", str(tmp_path / "out"), option]) == 2
     assert "the largest node of this machine has 100 MiB for tasks" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -12,7 +12,8 @@ import pytest
 
 from distmarl.results.store import Store
 from distmarl.results.tables import Table
-from distmarl.sweep.executors.base import Completed, SerialExecutor
+from distmarl.sweep.executors.executor import Completed
+from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.sweep.sweeps import TINY, changed, run, table_bytes
 from tests.sweep.test_session import StoppingExecutor

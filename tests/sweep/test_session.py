@@ -15,7 +15,8 @@ from distmarl.errors import ResultsError, TaskTimeoutError
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep import pace
-from distmarl.sweep.executors.base import SerialExecutor, Task
+from distmarl.sweep.executors.executor import Task
+from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from distmarl.sweep import stopping
-from distmarl.sweep.executors.base import Completed, SerialExecutor
+from distmarl.sweep.executors.executor import Completed
+from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.session import Interrupted
 from tests.conftest import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep

@@ -30,6 +30,7 @@ from distmarl.dynamics.transitions.base import CountTransitions
 from distmarl.dynamics.transitions.factorization import Factorization, Move, factor_kernel
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
+from distmarl.wording import mebibytes
 
 EPSILON = float(np.finfo(np.float64).eps)
 MAX_DENSE_BYTES = 2**28
@@ -73,7 +74,7 @@ class ExactTransitions(CountTransitions):
                 raise InvalidArgumentError(
                     f"transitions: 'exact' would be off by up to {error:.1e} of the largest value "
                     f"for the kernel of s_g={s_g} at k={k}, where convergence_threshold allows "
-                    f"{max_relative_error:.1e}, and its dense matrix takes {dense_bytes / 2**20:,.0f} MiB; "
+                    f"{max_relative_error:.1e}, and its dense matrix takes {mebibytes(dense_bytes)}; "
                     "use transitions: sampled, or a smaller k"
                 )
             self._operators.append(_DensePower(matrix, k))

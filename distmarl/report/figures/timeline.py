@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -17,19 +18,14 @@ from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, add_notes, 
 from distmarl.report.figures.frames import check_frame
 from distmarl.report.figures.style import NOTE_COLOUR, PALETTE, paper_style
 from distmarl.report.numbers import session_cpus
+from distmarl.study.kinds import KINDS
+from distmarl.wording import TIME_UNITS, counted
 
 SOURCE = "dm.open(...).timings"
 COLUMNS = ("task", "seconds", "hostname", "started_at")
 
-# How each kind of task is named and drawn.
-TASKS = {
-    "shared_policy": ("shared local policy", PALETTE[0]),
-    "g_learn": ("global policy", PALETTE[5]),
-    "baselines": ("baselines", PALETTE[3]),
-    "nash_gap": ("Nash gap", PALETTE[2]),
-    "exact_return": ("exact return", PALETTE[6]),
-    "evaluate": ("evaluation", PALETTE[4]),
-}
+# In the order of the kinds of task; the first six are as far from one another as those of the palette are.
+KIND_COLOURS = tuple(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7))
 PART_OF_A_TASK = "outer_iteration"
 BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
 BREAK_WIDTH = 0.02
@@ -38,7 +34,6 @@ MERGE_BELOW = 5e-4  # share of the time that is too short to be seen
 ROW_HEIGHT_IN, MIN_HEIGHT_IN, MAX_HEIGHT_IN = 0.14, 0.5, 3.0
 REST_HEIGHT_IN = 1.1
 MAX_NAMED_ROWS = 24
-TIME_UNITS = ((3600.0, "h"), (60.0, "min"), (1.0, "s"))
 MIN_UNITS = 5  # that an axis is long
 TINY_S = 1e-9
 BAR_HALF_HEIGHT = 0.42
@@ -98,11 +93,11 @@ def timeline(
         height = min(max(MIN_HEIGHT_IN, ROW_HEIGHT_IN * n_rows), MAX_HEIGHT_IN)
         axes = axes_to_draw_on(width, ax, height + REST_HEIGHT_IN)
         handles = []
-        for kind, (name, colour) in TASKS.items():
+        for kind, colour in kind_colours().items():
             of_kind = (bars["task"] == kind).to_numpy()
             if of_kind.any():
                 _draw_bars(axes, drawn[of_kind], rows[of_kind], colour, span)
-                handles.append(Patch(color=colour, label=name))
+                handles.append(Patch(color=colour, label=KINDS[kind].noun))
         for place in breaks:
             axes.axvline(place / scale, color=NOTE_COLOUR, linestyle=":", linewidth=1.2)
         _name_rows(axes, hosts, firsts)
@@ -130,6 +125,11 @@ TIMELINE = ReportFigure(
     ),
     absent="no task's start is stored",
 )
+
+
+def kind_colours() -> dict[str, str]:
+    """Return the colour of each kind of task."""
+    return dict(zip(KINDS, itertools.cycle(KIND_COLOURS), strict=False))
 
 
 def _as_bars(timings: pd.DataFrame) -> pd.DataFrame:
@@ -198,16 +198,14 @@ def _timeline_notes(
     bars: pd.DataFrame, n_rows: int, n_hosts: int, breaks: list[float], n_cpus: float | None
 ) -> list[str]:
     span = max(float(bars["end"].max()), TINY_S)
-    slots = "1 slot" if n_rows == 1 else f"{n_rows} slots"
-    hosts = "1 host" if n_hosts == 1 else f"{n_hosts} hosts"
     busy = f"used slots busy {100 * (bars['end'] - bars['start']).sum() / (n_rows * span):.0f} % of the time"
     if n_cpus is not None and n_cpus >= n_rows and bars["cpu_seconds"].notna().all():
-        cpus = "1 CPU" if n_cpus == 1 else f"{n_cpus:g} CPUs"
-        busy += f"; {cpus} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
-    notes = [f"{len(bars):,} tasks; {slots} on {hosts}", busy]
+        busy += f"; {counted(n_cpus, 'CPU')} busy {100 * bars['cpu_seconds'].sum() / (n_cpus * span):.0f} %"
+    notes = [f"{len(bars):,} tasks; {counted(n_rows, 'slot')} on {counted(n_hosts, 'host')}", busy]
     return notes + ([f"dotted: nothing ran ({len(breaks)} cut out)"] if breaks else [])
 
 
 def _time_unit(span: float) -> tuple[float, str]:
     """Return how many seconds the axis counts in, and what they are called."""
-    return next(((seconds, name) for seconds, name in TIME_UNITS if span >= MIN_UNITS * seconds), TIME_UNITS[-1])
+    unit = next((unit for unit in ("h", "min") if span >= MIN_UNITS * TIME_UNITS[unit]), "s")
+    return TIME_UNITS[unit], unit

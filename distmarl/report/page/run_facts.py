@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from distmarl.report.numbers import node_cpus
-from distmarl.terminal import duration
+from distmarl.wording import counted, duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
 UNKNOWN = "not known"
@@ -145,9 +145,7 @@ def _resources(resources: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {value}" for name, value in resources.items()) or UNKNOWN
     memory = sum(node.get("memory", 0) for node in nodes) / 2**30
     where = "local Ray" if resources.get("address") == "local" else f"Ray at {resources.get('address')}"
-    return (
-        f"{where}: {len(nodes)} {'node' if len(nodes) == 1 else 'nodes'}, {node_cpus(nodes):g} CPUs, {memory:.0f} GiB"
-    )
+    return f"{where}: {counted(len(nodes), 'node')}, {node_cpus(nodes):g} CPUs, {memory:.0f} GiB"
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:

@@ -16,7 +16,7 @@ from distmarl.study.job import Job
 from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult, required
 from distmarl.study.memory import training_bytes
 from distmarl.study.seconds import training_s
-from distmarl.terminal import duration
+from distmarl.wording import duration
 
 
 def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:

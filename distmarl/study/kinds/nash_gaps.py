@@ -17,8 +17,8 @@ from distmarl.study.job import Job
 from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
 from distmarl.study.memory import estimated_gap_bytes, exact_training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
-from distmarl.terminal import duration
 from distmarl.values.exact_return import check_population_size, population_bytes
+from distmarl.wording import duration
 
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
 # sweeps over a smaller population.

@@ -20,8 +20,8 @@ from distmarl.study.job import Job
 from distmarl.study.kinds.base import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
 from distmarl.study.memory import exact_value_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
-from distmarl.terminal import duration
 from distmarl.values.exact_return import check_population_size
+from distmarl.wording import duration
 
 # Most alternations settle in so many outer iterations.
 N_OUTER_ITERATIONS = 3

@@ -14,7 +14,7 @@ from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskGroup
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
-from distmarl.terminal import mebibytes
+from distmarl.wording import mebibytes
 
 # Less than this is left to the memory that a node has beside what it gives to tasks.
 SMALL_TASK_BYTES = 64 * 2**20

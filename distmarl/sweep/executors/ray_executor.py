@@ -11,14 +11,9 @@ is to blame, and why nothing starts.
 from __future__ import annotations
 
 import itertools
-import logging
 import math
-import os
-import sys
-import threading
 import time
 import weakref
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -26,15 +21,17 @@ from typing import Any
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
-from distmarl.errors import ExecutorError, TaskTimeoutError
+from distmarl.errors import TaskTimeoutError
 from distmarl.model.options import Runner
 from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES
-from distmarl.sweep.executors.base import Completed, Executor, Task
+from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.failures import describe_failure
-from distmarl.sweep.executors.ray_worker import Notes, Shared, run_batch
-from distmarl.sweep.progress.lines import counted
-from distmarl.terminal import mebibytes
+from distmarl.sweep.executors.ray_cluster import alive_nodes, compare_with_nodes, join, leave, name_of, node_resources
+from distmarl.sweep.executors.ray_notes import Notes
+from distmarl.sweep.executors.ray_worker import Shared, run_batch
+from distmarl.wording import counted
 
 # A lost worker or node costs a task at most this many more tries.
 MAX_RETRIES = 3
@@ -46,14 +43,8 @@ DEADLINE_MARGIN_S = 10.0
 LOOKAHEAD_TASKS = 8
 # Clusters grow and shrink, and tasks start; asking costs a round trip.
 LOOK_EVERY_S = 1.0
-ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    # A kill for want of memory comes back here at once; by default it is repeated for ever, as it was.
-    "RAY_task_oom_retries": "0",
-    # A connection that has gone silent is given up within seconds instead of minutes.
-    "RAY_grpc_client_keepalive_time_ms": "10000",
-    "RAY_grpc_client_keepalive_timeout_ms": "10000",
-}
+# A node that does not answer for so long is taken to be busy.
+LOOK_TIMEOUT_S = 2.0
 
 
 class Handle:
@@ -91,6 +82,11 @@ class RayExecutor(Executor):
     ------
     ExecutorError
         When the cluster cannot be joined, or no node has the cores that a task asks for.
+
+    Attributes
+    ----------
+    shortcoming : str or None
+        What this Ray does not tell, and what is lost by that.
     """
 
     _run_batch = staticmethod(run_batch)
@@ -98,44 +94,16 @@ class RayExecutor(Executor):
     def __init__(self, runner: Runner, address: str | None) -> None:
         self._runner = runner
         self._address = address
-        self._notes = Notes()
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
         self._values: weakref.WeakKeyDictionary[Handle, ray.ObjectRef[Any]] = weakref.WeakKeyDictionary()
+        self._functions: dict[tuple[int, int], Any] = {}
         self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
         self._looked_at = -math.inf
-        for name, value in ENVIRONMENT.items():
-            os.environ.setdefault(name, value)
-        # Says at every start that token authentication is on, which is as it should be.
-        logging.getLogger("ray._private.authentication.authentication_token_setup").setLevel(logging.ERROR)
-        try:
-            self._start_ray()
-        except (ConnectionError, ValueError, RuntimeError, RayError) as error:
-            where = f"the Ray cluster at {address}" if address else "a local Ray"
-            raise ExecutorError(f"cannot start on {where}: {error}") from error
-        try:
-            self._check_nodes()
-        except ExecutorError:
-            self.close()
-            raise
+        join(runner, address)
+        self._notes = Notes()
+        self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
         self._remote = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
-        self._functions: dict[tuple[int, int], Any] = {}
-
-    def _start_ray(self) -> None:
-        options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
-        if self._address is None:
-            options |= {"num_cpus": self._runner.num_cpus, "include_dashboard": False}
-        ray.init(address=self._address or "local", **options)
-
-    def _check_nodes(self) -> None:
-        """Refuse a request that no node of the cluster could ever meet."""
-        wanted = self._runner.cpus_per_train or 1
-        nodes = _node_resources("CPU")
-        if wanted > max(nodes, default=0) and sum(nodes) > 0:
-            raise ExecutorError(
-                f"runner.cpus_per_train: each training asks for {wanted} cores, but the largest of {len(nodes)} nodes "
-                f"has {max(nodes):g}; ask for fewer"
-            )
 
     @property
     def n_slots(self) -> int:
@@ -155,19 +123,32 @@ class RayExecutor(Executor):
     def _count(self) -> None:
         """Look at the cluster, now and then."""
         if time.monotonic() - self._counted_at > LOOK_EVERY_S:
-            nodes = _node_resources("CPU")
+            nodes = node_resources("CPU")
             self._counted_at, self._n_cpus, self._n_nodes = time.monotonic(), sum(nodes), len(nodes)
 
     @property
     def largest_node_cpus(self) -> int:
         """Cores of the largest node, or ``runner.num_cpus`` of them."""
-        largest = int(max(_node_resources("CPU"), default=0))
+        largest = int(max(node_resources("CPU"), default=0))
         return min(largest, self._runner.num_cpus or largest)
 
     @property
     def largest_node_memory(self) -> int:
         """Memory for tasks of the node that has most; any amount while there is no node."""
-        return int(max(_node_resources("memory"), default=2**63))
+        return int(max(node_resources("memory"), default=2**63))
+
+    @property
+    def description(self) -> str:
+        """Where the tasks run."""
+        nodes = counted(len(alive_nodes()), "node")
+        return f"{name_of(self._address)}: {nodes}, {counted(self.n_slots, 'task')} at once"
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The nodes."""
+        names = ("CPU", "memory", "object_store_memory")
+        nodes = [{name: node.get(name, 0) for name in names} for node in alive_nodes()]
+        return {"address": self._address or "local", "nodes": nodes}
 
     @property
     def max_in_flight(self) -> int:
@@ -180,20 +161,6 @@ class RayExecutor(Executor):
     def n_in_flight(self) -> int:
         """How many batches Ray has."""
         return len(self._running)
-
-    @property
-    def description(self) -> str:
-        """Where the tasks run."""
-        n_nodes = sum(node["Alive"] for node in ray.nodes())
-        where = f"the Ray cluster at {self._address}" if self._address else "a local Ray"
-        return f"{where}: {counted(n_nodes, 'node')}, {counted(self.n_slots, 'task')} at once"
-
-    @property
-    def resources(self) -> dict[str, Any]:
-        """The nodes."""
-        names = ("CPU", "memory", "object_store_memory")
-        nodes = [{name: node["Resources"].get(name, 0) for name in names} for node in ray.nodes() if node["Alive"]]
-        return {"address": self._address or "local", "nodes": nodes}
 
     def put(self, value: Any) -> Any:
         """Put a value into the object store."""
@@ -274,7 +241,7 @@ class RayExecutor(Executor):
     def _end_overdue(self) -> None:
         """End the processes of tasks that have not heeded their deadline."""
         timeout_s, now = self._runner.task_timeout_s, time.monotonic()
-        if timeout_s is None or now - self._looked_at < LOOK_EVERY_S:
+        if timeout_s is None or not self._notes.are_kept or now - self._looked_at < LOOK_EVERY_S:
             return
         self._looked_at = now
         started = self._notes.started()
@@ -290,12 +257,15 @@ class RayExecutor(Executor):
                 elif is_there is False:  # its process was lost, and Ray waits for a place to try it again
                     submission.started = (attempt, now)
 
-    def _is_there(self, submission: _Submission) -> bool | None:
-        """Return whether a batch's process is still there; None until its node has said so."""
+    def _is_there(self, submission: _Submission, timeout_s: float = 0.0) -> bool | None:
+        """Return whether a batch has started and its process was not lost since; None until its node has said so.
+
+        One whose process was lost leaves its note until Ray has found a place to try it again.
+        """
         submission.is_there = submission.is_there or self._notes.ask_for_process(submission.number)
         if submission.is_there is None:
             return False
-        ready, _ = ray.wait([submission.is_there], timeout=0)
+        ready, _ = ray.wait([submission.is_there], timeout=timeout_s)
         if not ready:
             return None
         answer, submission.is_there = submission.is_there, None
@@ -307,27 +277,18 @@ class RayExecutor(Executor):
     def why_nothing_starts(self) -> str | None:
         """Return what the waiting tasks ask for, and what the nodes have."""
         started = self._notes.started()
-        numbers = [submission.number for submission in self._running.values() if submission.number in started]
-        if any(self._notes.is_running(number) for number in numbers):
+        submissions = [submission for submission in self._running.values() if submission.number in started]
+        if any(self._is_there(submission, LOOK_TIMEOUT_S) is not False for submission in submissions):
             return None
-        requests = Counter(
+        requests = (
             (max(task.n_cpus for task in submission.batch), submission.memory_bytes)
             for submission in self._running.values()
         )
-        nodes = Counter(zip(_node_resources("CPU"), _node_resources("memory"), strict=True))
-        free = ray.available_resources()
-        wanted = ", ".join(f"{counted(number, 'task')} of {_amount(*each)}" for each, number in requests.most_common())
-        there = ", ".join(f"{counted(number, 'node')} of {_amount(*each)}" for each, number in nodes.most_common())
-        return (
-            f"nothing is running; waiting: {wanted}; there: {there or 'no node that runs tasks'}; "
-            f"free in all: {_amount(free.get('CPU', 0), free.get('memory', 0))}"
-        )
+        what = "nothing is running" if self._notes.are_kept else "nothing has ended for a while"
+        return f"{what}; {compare_with_nodes(requests)}"
 
     def close(self) -> None:
-        """Leave the cluster; a local Ray ends, with whatever still runs on it.
-
-        That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done.
-        """
+        """Give up what still runs and leave the cluster; a local Ray ends."""
         for outcomes in self._running:
             ray.cancel(outcomes, force=True)
         self._running.clear()
@@ -335,10 +296,7 @@ class RayExecutor(Executor):
         if self._address is not None:
             with suppress(RayError):
                 self._notes.clear()
-        if sys.exc_info()[0] is None:
-            threading.Thread(target=ray.shutdown, name="end of Ray").start()
-        else:  # the error's frames may hold references, and nothing is drawn
-            ray.shutdown()
+        leave()
 
 
 def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:
@@ -348,14 +306,3 @@ def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:
     if argument not in handles:
         handles[argument] = Shared(len(handles))
     return handles[argument]
-
-
-def _node_resources(name: str) -> list[float]:
-    """Return how much of a resource each node has that is alive and runs tasks."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return [resources.get(name, 0) for resources in nodes if resources.get("CPU", 0)]
-
-
-def _amount(n_cpus: float, memory_bytes: float) -> str:
-    """Return cores and memory as text."""
-    return counted(int(n_cpus), "core") + (f" and {mebibytes(memory_bytes)}" if memory_bytes else "")

@@ -15,7 +15,7 @@ from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
-from distmarl.terminal import SEPARATOR
+from distmarl.wording import SEPARATOR, counted
 
 # Lines are so far apart, and by at least this share of the time that has gone.
 LINE_EVERY_S = 5.0
@@ -146,8 +146,3 @@ def start_message(tally: Tally, where: str) -> str:
         return f"{counted(n_tasks, 'task')}, all of them done before"
     before = f", {n_before:,} of them done before" if n_before else ""
     return f"{counted(n_tasks, 'task')}{before}, on {where}"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return ``1 node`` or ``2 nodes``."""
-    return f"{number} {noun}" if number == 1 else f"{number:,} {noun}s"

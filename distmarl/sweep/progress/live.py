@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.study.kinds import KINDS
-from distmarl.sweep.progress.lines import WatchedProgress, counted
+from distmarl.sweep.progress.lines import WatchedProgress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch, resident_memory
-from distmarl.terminal import SEPARATOR, duration, fitting_label, packed, shortened
+from distmarl.wording import SEPARATOR, counted, duration, fitting_label, packed, shortened
 
 REFRESHES_PER_S = 4
 MAX_BAR, MIN_BAR = 30, 8

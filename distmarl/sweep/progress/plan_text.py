@@ -19,8 +19,8 @@ from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.estimates.requests import lent_cores, machine_memory
-from distmarl.sweep.progress.lines import counted
-from distmarl.terminal import PLAIN_WIDTH, duration, mebibytes
+from distmarl.terminal import PLAIN_WIDTH
+from distmarl.wording import counted, duration, mebibytes
 
 MAX_SETTINGS_SHOWN = 20
 NOTHING = "-"

@@ -15,14 +15,13 @@ from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
-from distmarl.terminal import duration, mebibytes
+from distmarl.wording import TIME_UNITS, duration, mebibytes
 
 # The end is worked out anew so often, and for at most this share of the time.
 FORECAST_EVERY_S = 0.5
 FORECAST_SHARE = 0.02
 # Throughput is that of so many tasks, the last.
 N_TIMED = 200
-PER_UNIT = ((1.0, "s"), (60.0, "min"), (3600.0, "h"))
 NEAR = timedelta(hours=12)
 
 
@@ -118,8 +117,9 @@ class Watch:
             return ""
         since = self._ended_at[0] if self.n_ended > N_TIMED else self._started_at
         per_s = len(self._ended_at) / max(1e-9, self._clock() - since)
-        size, unit = next((each for each in PER_UNIT if per_s * each[0] >= 1), PER_UNIT[-1])
-        return f"{per_s * size:,.{0 if per_s * size >= 10 else 1}f} tasks/{unit}"
+        rates = {unit: per_s * TIME_UNITS[unit] for unit in ("s", "min", "h")}
+        unit = next((unit for unit, rate in rates.items() if rate >= 1), "h")
+        return f"{rates[unit]:,.{0 if rates[unit] >= 10 else 1}f} tasks/{unit}"
 
 
 def resident_memory() -> str:

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.figures.timeline import TASKS, TIMELINE, timeline
+from distmarl.report.figures.timeline import TIMELINE, kind_colours, timeline
 from distmarl.report.numbers import Numbers, session_cpus
 from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
@@ -37,7 +37,7 @@ def timeline_of(*rows: dict[str, Any], **options: Any) -> Figure:
 def bars(figure: Figure) -> dict[str, list[Bar]]:
     """Return the first second, the last and the row of each bar, by the kind of its task."""
     found = {}
-    kinds = {colour.lower(): kind for kind, (_, colour) in TASKS.items()}
+    kinds = {colour.lower(): kind for kind, colour in kind_colours().items()}
     for one in figure.axes[0].collections:
         assert isinstance(one, PolyCollection)
         corners = [path.vertices for path in one.get_paths()]

@@ -1,0 +1,79 @@
+"""Choosing what runs the tasks: this process, a Ray of this machine or a cluster."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from distmarl.errors import ExecutorError
+from distmarl.study.pending import Pending
+from distmarl.study.plan import Plan
+from distmarl.sweep.estimates.requests import check_memory, machine_memory
+from distmarl.sweep.executors.executor import Executor
+from distmarl.sweep.executors.serial import SerialExecutor
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExecutorChoice:
+    """What is to run the tasks that are missing of a plan.
+
+    Attributes
+    ----------
+    plan : Plan
+        The checked sweep.
+    pending : Pending
+        What is left of it.
+    kind : {"ray", "serial"}
+        Which executor.
+    address : str or None
+        The cluster that Ray is to join; None for a Ray of this machine.
+    """
+
+    plan: Plan
+    pending: Pending
+    kind: Literal["ray", "serial"]
+    address: str | None
+
+    def check(self) -> None:
+        """Refuse before anything starts, with an ExecutorError, what this machine could never run."""
+        if self.kind == "ray" and self.address is not None:
+            return
+        runner = self.plan.sweep.runner
+        n_cpus = runner.num_cpus or os.cpu_count() or 1
+        if self.kind == "ray" and (runner.cpus_per_train or 1) > n_cpus:
+            raise ExecutorError(
+                f"runner.cpus_per_train: each training asks for {runner.cpus_per_train} cores, "
+                f"but the local Ray has {n_cpus}; ask for fewer"
+            )
+        check_memory(self.plan, self.pending, machine_memory(), "this machine")
+
+    def cores(self) -> tuple[int, str]:
+        """Return the cores that a plan reckons with, and whose they are."""
+        if self.kind == "serial":
+            return 1, ", as --executor serial asks for"
+        asked, there = self.plan.sweep.runner.num_cpus, os.cpu_count() or 1
+        if asked is not None:
+            return asked, ", as runner.num_cpus says"
+        if self.address is not None:
+            return there, ", as many as this machine has; --num-cpus tells how many the cluster has"
+        return there, " of this machine"
+
+    def start(self, warn: Callable[[str], None]) -> Executor:
+        """Start or join what runs the tasks, warn of what it lacks, and refuse what it could never run."""
+        runner = self.plan.sweep.runner
+        if self.kind == "serial" or not self.pending.missing:  # which spares Ray's start
+            return SerialExecutor(runner.task_timeout_s)
+        from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
+
+        executor = RayExecutor(runner, self.address)
+        try:
+            where = "the cluster" if self.address else "the local Ray"
+            check_memory(self.plan, self.pending, executor.largest_node_memory, where)
+        except ExecutorError:
+            executor.close()
+            raise
+        if executor.shortcoming:
+            warn(executor.shortcoming)
+        return executor

@@ -1,0 +1,70 @@
+"""Numbers and names as words: times, sizes, plurals, and text that fits into a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
+
+# Units of time in seconds, the largest first.
+TIME_UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
+SEPARATOR = " · "
+
+
+def duration(seconds: float) -> str:
+    """Return a time as text, in its two largest units: ``2 h 5 min``; a short one, unless whole, with two digits."""
+    if isinstance(seconds, float) and seconds < 9.95:
+        return f"{seconds:.1f} s" if seconds >= 0.095 else f"{1000 * seconds:.2g} ms"
+    whole = round(seconds)
+    (unit, size), *smaller = (each for each in TIME_UNITS.items() if whole >= each[1] or each[1] == 1)
+    rest = [f"{whole % size // part} {name}" for name, part in smaller[:1]]
+    return " ".join([f"{whole // size} {unit}", *rest])
+
+
+def ago(seconds: float) -> str:
+    """Return how long ago something was, in its largest unit: ``3 h ago``."""
+    seconds = max(0.0, seconds)
+    unit, size = next(each for each in TIME_UNITS.items() if seconds >= each[1] or each[1] == 1)
+    number = int(seconds // size)
+    return f"{counted(number, 'day') if unit == 'd' else f'{number} {unit}'} ago"
+
+
+def timestamp(precision: str = "seconds") -> str:
+    """Return the present time as ISO 8601 text, in UTC."""
+    return datetime.now(timezone.utc).isoformat(timespec=precision)
+
+
+def counted(number: float, noun: str) -> str:
+    """Return ``1 node`` or ``2 nodes``."""
+    amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
+    return f"{amount} {noun}" if number == 1 else f"{amount} {noun}s"
+
+
+def mebibytes(n_bytes: float) -> str:
+    """Return a number of bytes as text."""
+    return f"{n_bytes / 2**20:,.0f} MiB"
+
+
+def shortened(text: str, width: int) -> str:
+    """Return a text that fits, without its middle where it is too long."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}" if width > 2 else text[:width]
+
+
+def fitting_label(label: str, width: int) -> str:
+    """Return a setting's label, ``n_agents=30, gamma=0.9``, that fits: all of it, or its values, or nothing."""
+    values = ", ".join(part.rpartition("=")[2] for part in label.split(", "))
+    return next((text for text in (label, values) if len(text) <= width), "")
+
+
+def packed(parts: Iterable[str], width: int) -> Iterator[str]:
+    """Yield lines of as many parts as fit."""
+    line = ""
+    for part in (shortened(part, width) for part in parts if part):
+        if line and len(line) + len(SEPARATOR) + len(part) > width:
+            yield line
+            line = ""
+        line = f"{line}{SEPARATOR}{part}" if line else part
+    if line:
+        yield line
