@@ -3,7 +3,7 @@
 The report and ``dm.open(...).figures`` draw with these functions, too::
 
     r = dm.open("results/robots")
-    dm.figures.reward_vs_k(r.summary()).savefig("reward.pdf")
+    dm.figures.reward_vs_k(r.points()).savefig("reward.pdf")
     dm.figures.zone_heatmap(r.rollouts.query("k == 10 and `environment.n_agents` == 1000"))
 
 Each names the frame that it needs, and refuses another one. Those for which there may be nothing to draw

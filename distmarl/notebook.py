@@ -4,6 +4,7 @@
 
     r = dm.open("results/robots")
     r.evaluations                                    # every table, as a pandas frame
+    r.points()                                       # what the report shows: a row for each setting and k
     r.figures.reward_vs_k()                          # every figure of the report
     dm.evaluate(r.environment(n_agents=1000), r.global_policy(10), r.local_policy(), k=10)
 """
@@ -11,9 +12,8 @@
 from __future__ import annotations
 
 import html
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -25,10 +25,11 @@ from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.environment import Environment
 from distmarl.results.folder import open_results, read_sweep
+from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
-from distmarl.results.storage.opening import Place
-from distmarl.results.store import Store
+from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.stored_policies import read_global_policy, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
@@ -43,29 +44,28 @@ class Results:
     """What a sweep left behind, or has so far: read when it is asked for, and never written.
 
     Every table is an attribute: ``evaluations``, ``trainings``, ``settings`` and so on (see
-    :mod:`distmarl.results.tables`), but for ``summary``, which is a method and more than the table of that
-    name. A table is read each time, so keep it in a name of its own.
+    :mod:`distmarl.results.tables`). A table is read each time, so keep it in a name of its own.
 
     Parameters
     ----------
-    store : Store
-        The tables of the results folder.
+    folder : Location
+        The results folder.
+
+    Attributes
+    ----------
+    folder : Location
+        The results folder.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    @property
-    def folder(self) -> Location:
-        """The results folder."""
-        return self._store.folder
+    def __init__(self, folder: Location) -> None:
+        self.folder = folder
 
     @property
     def figures(self) -> Gallery:
         """The figures of the report, by name; each is drawn when it is called."""
         from distmarl.report.gallery import Gallery  # matplotlib, which a table need not wait for
 
-        return Gallery(self._store)
+        return Gallery(self.folder)
 
     def table(self, name: str) -> pd.DataFrame:
         """Return a table, with what has been committed but not published yet.
@@ -77,10 +77,15 @@ class Results:
         """
         if name not in TABLES:
             raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
-        return self._store.summary() if name == SUMMARY.name else self._store.read(TABLES[name])
+        if name == SUMMARY.name:
+            return _SummaryTable(self._snapshot().summary())
+        return self._snapshot().read(TABLES[name])
 
-    def summary(self) -> pd.DataFrame:
-        """Return what the report shows: a row for each setting and k, with the mean return over evaluation seeds.
+    def points(self) -> pd.DataFrame:
+        """Return what the report shows: a row for each setting and k of the sweep.
+
+        Beside what the table ``summary`` holds, a row has the setting's label, the time of the training and its
+        certificate; see :func:`distmarl.report.numbers.summarise`.
 
         Raises
         ------
@@ -89,7 +94,7 @@ class Results:
         """
         from distmarl.report.numbers import read_numbers  # which a table need not wait for
 
-        return read_numbers(self._store).summary
+        return read_numbers(self._snapshot()).summary
 
     def local_policy(self, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.float64]:
         """Return the local policy that every k of a setting shares.
@@ -110,7 +115,8 @@ class Results:
         ResultsError
             When the policy has not been trained yet.
         """
-        return read_local_policy(self._store, self._find_setting(setting)["setting_id"])
+        snapshot = self._snapshot()
+        return read_local_policy(snapshot, _find_setting(snapshot, setting)["setting_id"])
 
     def global_policy(self, k: int, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.int32]:
         """Return a setting's global policy for one subsample size.
@@ -134,7 +140,8 @@ class Results:
         ResultsError
             When the policy has not been trained; the message says for which k one has been.
         """
-        return read_global_policy(self._store, self._find_setting(setting)["setting_id"], k)
+        snapshot = self._snapshot()
+        return read_global_policy(snapshot, _find_setting(snapshot, setting)["setting_id"], k)
 
     def environment(self, setting: str | Mapping[str, Any] | None = None, **changes: Any) -> Environment:
         """Return a setting's game, or one that differs from it in some parameters.
@@ -155,8 +162,8 @@ class Results:
         ResultsError
             When the environment's code makes another game now than the one that was trained in.
         """
-        row = self._find_setting(setting)
-        parameters = json.loads(row["content"])["environment"]
+        row = _find_setting(self._snapshot(), setting)
+        parameters = content_of(row)["environment"]
         digest = parameters.pop("digest")
         raw = RawSweep({}, str(self.folder))
         trained_in = build_environment(parameters, raw).environment
@@ -186,54 +193,64 @@ class Results:
 
     def _description(self) -> Iterator[tuple[str, str]]:
         """Yield what there is, in a few lines."""
-        sweep = read_sweep(self.folder)
+        sweep, snapshot = read_sweep(self.folder), self._snapshot()
         ks = k_values(sweep.experiment)
-        settings = read_settings(self._store)
-        pending = find_pending(sweep, rollouts_per_seed(settings, sweep), self._store)
+        settings = read_settings(snapshot)
+        pending = find_pending(sweep, rollouts_per_seed(settings, sweep), snapshot)
         n_tasks, n_done = pending.asked_for.total(), pending.done.total()
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(settings)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
-        n_rows = {name: len(self._store.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
+        n_rows = {name: len(snapshot.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
         yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
         if n_done < n_tasks:
             yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks"
 
-    def _find_setting(self, setting: str | Mapping[str, Any] | None) -> dict[Any, Any]:
-        """Return the row of the one setting that is meant; an id may be one of an earlier sweep file."""
-        rows = read_settings(self._store).to_dict("records")
-        found: list[dict[Any, Any]] = rows
-        if isinstance(setting, str):
-            found = [*self._store.rows(SETTINGS, setting_id=setting)]
-            found = found or [row for row in rows if row["label"] == setting]
-        elif setting is not None:
-            found = [row for row in rows if _has_values(row, setting, self._store.grid_keys())]
-        if len(found) == 1:
-            return found[0]
-        named = [f"  {row['setting_id']}  {row['label']}".rstrip() for row in rows[:MAX_SETTINGS_NAMED]]
-        named += [f"  and {len(rows) - MAX_SETTINGS_NAMED} more"] if len(rows) > MAX_SETTINGS_NAMED else []
-        rule = f"{self.folder} has {len(rows)}; must name one by its id, label or grid values, got {setting!r}:"
-        raise InvalidArgumentError("\n".join([f"setting: {rule}", *named]))
+    def _snapshot(self) -> Snapshot:
+        """Return the tables as they are now."""
+        return Snapshot(self.folder)
 
 
 def open_folder(folder: Place) -> Results:
     """Open a results folder; see :func:`distmarl.open`."""
-    store = open_results(folder)
-    read_sweep(store.folder)
-    read_settings(store)
-    return Results(store)
+    snapshot = open_results(open_location(folder))
+    read_sweep(snapshot.folder)
+    read_settings(snapshot)
+    return Results(snapshot.folder)
 
 
-def _has_values(row: Mapping[Any, Any], values: Mapping[str, Any], grid_keys: Sequence[str]) -> bool:
-    """Return whether a setting has some grid values; keys may be given without their sections."""
-    content = json.loads(row["content"])
+class _SummaryTable(pd.DataFrame):
+    """The table ``summary``, which tells whoever calls it what they want."""
+
+    def __call__(self) -> NoReturn:
+        raise TypeError("summary is a table, like all others; what the report shows is returned by points()")
+
+
+def _find_setting(snapshot: Snapshot, setting: str | Mapping[str, Any] | None) -> Mapping[Any, Any]:
+    """Return the row of the one setting that is meant; an id may be one of an earlier sweep file."""
+    rows: list[Mapping[Any, Any]] = [*read_settings(snapshot).to_dict("records")]
+    found = rows
+    if isinstance(setting, str):
+        found = [*snapshot.rows(SETTINGS, setting_id=setting)] or [row for row in rows if row["label"] == setting]
+    elif setting is not None:
+        keys = _grid_keys(setting, snapshot.grid_keys())
+        found = [row for row in rows if all(value_at(content_of(row), key) == value for key, value in keys)]
+    if len(found) == 1:
+        return found[0]
+    named = [f"  {row['setting_id']}  {row['label']}".rstrip() for row in rows[:MAX_SETTINGS_NAMED]]
+    named += [f"  and {len(rows) - MAX_SETTINGS_NAMED} more"] if len(rows) > MAX_SETTINGS_NAMED else []
+    rule = f"{snapshot.folder} has {len(rows)}; must name one by its id, label or grid values, got {setting!r}:"
+    raise InvalidArgumentError("\n".join([f"setting: {rule}", *named]))
+
+
+def _grid_keys(values: Mapping[str, Any], grid_keys: Sequence[str]) -> list[tuple[str, Any]]:
+    """Return the dotted keys that are meant, which may be given without their sections, with their values."""
+    found = []
     for given, value in values.items():
         names = {key: key if "." in given else key.rpartition(".")[2] for key in grid_keys}
         keys = [key for key, name in names.items() if name == given]
         if not keys:
             hint = nearest_name(given, names.values())
             raise InvalidArgumentError(f"setting: no grid has had the key {given!r}; {hint}")
-        for section, _, name in (key.partition(".") for key in keys):
-            if content.get(section, {}).get(name) != value:
-                return False
-    return True
+        found += [(key, value) for key in keys]
+    return found

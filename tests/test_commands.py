@@ -13,7 +13,7 @@ import pytest
 
 import distmarl
 from distmarl.__main__ import COMMANDS, main
-from distmarl.results.storage.lock import locked
+from tests.places import locked
 from tests.report.results_folders import commit_points, grid_of, start_folder
 
 PACKAGE = Path(distmarl.__file__).parent

@@ -14,10 +14,10 @@ import pytest
 
 import distmarl as dm
 from distmarl.report.catalogue import FIGURES
-from distmarl.report.write import write_report
 from distmarl.results.tables import TABLES
 from distmarl.sweep.session import Interrupted
 from tests.conftest import REPOSITORY
+from tests.places import write_report
 from tests.report.results_folders import commit_points, grid_of, start_folder
 from tests.results.bad_folders import BAD_FOLDERS
 from tests.sweep.sweeps import TINY, changed, plan_of, run
@@ -72,7 +72,7 @@ def test_a_stored_pair_is_evaluated_for_any_population(finished: Path) -> None:
 
 
 def test_the_summary_is_the_reports(finished: Path) -> None:
-    pd.testing.assert_frame_equal(dm.open(str(finished)).summary(), write_report(finished).numbers.summary)
+    pd.testing.assert_frame_equal(dm.open(str(finished)).points(), write_report(finished).numbers.summary)
 
 
 def test_the_figures_are_the_reports(finished: Path) -> None:
@@ -151,17 +151,17 @@ def test_a_running_sweep_is_read_as_far_as_it_is(tmp_path: Path) -> None:
         run(tmp_path, executor=StoppingExecutor(5))
     r = dm.open(tmp_path)
     assert r.local_policy().shape == (3, 3, 3)
-    assert len(r.summary()) == 1
+    assert len(r.points()) == 1
     assert "unfinished  5 of 7 tasks" in repr(r)
     run(tmp_path)
-    assert len(r.summary()) == 2
+    assert len(r.points()) == 2
     assert "unfinished" not in repr(r)
 
 
 def test_what_was_not_trained_yet_is_said(tmp_path: Path) -> None:
     start_folder(tmp_path)
     r = dm.open(tmp_path)
-    for call in (r.local_policy, lambda: r.global_policy(1), r.summary, lambda: r.figures.reward_vs_k()):
+    for call in (r.local_policy, lambda: r.global_policy(1), r.points, lambda: r.figures.reward_vs_k()):
         with pytest.raises(dm.DistmarlError, match=r"yet"):
             call()
     assert "unfinished  0 of 7 tasks" in repr(r)

@@ -11,7 +11,8 @@ from distmarl.errors import ResultsError, nearest_name
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.figure import ReportFigure
 from distmarl.report.numbers import read_numbers
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.storage.location import Location
 
 
 class Gallery(Mapping[str, Callable[[], Figure]]):
@@ -19,12 +20,12 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
 
     Parameters
     ----------
-    store : Store
-        The tables of the results folder.
+    folder : Location
+        The results folder.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, folder: Location) -> None:
+        self._folder = folder
 
     def __getitem__(self, name: str) -> Callable[[], Figure]:
         return partial(self._draw, FIGURES[name])
@@ -48,9 +49,9 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
 
     def _draw(self, figure: ReportFigure) -> Figure:
         """Draw a figure, or say why there is nothing to draw."""
-        numbers = read_numbers(self._store)
+        numbers = read_numbers(Snapshot(self._folder))
         drawn = figure.drawn(numbers)
         if drawn is None:
             reason = figure.why_absent(numbers) or "the sweep has no such numbers"
-            raise ResultsError(f"{self._store.folder}: {figure.name} cannot be drawn: {reason}")
+            raise ResultsError(f"{self._folder}: {figure.name} cannot be drawn: {reason}")
         return drawn

@@ -14,8 +14,8 @@ from distmarl.errors import ResultsError
 from distmarl.report.returns import summarise
 from distmarl.results.folder import SWEEP_FILE, read_provenance, read_sweep
 from distmarl.results.settings import rollouts_per_seed, sweep_settings
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.lock import find_writer
-from distmarl.results.store import Store
 from distmarl.results.tables import (
     ALTERNATIONS,
     BASELINES,
@@ -61,25 +61,25 @@ class Numbers:
 
     Parameters
     ----------
-    store : Store
+    snapshot : Snapshot
         The tables of the results folder.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.folder = store.folder
-        self.sweep = read_sweep(store.folder)
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.folder = snapshot.folder
+        self.sweep = read_sweep(snapshot.folder)
         self.k_values = k_values(self.sweep.experiment)
         method = self.sweep.evaluation.method
         n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
         exact_k = self.k_values if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
-        self._points = store.summary(lambda k, seed: k in self.k_values and seed < n_seeds, exact_k=exact_k)
+        self._points = snapshot.summary(lambda k, seed: k in self.k_values and seed < n_seeds, exact_k=exact_k)
 
     @cached_property
     def settings(self) -> pd.DataFrame:
         """The sweep's settings in the order of its file, with their ``place`` in it, from 0 on."""
-        settings = sweep_settings(self._store.read(SETTINGS))
+        settings = sweep_settings(self._snapshot.read(SETTINGS))
         return settings.assign(place=range(len(settings)))
 
     @cached_property
@@ -90,36 +90,36 @@ class Numbers:
     @cached_property
     def trainings(self) -> pd.DataFrame:
         """The trainings, with ``label`` and ``place`` of the settings."""
-        trainings = self._placed(self._store.read(TRAININGS), "k")
+        trainings = self._placed(self._snapshot.read(TRAININGS), "k")
         return trainings[trainings["k"].isin(self.k_values)]
 
     @cached_property
     def alternations(self) -> pd.DataFrame:
         """The proposals of the alternations, with ``label`` and ``place`` of the settings."""
-        return self._placed(self._store.read(ALTERNATIONS), "iteration")
+        return self._placed(self._snapshot.read(ALTERNATIONS), "iteration")
 
     @cached_property
     def nash_gaps(self) -> pd.DataFrame:
         """The Nash gaps, with ``label`` and ``place`` of the settings."""
-        gaps = self._placed(self._store.read(NASH_GAPS), "k")
+        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k")
         return gaps[(gaps["method"] == self.sweep.experiment.nash_gap) & gaps["k"].isin(self.k_values)]
 
     @cached_property
     def baselines(self) -> pd.DataFrame:
         """The baselines, with ``label`` and ``place`` of the settings."""
-        baselines = self._placed(self._store.read(BASELINES))
+        baselines = self._placed(self._snapshot.read(BASELINES))
         return baselines[baselines["baseline"].isin(self.sweep.experiment.baselines)]
 
     @cached_property
     def timings(self) -> pd.DataFrame:
         """When the tasks of the sweep's settings ran, and for how long."""
-        timings = self._store.read(TIMINGS)
+        timings = self._snapshot.read(TIMINGS)
         return timings[timings["setting_id"].isin(self.settings["setting_id"])]
 
     @cached_property
     def failures(self) -> pd.DataFrame:
         """The tasks that have failed and have not succeeded since."""
-        return self._store.read(FAILURES)
+        return self._snapshot.read(FAILURES)
 
     @cached_property
     def n_agents(self) -> dict[str, int]:
@@ -127,7 +127,7 @@ class Numbers:
         sizes: dict[str, int] = {}
         for table in (EVALUATIONS, EXACT_RETURNS):
             unread = [name for name in table.schema.names if name not in (*table.key, "n_agents")]
-            rows = self._store.read(table, without=unread).drop_duplicates("setting_id")
+            rows = self._snapshot.read(table, without=unread).drop_duplicates("setting_id")
             sizes |= dict(zip(rows["setting_id"], rows["n_agents"], strict=True))
         return sizes
 
@@ -149,7 +149,7 @@ class Numbers:
     @cached_property
     def pending(self) -> Pending:
         """What the sweep file asks for and the tables lack."""
-        return find_pending(self.sweep, rollouts_per_seed(self.settings, self.sweep), self._store)
+        return find_pending(self.sweep, rollouts_per_seed(self.settings, self.sweep), self._snapshot)
 
     @property
     def unfinished(self) -> str | None:
@@ -163,7 +163,7 @@ class Numbers:
 
     def first_with(self, table: Table) -> Chosen | None:
         """Return the first evaluated setting that a table has rows of, and its k there."""
-        found = {(setting_id, k) for setting_id, k, *_ in self._store.keys(table)}
+        found = {(setting_id, k) for setting_id, k, *_ in self._snapshot.keys(table)}
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):
@@ -174,7 +174,7 @@ class Numbers:
 
     def read(self, table: Table, **key: Any) -> pd.DataFrame:
         """Return some rows of a table that is too long to be read whole."""
-        return self._store.read(table, **key)
+        return self._snapshot.read(table, **key)
 
     def _placed(self, rows: pd.DataFrame, *by: str) -> pd.DataFrame:
         """Return the rows of the sweep's settings, in their order."""
@@ -182,7 +182,7 @@ class Numbers:
         return places.merge(rows, on="setting_id").sort_values(["place", *by], kind="stable", ignore_index=True)
 
 
-def read_numbers(store: Store) -> Numbers:
+def read_numbers(snapshot: Snapshot) -> Numbers:
     """Return what a report says of a results folder, without writing anything.
 
     Raises
@@ -192,13 +192,13 @@ def read_numbers(store: Store) -> Numbers:
     ConfigError
         When its sweep file cannot be read.
     """
-    numbers = Numbers(store)
+    numbers = Numbers(snapshot)
     if numbers.summary.empty:
         n_failures = len(numbers.failures)
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
-        runs = find_writer(store.folder) is not None
+        runs = find_writer(snapshot.folder) is not None
         remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
-        raise ResultsError(f"{store.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
+        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
     return numbers
 
 

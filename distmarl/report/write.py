@@ -16,7 +16,6 @@ from distmarl.report.page.render import write_page
 from distmarl.results.folder import PAGE_FILE, open_results
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
-from distmarl.results.storage.opening import Place
 from distmarl.results.store import Store
 
 
@@ -42,12 +41,12 @@ class Report:
     skipped: dict[str, str]
 
 
-def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) -> Report:
+def write_report(folder: Location, *, publish: bool = True, vectors: bool = False) -> Report:
     """Summarise a results folder and write its page and its figures into it, as PNG and, for papers, as PDF.
 
     Parameters
     ----------
-    folder : str, Path or Location
+    folder : Location
         The results folder.
     publish : bool
         Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
@@ -65,7 +64,7 @@ def write_report(folder: Place, *, publish: bool = True, vectors: bool = False) 
     """
     store = open_results(folder)
     if publish:
-        _publish_if_free(store)
+        _publish_if_free(folder)
     numbers = read_numbers(store)
     drawn: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
@@ -91,14 +90,14 @@ def delete_report(folder: Location) -> None:
     folder.delete({PAGE_FILE, *figure_files()} & set(folder.names()))
 
 
-def _publish_if_free(store: Store) -> None:
+def _publish_if_free(folder: Location) -> None:
     """Publish, unless another process writes to the folder or this one may not."""
     with ExitStack() as stack:
         try:
-            stack.enter_context(locked(store.folder))
+            lock = stack.enter_context(locked(folder))
         except ResultsError:
             return  # reading merges what is not published
-        store.publish()
+        Store(folder, lock).publish()
 
 
 def _delete_old_figures(numbers: Numbers, drawn: Collection[str]) -> None:

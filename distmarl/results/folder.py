@@ -20,11 +20,11 @@ from distmarl.config.reading import dump_yaml, parse_sweep
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
 from distmarl.results.provenance import find_fault
+from distmarl.results.snapshot import PARTS, Snapshot
 from distmarl.results.storage.location import ASIDE, Location
 from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
-from distmarl.results.storage.opening import Place, open_location
-from distmarl.results.store import PARTS, Store, check_schema_version
-from distmarl.results.tables import SCHEMA_VERSION, TABLES
+from distmarl.results.store import Store
+from distmarl.results.tables import SCHEMA_VERSION, SETTINGS, TABLES
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
@@ -32,7 +32,7 @@ PAGE_FILE = "report.html"
 TOOL = "distmarl"
 
 
-def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
+def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> None:
     """Refuse a folder that a sweep cannot write its results to. Nothing is changed.
 
     Raises
@@ -40,19 +40,18 @@ def check_folder(folder: Place, sweep_name: str, *, overwrite: bool) -> None:
     ResultsError
         When the folder is foreign, another sweep's, of another schema version, or cannot be written.
     """
-    location = open_location(folder)
-    location.check()
-    if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in location.names()):
+    folder.check()
+    if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in folder.names()):
         return
-    provenance = _own_provenance(location)
+    provenance = _own_provenance(folder)
     if overwrite:
         return
-    _check_provenance(location, provenance)
-    _check_sweep(location, provenance, sweep_name)
-    check_schema_version(location)
+    _check_provenance(folder, provenance)
+    _check_sweep(folder, provenance, sweep_name)
+    Snapshot(folder).check_version()
 
 
-def open_results(folder: Place) -> Store:
+def open_results(folder: Location) -> Snapshot:
     """Return the tables of an existing results folder, to read.
 
     Raises
@@ -60,16 +59,16 @@ def open_results(folder: Place) -> Store:
     ResultsError
         When there is no such folder, it is not a sweep's, or it is of another schema version.
     """
-    location = open_location(folder)
-    if not location.is_there():
-        raise ResultsError(f"{location}: there is no such results folder")
-    read_provenance(location)
-    check_schema_version(location)
-    return Store(location)
+    if not folder.is_there():
+        raise ResultsError(f"{folder}: there is no such results folder")
+    read_provenance(folder)
+    snapshot = Snapshot(folder)
+    snapshot.keys(SETTINGS)  # which refuses another schema version; every session writes this table
+    return snapshot
 
 
 def start_session(
-    folder: Place,
+    folder: Location,
     sweep_name: str,
     resolved: dict[str, Any],
     session: dict[str, Any],
@@ -81,7 +80,7 @@ def start_session(
 
     Parameters
     ----------
-    folder : str, Path or Location
+    folder : Location
         The results folder.
     sweep_name : str
         Name of the sweep.
@@ -99,33 +98,31 @@ def start_session(
     ResultsError
         When the folder holds another sweep's results, or cannot be written.
     """
-    location = open_location(folder)
-    is_new = overwrite or not location.exists(PROVENANCE_FILE)
-    provenance = {} if is_new else read_provenance(location)
+    is_new = overwrite or not folder.exists(PROVENANCE_FILE)
+    provenance = {} if is_new else read_provenance(folder)
     if not is_new:
-        _check_sweep(location, provenance, sweep_name)  # another one may have started here before the lock was free
+        _check_sweep(folder, provenance, sweep_name)  # another one may have started here before the lock was free
     if overwrite:
         for name in (*TABLES, PARTS):
-            location.delete_folder(name)
-    location.delete_torn_files()
+            folder.delete_folder(name)
+    folder.delete_torn_files()
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
-    _write_text(location, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
-    _write_text(location, SWEEP_FILE, dump_yaml(resolved))
-    store = Store(location, lock)
-    location.delete(store.torn_parts())
+    _write_text(folder, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
+    _write_text(folder, SWEEP_FILE, dump_yaml(resolved))
+    store = Store(folder, lock)
+    folder.delete(store.torn_parts())
     return store
 
 
-def end_session(folder: Place, end: dict[str, Any]) -> None:
+def end_session(folder: Location, end: dict[str, Any]) -> None:
     """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
-    location = open_location(folder)
-    provenance = read_provenance(location)
+    provenance = read_provenance(folder)
     provenance["sessions"][-1] |= end
-    _write_text(location, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+    _write_text(folder, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
 
 
-def read_sweep(folder: Place) -> SweepFile:
+def read_sweep(folder: Location) -> SweepFile:
     """Return the sweep that ran last in a folder, resolved.
 
     Raises
@@ -133,16 +130,15 @@ def read_sweep(folder: Place) -> SweepFile:
     ConfigError
         When its file is missing or cannot be used.
     """
-    location = open_location(folder)
-    source = location.describe(SWEEP_FILE)
+    source = folder.describe(SWEEP_FILE)
     try:
-        content = location.read(SWEEP_FILE)
+        content = folder.read(SWEEP_FILE)
     except FileNotFoundError:
         raise ConfigError(f"{source}: there is no such file; run the sweep's command again") from None
     return validated_sweep(parse_sweep(content, source))
 
 
-def read_provenance(folder: Place) -> dict[str, Any]:
+def read_provenance(folder: Location) -> dict[str, Any]:
     """Return a folder's provenance.
 
     Raises
@@ -150,9 +146,8 @@ def read_provenance(folder: Place) -> dict[str, Any]:
     ResultsError
         When it has none, and so is not ours, or it is damaged.
     """
-    location = open_location(folder)
-    provenance = _own_provenance(location)
-    _check_provenance(location, provenance)
+    provenance = _own_provenance(folder)
+    _check_provenance(folder, provenance)
     return provenance
 
 

@@ -6,11 +6,11 @@ import pandas as pd
 
 from distmarl.errors import ResultsError
 from distmarl.model.options import SweepFile
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import SETTINGS
 
 
-def read_settings(store: Store) -> pd.DataFrame:
+def read_settings(snapshot: Snapshot) -> pd.DataFrame:
     """Return the rows of the sweep's settings, in the order of the sweep file.
 
     Raises
@@ -18,9 +18,9 @@ def read_settings(store: Store) -> pd.DataFrame:
     ResultsError
         When a session has begun that had not noted its settings yet.
     """
-    settings = sweep_settings(store.read(SETTINGS))
+    settings = sweep_settings(snapshot.read(SETTINGS))
     if settings.empty:
-        raise ResultsError(f"{store.folder}: has no settings of its sweep yet; run the sweep's command again")
+        raise ResultsError(f"{snapshot.folder}: has no settings of its sweep yet; run the sweep's command again")
     return settings
 
 

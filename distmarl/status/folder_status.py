@@ -17,10 +17,9 @@ import pandas as pd
 from distmarl.model.options import SweepFile
 from distmarl.results.folder import open_results, read_provenance, read_sweep
 from distmarl.results.settings import read_settings, rollouts_per_seed
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer
-from distmarl.results.storage.opening import Place
-from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES, TIMINGS
 from distmarl.study.kinds import KINDS, needed_group
 from distmarl.study.kinds.base import TaskGroup
@@ -127,7 +126,7 @@ class FolderStatus:
         return all(phase.state == "done" for setting in self.settings for phase in setting.phases.values())
 
 
-def read_status(folder: Place) -> FolderStatus:
+def read_status(folder: Location) -> FolderStatus:
     """Find out how far the sweep of a results folder is.
 
     Raises
@@ -160,7 +159,7 @@ def read_status(folder: Place) -> FolderStatus:
 
 
 def _settings(
-    settings: pd.DataFrame, sweep: SweepFile, store: Store, failures: pd.DataFrame, *, is_running: bool
+    settings: pd.DataFrame, sweep: SweepFile, store: Snapshot, failures: pd.DataFrame, *, is_running: bool
 ) -> list[SettingStatus]:
     """Return how far each setting is."""
     pending = find_pending(sweep, rollouts_per_seed(settings, sweep), store)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
 from distmarl.study.kinds.base import TaskKey
@@ -48,7 +49,7 @@ class FailedTasks:
             self._store.replace(FAILURES, [row for row in rows if _key(row) not in self._succeeded])
 
 
-def failed_keys(store: Store, pending: Pending) -> set[TaskKey]:
+def failed_keys(store: Snapshot, pending: Pending) -> set[TaskKey]:
     """Return the missing tasks that have failed, without changing anything."""
     return {key for row in store.rows(FAILURES) if pending.has(key := _key(row))}
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from distmarl.config.checking import k_values
 from distmarl.model.options import SweepFile
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.study.kinds import KINDS, needed_group
 from distmarl.study.kinds.base import Asked, Kind, TaskGroup, TaskKey
 
@@ -75,7 +75,7 @@ class Pending:
         return f"unfinished: {total - n_missing:,} of {total:,} tasks" if n_missing else None
 
 
-def find_pending(sweep: SweepFile, n_rollouts: Mapping[str, int], store: Store | None) -> Pending:
+def find_pending(sweep: SweepFile, n_rollouts: Mapping[str, int], store: Snapshot | None) -> Pending:
     """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
     Parameters
@@ -84,7 +84,7 @@ def find_pending(sweep: SweepFile, n_rollouts: Mapping[str, int], store: Store |
         The sections of the sweep file.
     n_rollouts : dict of str to int
         Rollouts per evaluation seed of each of its settings, by their ids.
-    store : Store, optional
+    store : Snapshot, optional
         The tables.
     """
     missing: dict[TaskGroup, Sequence[int | None]] = {}

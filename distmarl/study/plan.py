@@ -16,7 +16,7 @@ from distmarl.errors import ConfigError
 from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.model.options import SweepFile
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.study.job import Job
 from distmarl.study.pending import Pending, count_tasks, find_pending, kinds_of
 
@@ -54,7 +54,7 @@ class Plan:
         """Number of tasks of each kind, with nothing done yet."""
         return count_tasks(self.sweep, len(self.jobs))
 
-    def pending(self, store: Store | None) -> Pending:
+    def pending(self, store: Snapshot | None) -> Pending:
         """Return what is missing in the tables of its results folder, if there are any."""
         n_rollouts = {job.setting_id: job.setting.evaluation.n_rollouts for job in self.jobs}
         return find_pending(self.sweep, n_rollouts, store)

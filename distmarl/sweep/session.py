@@ -9,8 +9,8 @@ from typing import Any
 
 from distmarl.results.folder import end_session, start_session
 from distmarl.results.provenance import describe_session, now
+from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
-from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.store import Store
 from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
@@ -26,7 +26,7 @@ class Interrupted(Exception):  # noqa: N818  # a message to the command line, no
 
 def run_session(
     plan: Plan,
-    folder: Place,
+    folder: Location,
     start_executor: Callable[[], Executor],
     progress: Progress,
     *,
@@ -41,7 +41,7 @@ def run_session(
     ----------
     plan : Plan
         The checked sweep.
-    folder : str, Path or Location
+    folder : Location
         The results folder, checked too.
     start_executor : callable
         Starts or joins whatever runs the tasks; it is closed at the end.
@@ -65,15 +65,14 @@ def run_session(
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    location = open_location(folder)
-    location.make()
-    with locked(location, wait=True, tell=tell) as lock, start_executor() as executor:
+    folder.make()
+    with locked(folder, wait=True, tell=tell) as lock, start_executor() as executor:
         session = describe_session(sys.orig_argv, executor.resources)
-        store = start_session(location, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+        store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
         if overwrite:
             from distmarl.report.write import delete_report  # and with it matplotlib
 
-            delete_report(location)
+            delete_report(folder)
         store.add_settings(_setting_rows(plan), plan.sweep.grid)
         stop = Stop()
         driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)

@@ -19,7 +19,6 @@ from typing import Any
 import ray
 
 from distmarl.model.options import Runner
-from distmarl.results.folder import start_session
 from distmarl.study.kinds.base import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep import pace
@@ -29,6 +28,7 @@ from distmarl.sweep.executors.ray_executor import RayExecutor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
+from tests.places import start_session
 from tests.sweep.simulated import (
     Durations,
     NoStore,

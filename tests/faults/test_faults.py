@@ -12,7 +12,6 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from distmarl.results.store import Store
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
@@ -20,6 +19,7 @@ from tests.conftest import REPOSITORY
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE
 from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for
+from tests.places import snapshot_of
 from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
 
 pytestmark = pytest.mark.ray
@@ -164,10 +164,9 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
     sweep = write_sweep(tmp_path, ROBOTS, "robots.json")
     driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.3})
     victim, hung, _ = cluster.raylets
-    store = Store(tmp_path / "out")
 
     def nodes_seen() -> set[str]:
-        return set(store.read(TIMINGS)["node_id"])
+        return set(snapshot_of(tmp_path / "out").read(TIMINGS)["node_id"])
 
     with driver.start(sweep, "--out", "out") as process:
         wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3, "task on every node")

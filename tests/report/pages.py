@@ -6,9 +6,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
-from distmarl.report.write import write_report
 from distmarl.results.store import Store
 from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS
+from tests.places import write_report
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
@@ -18,7 +18,7 @@ VOID = {"meta", "link", "img", "br", "hr", "input"}
 
 def write_page(store: Store) -> Path:
     store.publish()
-    return Path(write_report(str(store.folder)).page)
+    return Path(write_report(store.folder).page)
 
 
 def single_store(folder: Path, *, details: bool = False) -> Store:

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
 from distmarl.results.store import Store
 from distmarl.results.tables import (
@@ -21,6 +20,7 @@ from distmarl.results.tables import (
     TIMINGS,
     TRAININGS,
 )
+from tests.places import start_session
 
 Point = tuple[str, int, int]
 PLAIN = {"only": {}}

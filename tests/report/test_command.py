@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import distmarl
-from distmarl.results.store import DATA_FILE
+from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import EVALUATIONS, FAILURES, VERSION_KEY
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 from tests.results.bad_folders import with_an_empty_session

@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report import catalogue
 from distmarl.report.figures import style
-from distmarl.report.write import delete_report, write_report
+from distmarl.report.write import delete_report
 from distmarl.results.folder import SWEEP_FILE
-from distmarl.results.storage.lock import locked
-from distmarl.results.store import DATA_FILE, PARTS, Store
+from distmarl.results.snapshot import DATA_FILE, PARTS, Snapshot
+from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, TRAININGS
+from tests.places import locked, start_session, write_report
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 FIGURES = [
@@ -163,21 +164,19 @@ def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
 
 def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeypatch):
     store = finished_folder(tmp_path)
-    read = Store.read
-    listed = Store._parts
+    listed = Snapshot._part_names
     publish_once = threading.Event()
 
-    def parts_that_go_away(self: Store, table: object) -> list[str]:
+    def parts_that_go_away(self: Snapshot, table: object) -> list[str]:
         files = listed(self, table)
         if self is not store and table is TRAININGS and not publish_once.is_set():
             publish_once.set()
             store.publish()
         return files
 
-    monkeypatch.setattr(Store, "_parts", parts_that_go_away)
+    monkeypatch.setattr(Snapshot, "_part_names", parts_that_go_away)
     report = write_report(tmp_path, publish=False)
     assert publish_once.is_set()
-    assert read is Store.read
     assert report.numbers.summary["n_seeds"].tolist() == [2, 2]
     assert report.numbers.summary["bound"].notna().all()
 

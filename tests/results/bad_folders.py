@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distmarl.results.store import DATA_FILE, PARTS
+from distmarl.results.snapshot import DATA_FILE, PARTS
 from distmarl.results.tables import EVALUATIONS, SETTINGS, VERSION_KEY
 from tests.report.results_folders import commit_points, grid_of, start_folder
 
@@ -91,6 +92,11 @@ def with_foreign_part(folder: Path) -> None:
     pq.write_table(FOREIGN_TABLE, parts / "zzz.parquet")
 
 
+def with_another_tables_part(folder: Path) -> None:
+    parts = _started(folder)
+    shutil.copy(folder / SETTINGS.name / DATA_FILE, parts / "zzz.parquet")
+
+
 def with_half_written_table(folder: Path) -> None:
     _started(folder)
     _truncate(folder / SETTINGS.name / DATA_FILE)
@@ -131,7 +137,8 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     without_sweep_file: "sweep.yaml: there is no such file",
     with_broken_sweep_file: "is not valid YAML",
     with_foreign_table: "was written with schema version none",
-    with_foreign_part: "zzz.parquet: is not a readable Parquet file of distmarl: No match for ",
+    with_foreign_part: "zzz.parquet: was written with schema version none",
+    with_another_tables_part: "zzz.parquet: is not a readable Parquet file of distmarl: it has no column k",
     with_half_written_table: "is not a readable Parquet file",
     with_damaged_part: "is not a readable Parquet file",
     with_folder_among_parts: "zzz.parquet: is not a readable Parquet file",

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.folder import check_folder, end_session, open_results, start_session
 from distmarl.results.provenance import describe_session, now
+from tests.places import check_folder, end_session, open_results, start_session
 from tests.results.bad_folders import without_sessions
 
 

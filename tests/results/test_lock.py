@@ -20,17 +20,19 @@ import pytest
 from distmarl.errors import ResultsError
 from distmarl.results.storage import lock
 from distmarl.results.storage.location import Location
-from distmarl.results.storage.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer, locked
+from distmarl.results.storage.lock import HOLDER_FILE, SILENT_AFTER_S, Holder, find_writer
 from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import TRAININGS
+from tests.places import locked
 
 NOBODY = 2**22 + 1  # no process: more than Linux counts to
 
 HOLD = """
 import sys
 from distmarl.results.storage.lock import locked
-with locked(sys.argv[1]):
+from distmarl.results.storage.opening import open_location
+with locked(open_location(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """

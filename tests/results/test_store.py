@@ -14,8 +14,9 @@ import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage.location import File, LocalFolder
-from distmarl.results.store import Store, check_schema_version
+from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, SCHEMA_VERSION, SETTINGS, TABLES, TRAININGS
+from tests.places import snapshot_of, store_in
 
 
 def training(k: int, setting_id: str = "s", **changes: Any) -> dict[str, Any]:
@@ -38,20 +39,20 @@ def published(folder: Path, name: str = "trainings") -> pd.DataFrame:
 
 
 def test_what_is_committed_is_published_sorted_by_key(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(3), training(1), training(2))
     store.publish()
     assert published(tmp_path)["k"].tolist() == [1, 2, 3]
 
 
 def test_every_table_is_published_even_when_empty(tmp_path: Path) -> None:
-    Store(tmp_path).publish()
+    store_in(tmp_path).publish()
     for name, table in TABLES.items():
         assert set(table.schema.names) <= set(published(tmp_path, name).columns)
 
 
 def test_a_task_that_runs_twice_is_counted_once(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1, bound=0.5))
     store.publish()
     commit(store, training(1, bound=0.25))
@@ -60,25 +61,25 @@ def test_a_task_that_runs_twice_is_counted_once(tmp_path: Path) -> None:
 
 
 def test_a_crash_between_publishing_and_deleting_counts_nothing_twice(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1), training(2))
     parts = {path: path.read_bytes() for path in (tmp_path / "_parts" / "trainings").iterdir()}
     store.publish()
     for path, content in parts.items():
         path.write_bytes(content)
-    Store(tmp_path).publish()
+    store_in(tmp_path).publish()
     assert published(tmp_path)["k"].tolist() == [1, 2]
 
 
 def test_published_parts_are_deleted(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1))
     store.publish()
     assert list((tmp_path / "_parts" / "trainings").iterdir()) == []
 
 
 def test_a_part_is_seen_before_it_is_published(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(4))
     assert store.keys(TRAININGS) == {("s", 4)}
     assert store.read(TRAININGS)["k"].tolist() == [4]
@@ -86,7 +87,7 @@ def test_a_part_is_seen_before_it_is_published(tmp_path: Path) -> None:
 
 
 def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1))
     store.publish()
     commit(store, training(2))
@@ -99,13 +100,13 @@ def test_a_write_that_fails_leaves_the_published_table_whole(tmp_path: Path, mon
         store.publish()
     monkeypatch.undo()
     assert published(tmp_path)["k"].tolist() == [1]
-    Store(tmp_path).publish()
+    store_in(tmp_path).publish()
     assert published(tmp_path)["k"].tolist() == [1, 2]
 
 
 def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     for name, order in (("a", [1, 2, 3]), ("b", [3, 1, 2])):
-        store = Store(tmp_path / name)
+        store = store_in(tmp_path / name)
         for k in order:
             commit(store, training(k))
             store.publish()
@@ -113,7 +114,7 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_null_parts_of_a_key_tell_rows_apart(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     row = {"sweep": "t", "task": "shared_policy", "setting_id": "s", "k": None, "seed": None, "error": "e"}
     store.commit("a", [(FAILURES, [row])])
     store.commit("b", [(FAILURES, [row, {**row, "k": 1}])])
@@ -121,7 +122,7 @@ def test_null_parts_of_a_key_tell_rows_apart(tmp_path: Path) -> None:
 
 
 def test_grid_columns_come_from_the_settings_with_their_types(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     store.add_settings(
         [setting("a", n_agents=30, gamma=1, kind="x", flag=True), setting("b", n_agents=7, gamma=0.5, flag=False)],
         ["environment.n_agents", "environment.gamma", "environment.kind", "environment.flag"],
@@ -143,7 +144,7 @@ def test_grid_columns_come_from_the_settings_with_their_types(tmp_path: Path) ->
 
 
 def test_a_grid_that_grows_later_reaches_rows_that_were_published_before(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     store.add_settings([setting("a", n_agents=30)], [])
     commit(store, training(1, "a"))
     store.publish()
@@ -154,7 +155,7 @@ def test_a_grid_that_grows_later_reaches_rows_that_were_published_before(tmp_pat
 
 
 def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
-    Store(tmp_path).publish()
+    store_in(tmp_path).publish()
     for name, table in TABLES.items():
         schema = pq.read_schema(tmp_path / name / "data.parquet")
         assert schema.metadata[b"distmarl.schema_version"] == b"4"
@@ -165,7 +166,7 @@ def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
 
 
 def test_rows_are_found_by_their_key(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1, "a"), training(2, "a"), training(2, "b"))
     store.publish()
     commit(store, training(3, "a"))
@@ -174,14 +175,14 @@ def test_rows_are_found_by_their_key(tmp_path: Path) -> None:
 
 
 def test_replacing_a_table_forgets_its_parts(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1))
     store.replace(TRAININGS, [training(9)])
     assert store.keys(TRAININGS) == {("s", 9)}
 
 
 def test_lists_survive(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     row = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1, "seed": 0, "returns": [1.5, 2.5]}
     store.commit("x", [(EVALUATIONS, [row])])
     store.publish()
@@ -189,30 +190,30 @@ def test_lists_survive(tmp_path: Path) -> None:
 
 
 def test_another_schema_version_is_refused(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1))
     store.publish()
-    check_schema_version(tmp_path)
+    snapshot_of(tmp_path).check_version()
     path = tmp_path / "trainings" / "data.parquet"
     data = pq.read_table(path)
     pq.write_table(data.replace_schema_metadata({b"distmarl.schema_version": b"0"}), path)
     with pytest.raises(ResultsError, match=f"schema version 0, this distmarl uses version {SCHEMA_VERSION}"):
-        check_schema_version(tmp_path)
+        snapshot_of(tmp_path).check_version()
 
 
 def test_a_file_that_is_no_parquet_is_named(tmp_path: Path) -> None:
     (tmp_path / "trainings").mkdir()
     (tmp_path / "trainings" / "data.parquet").write_bytes(b"PAR1")
     with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
-        check_schema_version(tmp_path)
+        snapshot_of(tmp_path).check_version()
     with pytest.raises(ResultsError, match=r"data\.parquet: is not a readable Parquet file"):
-        Store(tmp_path).keys(TRAININGS)
+        store_in(tmp_path).keys(TRAININGS)
 
 
 def test_a_file_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     commit(store, training(1))
     store.publish()
     files, cut = LocalFolder.files, iter([20, 50])
@@ -227,7 +228,7 @@ def test_a_file_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_again(
 
 
 def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     store.add_settings([setting("a", n_agents=1)], [])
     store.add_settings([setting("b", n_agents=2)], [])
     store.add_settings([setting("a", n_agents=1)], [])
@@ -235,7 +236,7 @@ def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) 
 
 
 def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
-    store = Store(tmp_path)
+    store = store_in(tmp_path)
     blank = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1}
     rows = [{**blank, "seed": seed, "returns": [float(seed), 0.5]} for seed in range(300)]
     store.commit("even", [(EVALUATIONS, rows[::2])])

@@ -10,13 +10,14 @@ import pytest
 from distmarl import estimate_difference, estimate_mean
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
+from tests.places import store_in
 
 Returns = dict[tuple[str, int, int], list[float]]
 
 
 def committed(folder: Path, returns: Returns, accuracy: float | None = 0.5) -> Store:
     """Return a store with an evaluation for each (setting, k, seed)."""
-    store = Store(folder)
+    store = store_in(folder)
     blank: dict[str, Any] = dict.fromkeys(EVALUATIONS.schema.names)
     for (setting_id, k, seed), drawn in returns.items():
         row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "seed": seed}
@@ -112,9 +113,9 @@ def test_the_published_summary_keeps_up_with_the_evaluations(tmp_path: Path) -> 
     store = committed(tmp_path, {("s", 1, 0): [1.0, 3.0]})
     store.publish()
     committed(tmp_path, {("s", 1, 1): [8.0, 8.0]})
-    Store(tmp_path).publish()
+    store_in(tmp_path).publish()
     assert pd.read_parquet(tmp_path / "summary")[["n_seeds", "mean_return"]].to_numpy().tolist() == [[2, 5.0]]
 
 
 def test_a_folder_without_evaluations_has_an_empty_summary(tmp_path: Path) -> None:
-    assert Store(tmp_path).summary().empty
+    assert store_in(tmp_path).summary().empty

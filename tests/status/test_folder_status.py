@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from distmarl.results.storage.lock import locked
 from distmarl.results.tables import ALTERNATIONS, FAILURES, TIMINGS
-from distmarl.status.folder_status import FolderStatus, read_status
+from distmarl.status.folder_status import FolderStatus
 from distmarl.sweep.session import Interrupted
+from tests.places import locked, read_status
 from tests.report.results_folders import (
     commit_points,
     failure_row,

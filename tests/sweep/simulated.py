@@ -12,6 +12,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.study.kinds.base import TaskKey
@@ -163,7 +164,7 @@ class NoStore(Store):
     """Keeps nothing."""
 
     def __init__(self) -> None:
-        super().__init__(Path())
+        super().__init__(open_location(Path()))
 
     def keys(self, _table: Any) -> set[Any]:
         return set()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from distmarl.config.reading import RawSweep
+from distmarl.results.storage.opening import open_location
 from distmarl.study.plan import Plan, make_plan
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.serial import SerialExecutor
@@ -51,7 +52,7 @@ def run(folder: Path, mapping: dict[str, Any] = TINY, executor: Executor | None 
     plan = plan_of(mapping)
     return run_session(
         plan,
-        folder,
+        open_location(folder),
         lambda: executor or SerialExecutor(plan.sweep.runner.task_timeout_s),
         Progress(),
         **options,

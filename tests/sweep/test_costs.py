@@ -8,11 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from distmarl.results.store import Store
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.estimates import costs as costs_module
 from distmarl.sweep.estimates.costs import Costs, core_seconds, estimate_costs, robust_mean
+from tests.places import snapshot_of
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 EVERYTHING = changed(
@@ -101,7 +101,7 @@ def test_threads_count_as_the_cores_that_they_keep_busy() -> None:
 def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
     run(tmp_path)
     plan = plan_of(changed(TINY, experiment={"n_eval_seeds": 5}))
-    costs = estimate_costs(plan, Store(tmp_path))
+    costs = estimate_costs(plan, snapshot_of(tmp_path))
     assert costs.basis == "the timings of 7 tasks in the results folder"
     timings = pd.read_parquet(tmp_path / "timings")
     name = plan.jobs[0].setting_id

@@ -20,7 +20,6 @@ import pytest
 import distmarl as dm
 from distmarl.report.__main__ import main as report
 from distmarl.results.storage import lock, opening
-from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.status.folder_status import read_status
 from distmarl.sweep import pace
@@ -28,6 +27,7 @@ from distmarl.sweep.__main__ import main
 from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.conftest import RunCommand
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
+from tests.places import locked, read_status, snapshot_of
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
 
 MANY = changed(TINY, experiment={"n_eval_seeds": 100})
@@ -112,7 +112,7 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
 
 
 def n_evaluated(store: ObjectStore, place: str) -> int:
-    return len(Store(store.uri(place)).keys(EVALUATIONS))
+    return len(snapshot_of(store.uri(place)).keys(EVALUATIONS))
 
 
 @pytest.mark.ray
@@ -130,7 +130,7 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
     monkeypatch.setattr(lock, "BEAT_EVERY_S", 0.1)
     monkeypatch.setattr(ExecutorChoice, "start", lambda *_: pytest.fail("was started"))
     uri = object_store.uri(f"{object_store.new_bucket()}/tiny")
-    with lock.locked(uri):
+    with locked(uri):
         assert main([str(write_sweep(tmp_path)), "--out", uri]) == 2
     waiting, refused = capsys.readouterr().err.splitlines()
     assert "listening for 30 s whether it still does" in waiting

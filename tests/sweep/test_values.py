@@ -11,7 +11,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ConfigError
-from distmarl.report.write import write_report
+from tests.places import write_report
 from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
 from tests.sweep.test_session import CountingExecutor
 

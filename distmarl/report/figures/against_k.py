@@ -24,7 +24,7 @@ from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.numbers import Numbers
 
-SUMMARY_SOURCE = "dm.open(...).summary()"
+SUMMARY_SOURCE = "dm.open(...).points()"
 POINT_COLUMNS = ("setting_id", "label", "k", "converged")
 RANGE_COLUMNS = ("min_return", "max_return", "ci95_low", "ci95_high")
 DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high")

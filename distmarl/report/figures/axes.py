@@ -164,7 +164,7 @@ def add_series_legend(axes: Axes, ax: Axes | None, labels: Sequence[str], styles
 def set_height(axes: Axes, ax: Axes | None, height_in: float, *, n_legend_lines: int, n_notes: int) -> None:
     """Make a figure of ours higher by what stands above and below its axes."""
     if ax is None:
-        height_in += LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes
+        height_in = height_in + LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes
         figure_of(axes).set_figheight(height_in)
 
 

@@ -24,7 +24,7 @@ from distmarl.report.figures.style import BAR_ALPHA, WIDTH_IN, PaperFigure, figu
 from distmarl.report.numbers import Numbers
 from distmarl.report.returns import known_returns
 
-SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).summary()", "dm.open(...).settings"
+SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).points()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
 SETTINGS_COLUMNS = ("setting_id", "in_sweep", "label")
 N_AGENTS = "environment.n_agents"

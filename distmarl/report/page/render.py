@@ -27,7 +27,7 @@ from distmarl.report.page.table import filled
 from distmarl.report.page.tables import PAGE_TABLES
 from distmarl.report.returns import decimals_of
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE
-from distmarl.results.store import DATA_FILE
+from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import TABLES
 
 SNIPPET = """\
@@ -41,7 +41,7 @@ print(summary[["label", "k", "mean_return", "ci95_low", "ci95_high"]])
 import distmarl as dm
 
 results = dm.open(folder)  # the tables, figures and policies
-print(results.summary())
+print(results.points())
 """
 
 

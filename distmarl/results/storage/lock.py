@@ -32,7 +32,6 @@ from typing import IO
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage.location import LocalFolder, Location
-from distmarl.results.storage.opening import Place, open_location
 
 LOCK_FILE = "_lock"
 HOLDER_FILE = "_lock.json"
@@ -147,12 +146,12 @@ class Lock:
 
 
 @contextmanager
-def locked(folder: Place, *, wait: bool = False, tell: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
+def locked(folder: Location, *, wait: bool = False, tell: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
     """Hold a folder's lock, so that it has one writer.
 
     Parameters
     ----------
-    folder : str, Path or Location
+    folder : Location
         The results folder.
     wait : bool
         Whether to listen for a holder that may have died; otherwise it is taken to be alive.
@@ -164,28 +163,27 @@ def locked(folder: Place, *, wait: bool = False, tell: Callable[[str], None] = l
     ResultsError
         When another process holds the lock: which, since when, and when it was last heard of.
     """
-    location = open_location(folder)
-    with _system_lock(location) as is_locked:
-        holder = _read_holder(location)
+    with _system_lock(folder) as is_locked:
+        holder = _read_holder(folder)
         if holder is not None:
             has_died = _has_died(holder, is_locked)
             if not has_died and not wait:
-                raise _in_use(location, holder)
-            if has_died or _is_silent(location, holder, tell):
-                tell(f"{location}: took over from {holder}, which ended without a word {_ago(holder)}")
-        lock = Lock(location)
+                raise _in_use(folder, holder)
+            if has_died or _is_silent(folder, holder, tell):
+                tell(f"{folder}: took over from {holder}, which ended without a word {_ago(holder)}")
+        lock = Lock(folder)
         try:
             yield lock
         finally:
             lock.release()
 
 
-def find_writer(folder: Place) -> Holder | None:
+def find_writer(folder: Location) -> Holder | None:
     """Return which process writes to a folder now, if one does.
 
     Nothing is locked to find out. Of a process on another machine it is told by the two clocks.
     """
-    holder = _read_holder(open_location(folder))
+    holder = _read_holder(folder)
     if holder is None or holder.age_s > SILENT_AFTER_S or _has_died(holder, is_locked=False):
         return None
     return holder

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.options import SweepFile
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import Table
 from distmarl.study.job import Job
 
@@ -166,13 +166,13 @@ class Kind:
     needs: str | None = None
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = _always
-    done: Callable[[Store, Asked], Iterator[TaskPlace]] | None = None
-    load: Callable[[Store, str, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
+    done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None
+    load: Callable[[Snapshot, str, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
     results: Callable[[Rows, float], Iterable[str]] = _no_results
     unconverged: Callable[[TaskKey, Rows], Iterable[str]] = _no_lines
     refusals: Callable[[Job], Iterable[Refusal]] = _nothing_refused
 
-    def tasks_done(self, store: Store, asked: Asked) -> set[TaskPlace]:
+    def tasks_done(self, store: Snapshot, asked: Asked) -> set[TaskPlace]:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))

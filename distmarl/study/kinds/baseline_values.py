@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, methods
 from distmarl.errors import InvalidArgumentError
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
 from distmarl.study.job import Job
 from distmarl.study.kinds.base import (
@@ -91,7 +91,7 @@ def _n_bytes(job: Job, _k: int | None, _n_threads: int) -> int:
     return max(n_bytes)
 
 
-def _done(store: Store, asked: Asked) -> Iterator[TaskPlace]:
+def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     experiment = asked.sweep.experiment
     # More evaluation seeds are more rollouts of a baseline, too.
     valued = {

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.learning.g_learn import g_learn
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies
 from distmarl.results.tables import TRAININGS
 from distmarl.study.job import Job
@@ -47,7 +47,7 @@ def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: ND
     return TaskResult(result.policy, {"global_policies": policy_rows, "trainings": [training]})
 
 
-def _load(store: Store, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+def _load(store: Snapshot, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
     policies = read_global_policies(store, setting_id, [k for k in ks if k is not None])
     return {k: policies[k] for k in policies}
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from distmarl.equilibrium.deviator import deviator_bytes
 from distmarl.equilibrium.nash_gap import check_gap_size, nash_gap
 from distmarl.errors import InvalidArgumentError
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
 from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
@@ -69,7 +69,7 @@ def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
     return exact_training_bytes(job, required(k)) + estimated_gap_bytes(job, required(k))
 
 
-def _done(store: Store, asked: Asked) -> Iterator[TaskPlace]:
+def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
     yield from (TaskPlace(name, k) for name, k, kind, _ in store.keys(NASH_GAPS) if kind == method)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.alternating import train_alternating
 from distmarl.learning.proposals import ProposalOutcome
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
 from distmarl.results.tables import ALTERNATIONS
 from distmarl.study.job import Job
@@ -91,7 +91,7 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
     return n_bytes if job.setting.alternating.joint_value == "rollouts" else max(n_bytes, exact_value_bytes(job))
 
 
-def _load(store: Store, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
     return {None: read_local_policy(store, setting_id)}
 
 

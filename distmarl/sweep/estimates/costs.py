@@ -20,7 +20,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import g_learn
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
-from distmarl.results.store import Store
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskGroup, TaskKey
@@ -98,14 +98,14 @@ def core_seconds(timing: Mapping[str, Any]) -> float:
     return max(timing["seconds"], timing["cpu_seconds"] or 0.0)
 
 
-def estimate_costs(plan: Plan, store: Store | None) -> Costs:
+def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
     """Return what is known about a sweep's costs before it runs.
 
     Parameters
     ----------
     plan : Plan
         The sweep.
-    store : Store, optional
+    store : Snapshot, optional
         The tables of its results folder, whose timings are preferred.
     """
     started_at = time.perf_counter()

@@ -17,9 +17,8 @@ from matplotlib.text import Text
 import distmarl as dm
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.numbers import read_numbers
-from distmarl.report.write import write_report
-from distmarl.results.folder import open_results
 from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS
+from tests.places import snapshot_of, write_report
 from tests.report.results_folders import (
     PLAIN,
     commit_details,
@@ -80,7 +79,7 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
 
 
 def figures_of(folder: Path) -> dict[str, Figure]:
-    numbers = read_numbers(open_results(folder))
+    numbers = read_numbers(snapshot_of(folder))
     drawn = {name: figure.drawn(numbers) for name, figure in FIGURES.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
@@ -152,15 +151,15 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
     run(tmp_path)
     r = dm.open(tmp_path)
     drawn = {
-        "reward_vs_k": dm.figures.reward_vs_k(r.summary()),
-        "difference_vs_k": dm.figures.difference_vs_k(r.summary()),
-        "runtime_vs_k": dm.figures.runtime_vs_k(r.summary()),
-        "mode_accuracy_vs_k": dm.figures.mode_accuracy_vs_k(r.summary()),
+        "reward_vs_k": dm.figures.reward_vs_k(r.points()),
+        "difference_vs_k": dm.figures.difference_vs_k(r.points()),
+        "runtime_vs_k": dm.figures.runtime_vs_k(r.points()),
+        "mode_accuracy_vs_k": dm.figures.mode_accuracy_vs_k(r.points()),
         "nash_gap_vs_k": dm.figures.nash_gap_vs_k(r.nash_gaps),
         "price_of_subsampling": dm.figures.price_of_subsampling(r.nash_gaps),
         "zone_heatmap": dm.figures.zone_heatmap(pd.read_parquet(tmp_path / "rollouts")),
         "policy": dm.figures.policy(r.local_policies, r.global_policies),
-        "scaling": dm.figures.scaling(r.summary(), r.settings),
+        "scaling": dm.figures.scaling(r.points(), r.settings),
         "alternation": dm.figures.alternation(r.alternations),
         "timeline": dm.figures.timeline(r.timings),
     }
@@ -187,7 +186,7 @@ def test_another_frame_is_refused_for_gaps(name: str) -> None:
 
 
 def test_a_summary_without_rows_is_refused(tmp_path: Path) -> None:
-    summary = read_numbers(open_results(sweep_folder(tmp_path, PLAIN, "finished"))).summary
+    summary = read_numbers(snapshot_of(sweep_folder(tmp_path, PLAIN, "finished"))).summary
     with pytest.raises(dm.DistmarlError, match="summary: must have a row"):
         dm.figures.reward_vs_k(summary.iloc[:0])
 

@@ -16,9 +16,9 @@ from matplotlib.text import Annotation
 from distmarl.errors import InvalidArgumentError
 from distmarl.report.figures.timeline import TIMELINE, kind_colours, timeline
 from distmarl.report.numbers import Numbers, session_cpus
-from distmarl.results.folder import start_session
 from distmarl.results.provenance import now
 from distmarl.results.tables import TIMINGS
+from tests.places import start_session
 from tests.report.results_folders import setting_row, task_row
 
 Bar = tuple[float, float, int]

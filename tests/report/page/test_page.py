@@ -11,9 +11,9 @@ from distmarl.report.catalogue import FIGURES
 from distmarl.report.page import run_facts
 from distmarl.report.page import table as page_table
 from distmarl.report.page.inline_figures import lone_places
-from distmarl.report.write import delete_report, write_report
-from distmarl.results.folder import end_session, start_session
+from distmarl.report.write import delete_report
 from distmarl.results.tables import FAILURES
+from tests.places import end_session, start_session, write_report
 from tests.report.pages import HOSTILE, TRACEBACK, Page, grid_store, single_store, write_page
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 

@@ -1,0 +1,143 @@
+"""Reading Parquet files: each is opened once, and checked when it is."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from distmarl.errors import ResultsError
+from distmarl.results.storage.location import File
+from distmarl.results.tables import SCHEMA_VERSION, VERSION_KEY, Table
+
+# A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
+MAGIC = b"PAR1"
+FOOTER_BYTES = 8
+
+
+class UnreadableFileError(ResultsError):
+    """A file is no Parquet file, or was replaced by a longer one while it was read."""
+
+
+class PublishedFile:
+    """A table's published file, which stays open: what replaces it meanwhile is not seen.
+
+    Parameters
+    ----------
+    file : File
+        The file.
+    table : Table
+        The table.
+
+    Raises
+    ------
+    FileNotFoundError
+        When it has gone.
+    ResultsError
+        When it was written by another version of the schemas.
+    """
+
+    def __init__(self, file: File, table: Table) -> None:
+        self._file, self._table = file, table
+        self._parquet = _opened(file, table)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return int(self._parquet.metadata.num_rows)
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the columns, those of the grid among them."""
+        return list(self._parquet.schema_arrow.names)
+
+    def read(self, columns: Sequence[str]) -> pa.Table:
+        """Return some columns of all rows."""
+        return self._read(range(self._parquet.num_row_groups), columns)
+
+    def rows(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
+        """Return some columns of some rows, reading only the row groups that hold them."""
+        sizes = [self._parquet.metadata.row_group(group).num_rows for group in range(self._parquet.num_row_groups)]
+        ends = np.cumsum(sizes)
+        groups, inverse = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
+        offsets = np.cumsum([0, *(sizes[group] for group in groups)])
+        starts = ends - sizes
+        data = self._read(groups.tolist(), columns)
+        return data.take(pa.array(offsets[inverse] + rows - starts[groups[inverse]]))
+
+    def _read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        with _explained(self._file):
+            data = self._parquet.read_row_groups(groups, columns=list(columns))
+        return _typed(data, columns, self._table)
+
+
+def read_part(file: File, table: Table, *, may_be_torn: bool) -> pa.Table | None:
+    """Return all rows of a part, which is opened no longer than that; None for one that is torn or gone.
+
+    A part has gone when it has been published, and a torn one is no more than a task to run again.
+    """
+    with suppress(FileNotFoundError), _explained(file):
+        with file.open() as source:
+            content = source.read_buffer()
+        if may_be_torn and not _has_end(pa.BufferReader(content)):
+            return None
+        parquet = _opened(File(file.name, lambda: pa.BufferReader(content)), table)
+        return _typed(parquet.read(), table.schema.names, table)
+    return None
+
+
+def is_whole(file: File) -> bool:
+    """Return whether a Parquet file has its end; False when it has gone, too."""
+    with suppress(FileNotFoundError), _explained(file), file.open() as source:
+        return _has_end(source)
+    return False
+
+
+def _has_end(source: pa.NativeFile) -> bool:
+    size = source.size()
+    if size <= len(MAGIC) + FOOTER_BYTES:
+        return False
+    source.seek(size - FOOTER_BYTES)
+    length, magic = struct.unpack("<I4s", source.read(FOOTER_BYTES))
+    return bool(magic == MAGIC and length <= size - FOOTER_BYTES - len(MAGIC))
+
+
+def _opened(file: File, table: Table) -> pq.ParquetFile:
+    """Return a file of a table, open; refuse one of another version of the schemas, or of another table."""
+    with _explained(file):
+        parquet = pq.ParquetFile(file.open())
+    found = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY, b"none").decode()
+    if found != SCHEMA_VERSION:
+        raise ResultsError(
+            f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
+            "choose another folder with --out, or start afresh with --overwrite"
+        )
+    missing = [name for name in table.schema.names if name not in parquet.schema_arrow.names]
+    if missing:
+        raise UnreadableFileError(
+            f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}"
+        )
+    return parquet
+
+
+def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
+    """Return some columns of a table as its schema has them."""
+    schema = pa.schema([table.schema.field(name) for name in columns], metadata=table.schema.metadata)
+    return data.select(list(columns)).cast(schema)
+
+
+@contextmanager
+def _explained(file: File) -> Iterator[None]:
+    """Name a file that cannot be read; that there is none any more is left to the caller."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UnreadableFileError(f"{file.name}: is not a readable Parquet file of distmarl: {reason}") from error
