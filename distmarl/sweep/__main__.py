@@ -15,9 +15,9 @@ from rich.console import Console
 
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
 from distmarl.results.folder import check_folder
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import open_location
-from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
@@ -124,7 +124,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     plan = make_plan(_read(arguments))
     folder = open_location(arguments.out or f"results/{plan.sweep.name}")
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
-    store = None if arguments.overwrite or not folder.is_there() else Store(folder)
+    store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
@@ -154,7 +154,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
                 tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
             )
     except Interrupted:
-        return _interrupted(console, has_failures=not arguments.retry_failed or bool(Store(folder).keys(FAILURES)))
+        return _interrupted(console, has_failures=not arguments.retry_failed or bool(Snapshot(folder).keys(FAILURES)))
     if tally.done["evaluate"] or tally.done["exact_return"]:
         _report(folder, console, quiet=arguments.quiet)
     tell_what_went_wrong(tally, folder, console)
@@ -174,7 +174,7 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
     return raw
 
 
-def _progress(console: Console, plan: Plan, pending: Pending, store: Store | None, *, quiet: bool) -> Progress:
+def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | None, *, quiet: bool) -> Progress:
     """Return what tells how the sweep goes, in a way that fits what it is written to."""
     if quiet:
         return QuietProgress(console)

@@ -12,15 +12,15 @@ from rich.markup import escape
 from rich.text import Text
 
 from distmarl.results.folder import PAGE_FILE
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
-from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS
 from distmarl.study.plan import Plan
 from distmarl.sweep.progress.tally import Tally
 from distmarl.wording import counted
 
 
-def tell_of_store(plan: Plan, store: Store, console: Console) -> None:
+def tell_of_store(plan: Plan, store: Snapshot, console: Console) -> None:
     """Say that a folder holds settings that its sweep file no longer has, or files that a loss of power cut short."""
     others = {name for (name,) in store.keys(SETTINGS)} - {job.setting_id for job in plan.jobs}
     if others:

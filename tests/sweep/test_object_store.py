@@ -21,7 +21,6 @@ import distmarl as dm
 from distmarl.report.__main__ import main as report
 from distmarl.results.storage import lock, opening
 from distmarl.results.tables import EVALUATIONS
-from distmarl.status.folder_status import read_status
 from distmarl.sweep import pace
 from distmarl.sweep.__main__ import main
 from distmarl.sweep.executors.choice import ExecutorChoice
