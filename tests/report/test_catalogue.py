@@ -16,7 +16,8 @@ from distmarl.report.figures import style
 from distmarl.report.page.cells import K, text_column
 from distmarl.report.page.table import PageTable
 from distmarl.report.page.tables import PAGE_TABLES
-from distmarl.report.write import delete_report, write_report
+from distmarl.report.write import delete_report
+from tests.places import write_report
 from tests.report.pages import Page
 from tests.report.results_folders import commit_points, grid_of, start_folder
 

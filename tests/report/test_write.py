@@ -15,7 +15,7 @@ from distmarl.results.folder import SWEEP_FILE
 from distmarl.results.snapshot import DATA_FILE, PARTS, Snapshot
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, TRAININGS
-from tests.places import locked, start_session, write_report
+from tests.places import locked, write_report
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 FIGURES = [
