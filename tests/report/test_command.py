@@ -1,11 +1,14 @@
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 import distmarl
+from distmarl.report.__main__ import main
+from distmarl.report.figures import style
 from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import EVALUATIONS, FAILURES, VERSION_KEY
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
@@ -123,3 +126,24 @@ def test_no_folder_is_bad_input():
     done = run()
     assert done.returncode == 2
     assert "usage: python -m distmarl.report" in done.stderr
+
+
+@pytest.mark.parametrize(("is_there", "told"), [(True, ""), (False, "no browser could be started; the page is ")])
+def test_the_page_is_opened_in_the_browser(tmp_path, monkeypatch, capsys, is_there, told):
+    monkeypatch.setitem(style.STYLE, "figure.dpi", 50)
+    commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2))
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda place: opened.append(place) or is_there)
+    assert main([str(tmp_path)]) == 0
+    assert opened == []
+    assert main([str(tmp_path), "--open"]) == 0
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    assert told in capsys.readouterr().err
+
+
+def test_a_page_in_an_object_store_is_not_opened(capsys):
+    assert main(["s3://bucket/robots", "--open"]) == 2
+    message = (
+        "error: --open: the page will lie in s3://bucket/robots, where no browser can open it; leave the option out"
+    )
+    assert capsys.readouterr().err.splitlines() == [message]

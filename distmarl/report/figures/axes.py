@@ -32,7 +32,7 @@ RETURN_LABEL = "discounted return (reward)"
 LOG_SCALE_FROM = 10.0  # ratio of the largest to the smallest value
 K_MARGIN = 0.03
 NOTE_LINE_PT = 8.5
-NOTE_CHARACTER_PT = 3.0  # about
+NOTE_CHARACTER_PT, NOTE_OVERHANG_PT = 3.4, 16.0  # about; notes may reach into the margin
 LEGEND_LINE_IN = 0.15
 LINE_CHARACTERS = 54  # about what fits into a line as wide as a column
 MAX_NAMED = len(PALETTE)
@@ -114,7 +114,8 @@ def add_notes(axes: Axes, notes: Sequence[str], unfinished: str | None, *, above
     above_pt : float
         Points that a title takes below them.
     """
-    room = max(1, int(72 * axes.bbox.width / axes.figure.dpi / NOTE_CHARACTER_PT))
+    width_pt = 72 * axes.bbox.width / axes.figure.dpi
+    room = max(1, int((width_pt + NOTE_OVERHANG_PT) / NOTE_CHARACTER_PT))
     texts = [(unfinished or "", WARNING_COLOUR), *((note, NOTE_COLOUR) for note in notes)]
     lines = [(line, colour) for text, colour in texts for line in textwrap.wrap(text, room)]
     for number, (text, colour) in enumerate(reversed(lines)):

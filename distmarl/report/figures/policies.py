@@ -44,7 +44,7 @@ PROBABILITIES = "Greys"
 MAX_STATES = 6  # panels in a row
 MAX_TICKS = 8
 MAX_NUMBERED = 40  # cells of a panel that have room for a number
-WIDTH_PER_STATE_IN, MIN_WIDTH_IN = 1.15, 4.4
+WIDTH_PER_STATE_IN, REST_WIDTH_IN, MIN_WIDTH_IN = 1.15, 0.9, 4.4
 HEIGHTS_IN = (1.3, 1.5, 1.55)
 NOTE_HEIGHT_IN = 0.13
 EMPTY_HEIGHT_IN = 0.02
@@ -87,7 +87,7 @@ def policy(
     unfinished : str, optional
         What to write above the panels of an unfinished sweep.
     width : float, optional
-        Width of the figure in inches; by default as many as the panels need.
+        Width of the figure in inches, which shows as many global states as fit; by default what six of them need.
 
     Returns
     -------
@@ -110,9 +110,11 @@ def policy(
     n_states = table.shape[1]
     crowds = {k: crowd_actions(by_k[k], k, n_states) for k in spread(sorted(by_k))}
     n_actions = 1 + max(int(actions.max()) for actions in by_k.values())
-    states = np.unique(np.linspace(0, len(table) - 1, min(MAX_STATES, len(table))).round().astype(int))
+    n_fitting = MAX_STATES if width is None else round((figure_width(width) - REST_WIDTH_IN) / WIDTH_PER_STATE_IN)
+    n_shown = max(1, min(MAX_STATES, n_fitting, len(table)))
+    states = np.unique(np.linspace(0, len(table) - 1, n_shown).round().astype(int))
     with paper_style():
-        width = figure_width(width, max(MIN_WIDTH_IN, WIDTH_PER_STATE_IN * len(states) + 0.9))
+        width = figure_width(width, max(MIN_WIDTH_IN, WIDTH_PER_STATE_IN * len(states) + REST_WIDTH_IN))
         notes = textwrap.wrap(setting or note or "", characters(width))
         notes += [f"{len(states)} of {len(table)} global states shown"] if len(states) < len(table) else []
         has_shares = n_actions == n_states if is_steered is None else is_steered

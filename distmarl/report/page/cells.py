@@ -71,9 +71,21 @@ SETTING = Column(
     lambda row: Cell(row["label"], row["place"]),
     is_number=False,
 )
-K = Column("k", "local agents that the global agent sees", lambda row: number(row["k"], 0))
 
 
 def text_column(head: str, meaning: str, name: str) -> Column:
     """Return a column of words, as they are in the table."""
     return Column(head, meaning, lambda row: words(row[name]), is_number=False)
+
+
+def number_column(head: str, meaning: str, name: str, decimals: int = 0) -> Column:
+    """Return a column of numbers, as they are in the table."""
+    return Column(head, meaning, lambda row: number(row[name], decimals))
+
+
+def small_column(head: str, meaning: str, name: str) -> Column:
+    """Return a column of small numbers, as they are in the table."""
+    return Column(head, meaning, lambda row: scientific(row[name]))
+
+
+K = number_column("k", "local agents that the global agent sees", "k")

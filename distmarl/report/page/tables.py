@@ -15,12 +15,14 @@ from distmarl.report.page.cells import (
     Row,
     interval,
     number,
+    number_column,
     scientific,
+    small_column,
     text_column,
     words,
     yes_or_no,
 )
-from distmarl.report.page.headline import find_headlines, reached_text
+from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
 from distmarl.report.returns import has_exact
 
@@ -28,56 +30,52 @@ from distmarl.report.returns import has_exact
 def _settings(numbers: Numbers) -> pd.DataFrame:
     """Return what each setting comes down to, where there are several."""
     found = find_headlines(numbers)
-    rows = [{"label": one.label, "place": place, "headline": one} for place, one in enumerate(found)]
-    return pd.DataFrame(rows if len(rows) > 1 else [], columns=["label", "place", "headline"])
+    rows = [settings_row(one, place) for place, one in enumerate(found)] if len(found) > 1 else []
+    return pd.DataFrame(rows, columns=["label", "place"] if not rows else None)
+
+
+def settings_row(one: Headline, place: int) -> dict[str, Any]:
+    """Return the row of a setting."""
+    ends = {f"{end}_{name}": value for end in ("first", "last") for name, value in getattr(one, end).items()}
+    full = one.full.value if one.full else None
+    return {"label": one.label, "place": place, "headline": one, "percent": one.percent, "full": full, **ends}
 
 
 def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
-    found = rows["headline"].tolist()
-    has_same_ends = len({(one.first["k"], one.last["k"]) for one in found}) == 1
-    meaning = "exact where it is known, else the rollouts' mean"
-
-    def end(name: str, head: str) -> list[Column]:
-        def value(key: str, n_decimals: int) -> Any:
-            return lambda row: number(getattr(row["headline"], name)[key], n_decimals)
-
-        if has_same_ends:
-            k = getattr(found[0], name)["k"]
-            return [Column(f"Value, k = {k}", meaning, value("known_return", decimals))]
-        return [
-            Column(head, "evaluated", value("k", 0)),
-            Column("Value there", meaning, value("known_return", decimals)),
-        ]
+    value = "exact where it is known, else the rollouts' mean"
+    ends = rows[["first_k", "last_k"]].drop_duplicates().to_numpy()
+    heads = [f"Value, k = {k}" for k in ends[0]] if len(ends) == 1 else ["Value there"] * 2
+    first, last = (
+        number_column(head, value, f"{end}_known_return", decimals)
+        for head, end in zip(heads, ("first", "last"), strict=True)
+    )
 
     def uncertainty(row: Row) -> Cell:
-        last = row["headline"].last
-        if math.isfinite(last["exact_return"]):
+        if math.isfinite(row["last_exact_return"]):
             return Cell("exact", 0.0)
-        return interval(last["ci95_low"], last["ci95_high"], decimals)
+        return interval(row["last_ci95_low"], row["last_ci95_high"], decimals)
+
+    def reached(row: Row) -> Cell:
+        return Cell(reached_text(row["headline"]), row["headline"].reached_at)
 
     def full(row: Row) -> Cell:
-        known = row["headline"].full
-        return number(known.value, decimals) if known else Cell("not known", None)
+        return Cell("not known", None) if pd.isna(row["full"]) else number(row["full"], decimals)
+
+    def percent(row: Row) -> Cell:
+        return number(row["percent"], 1, unit=" %", signed=True)
 
     columns = [
-        *end("first", "Smallest k"),
-        *end("last", "Largest k"),
+        *([number_column("Smallest k", "evaluated", "first_k")] if len(ends) > 1 else []),
+        first,
+        *([number_column("Largest k", "evaluated", "last_k")] if len(ends) > 1 else []),
+        last,
         Column("95 % interval", "of the mean at the largest k; sorted by its width", uncertainty),
-        Column(
-            "Improvement",
-            "in per cent of the value at the smallest k",
-            lambda row: number(row["headline"].percent, 1, unit=" %", signed=True),
-        ),
+        Column("Improvement", "in per cent of the value at the smallest k", percent),
     ]
-    if any(one.full for one in found):
-        columns += [
-            Column(
-                "95 % at k",
-                "smallest k whose value is at least 95 % of the one with full information",
-                lambda row: Cell(reached_text(row["headline"]), row["headline"].reached_at),
-            ),
-            Column("Full information", "value of a global agent that sees everybody", full),
-        ]
+    if rows["full"].notna().any():
+        meaning = "smallest k whose value is at least 95 % of the one with full information"
+        columns.append(Column("95 % at k", meaning, reached))
+        columns.append(Column("Full information", "value of a global agent that sees everybody", full))
     return columns
 
 
@@ -101,7 +99,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         half = (row["difference_ci95_high"] - row["difference_ci95_low"]) / 2
         return Cell(mean.text + (f" ± {half:.{decimals}f}" if math.isfinite(half) else ""), mean.order)
 
-    exact = Column("Exact", "exact expected return", lambda row: number(row["exact_return"], decimals + 2))
+    exact = number_column("Exact", "exact expected return", "exact_return", decimals + 2)
     return [
         K,
         Column("Value", "mean discounted return over all rollouts, or the exact one where there are none", value),
@@ -110,11 +108,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
             "of the mean, over rollouts (Student's t); sorted by its width",
             lambda row: interval(row["ci95_low"], row["ci95_high"], decimals),
         ),
-        Column(
-            "Seeds' std",
-            "sample standard deviation of the evaluation seeds' means",
-            lambda row: number(row["std_return"], decimals),
-        ),
+        number_column("Seeds' std", "sample standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         Column("Gain", "over the next smaller k, by paired rollouts, with half its 95 % interval", gain),
         Column(
@@ -122,8 +116,8 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
             "share of steps at which the global action is a most populated local state",
             lambda row: number(100 * row["mode_accuracy"], 1, unit=" %"),
         ),
-        Column("Train (s)", "wall-clock time of G-LEARN", lambda row: number(row["train_seconds"], 2)),
-        Column("Seeds", "evaluation seeds", lambda row: number(row["n_seeds"], 0)),
+        number_column("Train (s)", "wall-clock time of G-LEARN", "train_seconds", 2),
+        number_column("Seeds", "evaluation seeds", "n_seeds"),
     ]
 
 
@@ -144,10 +138,10 @@ def _baselines_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
 
     return [
         Column("Baseline", "what it does", lambda row: words(row["baseline"].replace("_", " ")), is_number=False),
-        Column("Value", "expected discounted return", lambda row: number(row["value"], decimals)),
+        number_column("Value", "expected discounted return", "value", decimals),
         Column("Error", "standard error of a mean; certified bound of an exact value", error),
         text_column("Method", "rollouts, or exact", "method"),
-        Column("Rollouts", "over all evaluation seeds", lambda row: number(row["n_rollouts"], 0)),
+        number_column("Rollouts", "over all evaluation seeds", "n_rollouts"),
     ]
 
 
@@ -166,8 +160,8 @@ def _gaps_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
     return [
         K,
         text_column("Quantity", "as in dm.nash_gap", "quantity"),
-        Column("Value", "in reward", lambda row: number(row["value"], decimals + 2)),
-        Column("Error", "certified; of estimates half the 95 % interval", lambda row: scientific(row["error"])),
+        number_column("Value", "in reward", "value", decimals + 2),
+        small_column("Error", "certified; of estimates half the 95 % interval", "error"),
         text_column("Kind", "exact, a bound or an estimate", "kind"),
         Column(
             "Of",
@@ -192,18 +186,14 @@ GAPS = PageTable(
 def _certificates_columns(_: pd.DataFrame, __: int) -> list[Column]:
     return [
         K,
-        Column(
-            "Bound",
-            "certified bound of max |V - V*| in the surrogate game (reward)",
-            lambda row: scientific(row["bound"]),
-        ),
+        small_column("Bound", "certified bound of max |V - V*| in the surrogate game (reward)", "bound"),
         Column(
             "Converged",
             "whether the bound reached the convergence threshold",
             lambda row: yes_or_no(row["converged"]),
             is_number=False,
         ),
-        Column("Sweeps", "of value iteration", lambda row: number(row["n_iterations"], 0)),
+        number_column("Sweeps", "of value iteration", "n_iterations"),
         Column(
             "Count vectors",
             "states of the sample, per global state",
@@ -240,9 +230,9 @@ CERTIFICATES = PageTable(
 
 def _alternations_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
     return [
-        Column("Iteration", "outer iteration, from 0", lambda row: number(row["iteration"], 0)),
+        number_column("Iteration", "outer iteration, from 0", "iteration"),
         text_column("Proposal", "both policies, or one", "proposal"),
-        Column("Joint value", "return of the proposed pair", lambda row: number(row["joint_value"], decimals + 1)),
+        number_column("Joint value", "return of the proposed pair", "joint_value", decimals + 1),
         Column(
             "Change",
             "relative change against the iteration before",
@@ -255,8 +245,8 @@ def _alternations_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
             is_number=False,
         ),
         text_column("Stopped because", "why the alternation ended here", "stopped_because"),
-        Column("Global bound", "certified bound of G-LEARN (reward)", lambda row: scientific(row["global_bound"])),
-        Column("Local bound", "certified bound of L-LEARN (reward)", lambda row: scientific(row["local_bound"])),
+        small_column("Global bound", "certified bound of G-LEARN (reward)", "global_bound"),
+        small_column("Local bound", "certified bound of L-LEARN (reward)", "local_bound"),
     ]
 
 

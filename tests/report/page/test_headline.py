@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from distmarl.report.page.headline import headlines, reached_text
-from distmarl.report.page.tables import SETTINGS
+from distmarl.report.page.tables import SETTINGS, settings_row
 from tests.report.pages import baseline_row
 
 N_AGENTS = {"one": 8}
@@ -69,7 +69,7 @@ def test_a_share_that_no_k_reaches_is_said_to_be_so():
 
 
 def heads_of(*found) -> list[str]:
-    rows = pd.DataFrame([{"label": one.label, "place": place, "headline": one} for place, one in enumerate(found)])
+    rows = pd.DataFrame([settings_row(one, place) for place, one in enumerate(found)])
     return [column.head for column in SETTINGS.columns(rows, 2)]
 
 
