@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.commands import REPOSITORY, RunCommand, call_in, command_in
+from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
+
 if TYPE_CHECKING:
     from tests.object_store import ObjectStore
 
+__all__ = [
+    "REPOSITORY",
+    "RunCommand",
+    "pytest_runtest_logfinish",
+    "pytest_timeout_cancel_timer",
+    "pytest_timeout_set_timer",
+]  # hooks
+
 # Tests run on all cores already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-REPOSITORY = Path(__file__).parent.parent
-
-RunCommand = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -43,20 +49,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture
 def run_sweep(tmp_path: Path) -> RunCommand:
     """Run ``python -m distmarl.sweep`` in an empty folder, as a user does."""
+    return command_in(tmp_path, "distmarl.sweep")
 
-    def run(*arguments: str | Path, timeout_s: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
-        inherited = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-        return subprocess.run(
-            [sys.executable, "-m", "distmarl.sweep", *map(str, arguments)],
-            cwd=tmp_path,
-            env={**inherited, "PYTHONPATH": str(REPOSITORY), **environment},
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
 
-    return run
+@pytest.fixture
+def call_sweep(tmp_path: Path) -> RunCommand:
+    """Do the same in this process."""
+    from distmarl.sweep.__main__ import main
+
+    return call_in(tmp_path, main)
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the command leave out its report, which takes ten times as long as a small sweep."""
+    monkeypatch.setattr("distmarl.sweep.__main__._report", lambda *_, **__: None)
 
 
 @pytest.fixture(scope="session")

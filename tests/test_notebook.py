@@ -16,7 +16,7 @@ import distmarl as dm
 from distmarl.report.catalogue import FIGURES
 from distmarl.results.tables import TABLES
 from distmarl.sweep.session import Interrupted
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.places import write_report
 from tests.report.results_folders import commit_points, grid_of, start_folder
 from tests.results.bad_folders import BAD_FOLDERS

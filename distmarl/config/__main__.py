@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from distmarl.config.schema import sweep_schema
-from distmarl.games.lookup import BUILT_IN
+from distmarl.games.lookup import GAMES
 from distmarl.terminal import DONE, command_parser
 
 DESCRIPTION = """\
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def schema_text() -> str:
     """Return the JSON schema of sweep files as text."""
-    return json.dumps(sweep_schema(BUILT_IN), indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(sweep_schema(GAMES), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

@@ -1,24 +1,33 @@
-"""Checking a mapping against the dataclasses of :mod:`distmarl.model.options`.
+"""Checking a mapping against the dataclasses of :mod:`distmarl.model.options`, each key by itself.
 
-pydantic finds what is wrong; this module says it in the form
-``file:line: section.key: rule, got value``, with the nearest known name for a misspelt key.
+pydantic finds what is wrong with a value; this module finds unknown keys, and says it all in the form
+``file:line: section.key: rule, got value``, with the nearest known name for a misspelt key. Lines are looked up only
+when there is something to say.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Literal, get_origin, get_type_hints
+from dataclasses import is_dataclass, replace
+from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, get_args, get_origin, get_type_hints
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from distmarl.config.reading import KeyPath, RawSweep
+from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.errors import ConfigError, nearest_name
-from distmarl.model.options import Experiment, SweepFile
+from distmarl.model.options import DEFAULT_K_RANGE, Experiment, Matches, NameIn, SweepFile
 
-DEFAULT_K_RANGE = (1, 25)
+# What breaks a rule: where, and how.
+Problem: TypeAlias = tuple[KeyPath, str]
+
+# What the options' annotation NameIn refers to.
+REGISTRIES: dict[str, Iterable[str]] = {"transitions": TRANSITIONS}
+
+STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 # What pydantic calls a broken rule, in our words.
 RULES = {
@@ -29,7 +38,6 @@ RULES = {
     "list_type": "must be a list",
     "tuple_type": "must be a list",
     "dict_type": "must be a mapping",
-    "dataclass_type": "must be a mapping of keys",
     "finite_number": "must be finite",
     "greater_than_equal": "must be at least {ge}",
     "greater_than": "must be greater than {gt}",
@@ -44,12 +52,23 @@ RULES = {
 
 
 def validated_sweep(raw: RawSweep, environment_keys: Iterable[str] = ()) -> SweepFile:
-    """Check a sweep's sections; the grid's values are checked where they are unfolded.
+    """Check a sweep, but for the grid's values, which are checked where they are unfolded; see :func:`with_keys`."""
+    return with_keys(SweepFile(), raw.mapping, raw, environment_keys)
+
+
+def with_keys(
+    sweep: SweepFile, mapping: Mapping[str, Any], raw: RawSweep, environment_keys: Iterable[str] = ()
+) -> SweepFile:
+    """Check some keys and return the sweep with them; the others are taken to be right.
 
     Parameters
     ----------
+    sweep : SweepFile
+        The other keys.
+    mapping : mapping
+        Sections and keys as written.
     raw : RawSweep
-        The sweep as written.
+        Where they were written, for messages.
     environment_keys : iterable of str
         Keys that environments have, to hint at.
 
@@ -58,13 +77,28 @@ def validated_sweep(raw: RawSweep, environment_keys: Iterable[str] = ()) -> Swee
     ConfigError
         Naming every key that breaks a rule.
     """
-    try:
-        sweep = TypeAdapter(SweepFile).validate_python(raw.mapping)
-    except ValidationError as error:
-        raise ConfigError("\n".join(_describe(raw, details, environment_keys) for details in error.errors())) from None
-    for path, problem in _broken_experiment_rules(sweep.experiment):
-        raise ConfigError(f"{raw.place(path)}: {format_path(path)}: {problem}")
+    problems: list[Problem] = []
+    sweep = _with_checked(sweep, mapping, (), environment_keys, problems)
+    problems = problems or _broken_experiment_rules(sweep.experiment)
+    if problems:
+        raise ConfigError("\n".join(f"{raw.place(path)}: {format_path(path)}: {problem}" for path, problem in problems))
     return sweep
+
+
+@functools.cache
+def key_types(section: type) -> dict[str, Any]:
+    """Return the keys of a section, or of the sweep file, with their types as pydantic understands them."""
+    return {name: _in_pydantics_words(hint) for name, hint in get_type_hints(section, include_extras=True).items()}
+
+
+def is_section(kind: Any) -> TypeGuard[type]:
+    """Return whether a key of the sweep file is a section with keys of ours; ``environment`` is a mapping."""
+    return isinstance(kind, type) and is_dataclass(kind)
+
+
+def section_types() -> dict[str, type]:
+    """Return the sections of a sweep file by name."""
+    return {name: kind for name, kind in key_types(SweepFile).items() if is_section(kind)}
 
 
 def k_values(experiment: Experiment) -> Sequence[int]:
@@ -115,7 +149,7 @@ def bind_parameters(
             problems.append((name, f"unknown key; {key_elsewhere(name, ()) or nearest_name(name, named)}"))
         elif hints.get(name) in (int, float, str, bool) or get_origin(hints.get(name)) is Literal:
             try:
-                TypeAdapter(hints[name]).validate_python(value, strict=True)
+                _parameter_adapter(hints[name]).validate_python(value, strict=True)
             except ValidationError as error:
                 problems.append((name, _describe_rule(error.errors()[0])))
     missing = [name for name, default in named.items() if default is inspect.Parameter.empty and name not in parameters]
@@ -144,45 +178,74 @@ def key_elsewhere(name: str, environment_keys: Iterable[str]) -> str | None:
     environment_keys : iterable of str
         Keys of the section ``environment``, which its function alone knows.
     """
-    kinds: dict[str, type[Any]] = get_type_hints(SweepFile)
-    keys = {section: known_keys(kind) for section, kind in kinds.items() if dataclasses.is_dataclass(kind)}
-    keys["environment"] = sorted({"name", *environment_keys})
+    keys = {
+        **{section: key_types(kind) for section, kind in section_types().items()},
+        "environment": {"name", *environment_keys},
+    }
     found = [f"{section}.{name}" for section, names in sorted(keys.items()) if name in names]
     return f"did you mean {' or '.join(found)}?" if found else None
 
 
-def known_keys(section: type[Any]) -> list[str]:
-    """Return the names of a section's keys."""
-    return [field.name for field in dataclasses.fields(section)]
+def _in_pydantics_words(hint: Any) -> Any:
+    """Return a type whose annotations are pydantic's, where ours are its own."""
+    if get_origin(hint) is not Annotated:
+        return hint
+    kind, *rules = get_args(hint)
+    for rule in rules:
+        if isinstance(rule, NameIn):
+            return Literal[tuple(REGISTRIES[rule.registry])]
+        if isinstance(rule, Matches):
+            return Annotated[kind, Field(pattern=rule.pattern)]
+    return hint
 
 
-def _describe(raw: RawSweep, details: ErrorDetails, environment_keys: Iterable[str]) -> str:
-    """Return one line that names the place, the key, the rule and the value."""
-    path = details["loc"]
-    where = f"{raw.place(path)}: {format_path(path)}: "
-    if details["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        name = str(path[-1])
-        return f"{where}unknown key; {key_elsewhere(name, environment_keys) or nearest_name(name, _keys_beside(path))}"
-    if path[0] == "grid" and isinstance(details["input"], Mapping):
-        return f"{where}must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
-    return where + _describe_rule(details)
+@functools.cache
+def _key_adapter(section: type, key: str) -> TypeAdapter[Any]:
+    """Return what checks a key."""
+    return TypeAdapter(key_types(section)[key], config=STRICT)
 
 
-def _describe_rule(details: ErrorDetails) -> str:
+@functools.cache
+def _parameter_adapter(kind: Any) -> TypeAdapter[Any]:
+    """Return what checks a parameter of an environment's function."""
+    return TypeAdapter(kind)
+
+
+def _with_checked(
+    section: Any, mapping: Mapping[str, Any], path: KeyPath, environment_keys: Iterable[str], problems: list[Problem]
+) -> Any:
+    """Return a section, or the whole sweep, with the keys of a mapping, and note what breaks a rule."""
+    owner: type = type(section)
+    kinds, kept = key_types(owner), {}
+    for name in (name for name in kinds if name in mapping):
+        here, value = (*path, name), mapping[name]
+        if is_section(kinds[name]):
+            if isinstance(value, Mapping):
+                kept[name] = _with_checked(getattr(section, name), value, here, environment_keys, problems)
+            else:
+                problems.append((here, f"must be a mapping of keys, got {value!r}"))
+            continue
+        try:
+            kept[name] = _key_adapter(owner, name).validate_python(tuple(value) if isinstance(value, list) else value)
+        except ValidationError as error:
+            found = [((*here, *details["loc"]), details) for details in error.errors()]
+            problems += [(place, _describe_rule(details, place)) for place, details in found]
+    for name in mapping:
+        if name not in kinds:
+            hint = key_elsewhere(name, environment_keys) or nearest_name(name, kinds)
+            problems.append(((*path, name), f"unknown key; {hint}"))
+    return replace(section, **kept)
+
+
+def _describe_rule(details: ErrorDetails, path: KeyPath = ()) -> str:
     """Return a broken rule and the value that breaks it."""
-    rule = RULES.get(details["type"])
+    rule, value = RULES.get(details["type"]), details["input"]
     if details["type"] == "missing":
         return str(rule)
+    if path[:1] == ("grid",) and isinstance(value, Mapping):
+        return f"must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
     problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
-    return f"{problem}, got {details['input']!r}"
-
-
-def _keys_beside(path: KeyPath) -> list[str]:
-    """Return the keys that are known where an unknown one was found."""
-    owner: Any = SweepFile
-    for key in path[:-1]:
-        owner = get_type_hints(owner)[str(key)]
-    return known_keys(owner)
+    return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}"
 
 
 def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
@@ -194,15 +257,14 @@ def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _broken_experiment_rules(experiment: Experiment) -> Iterable[tuple[KeyPath, str]]:
-    """Yield what no single key can be blamed for."""
-    if experiment.k_range is not None and experiment.k_values is not None:
+def _broken_experiment_rules(experiment: Experiment) -> list[Problem]:
+    """Return what no single key can be blamed for; the first such problem."""
+    k_range, values = experiment.k_range, experiment.k_values or ()
+    if k_range is not None and experiment.k_values is not None:
         rule = "k_range and k_values say the same thing twice; keep one of them (--set experiment.k_range=null does)"
-        yield ("experiment", "k_values"), rule
-    if experiment.k_range is not None and experiment.k_range[0] > experiment.k_range[1]:
-        first, last = experiment.k_range
-        yield ("experiment", "k_range"), f"must not end before it starts, got [{first}, {last}]"
-    values = experiment.k_values or ()
-    for index, k in enumerate(values):
-        if k in values[:index]:
-            yield ("experiment", "k_values", index), f"must not repeat a value, got {k} twice"
+        return [(("experiment", "k_values"), rule)]
+    if k_range is not None and k_range[0] > k_range[1]:
+        return [(("experiment", "k_range"), f"must not end before it starts, got {list(k_range)}")]
+    first = {k: index for index, k in reversed(list(enumerate(values)))}
+    repeated = [index for index, k in enumerate(values) if first[k] < index]
+    return [(("experiment", "k_values", i), f"must not repeat a value, got {values[i]} twice") for i in repeated[:1]]

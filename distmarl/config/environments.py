@@ -14,7 +14,7 @@ from typing import Any
 from distmarl.config.checking import bind_parameters
 from distmarl.config.reading import RawSweep
 from distmarl.errors import ConfigError, DistmarlError, EnvironmentLookupError
-from distmarl.games.lookup import BUILT_IN, describe_failure, find_function
+from distmarl.games.lookup import GAMES, describe_failure, find_function
 from distmarl.model.environment import Environment
 
 
@@ -28,17 +28,20 @@ class BuiltEnvironment:
         The game.
     parameters : dict
         The function's arguments, with defaults filled in; those that are plain data, as in a sweep file.
+    digest : str
+        Digest of the game's tables and start.
     """
 
     environment: Environment
     parameters: dict[str, Any]
+    digest: str
 
 
 def environment_keys(raw: RawSweep) -> set[str]:
     """Return keys that the section ``environment`` is known to take: those written, and the built-in environments'."""
     section = raw.mapping.get("environment")
     written = section if isinstance(section, Mapping) else {}
-    return {*written, *(name for function in BUILT_IN.values() for name in inspect.signature(function).parameters)}
+    return {*written, *(name for function in GAMES.values() for name in inspect.signature(function).parameters)}
 
 
 def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnvironment:
@@ -59,26 +62,27 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
         When the function cannot be found, raises, or returns something else.
     """
     name = section["name"]
-    place = raw.place(("environment", "name"))
     if not isinstance(name, str):
-        raise ConfigError(f"{place}: environment.name: must be a string, got {name!r}")
-    function = find_function(name, place)
+        raise ConfigError(f"{raw.place(('environment', 'name'))}: environment.name: must be a string, got {name!r}")
+    function = find_function(name, lambda: raw.place(("environment", "name")))
     given = {key: value for key, value in section.items() if key != "name"}
     parameters = bind_parameters(function, given, raw, "environment")
-    place = raw.place(("environment",))
     try:
         environment = function(**parameters)
     except DistmarlError as error:
         key = str(error).partition(":")[0]
-        place = raw.place(("environment", key)) if key in parameters else place
+        place = raw.place(("environment", key) if key in parameters else ("environment",))
         raise EnvironmentLookupError(f"{place}: environment {name}: {error}") from error
     except (Exception, SystemExit) as error:
+        place = raw.place(("environment",))
         raise EnvironmentLookupError(f"{place}: environment {name} {describe_failure(error)}") from error
     if type(environment) is not Environment:
         raise EnvironmentLookupError(
-            f"{place}: environment {name}: must return a distmarl.Environment, got a {type(environment).__name__}"
+            f"{raw.place(('environment',))}: environment {name}: must return a distmarl.Environment, "
+            f"got a {type(environment).__name__}"
         )
-    return BuiltEnvironment(environment, {key: value for key, value in parameters.items() if _is_plain(value)})
+    plain = {key: value for key, value in parameters.items() if _is_plain(value)}
+    return BuiltEnvironment(environment, plain, environment.digest())
 
 
 def _is_plain(value: Any) -> bool:

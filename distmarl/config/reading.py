@@ -7,10 +7,11 @@ mapping, and blamed for what they break.
 from __future__ import annotations
 
 import difflib
+import functools
 import io
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -37,17 +38,24 @@ class RawSweep:
     text : str
         The file, to find the line of a key.
     origins : dict of path to str
-        Where keys come from that are not read off the file: ``--set ...``, or a grid's key.
+        Where keys come from that are not read off the file: ``--set ...``.
+    varied : mapping of str to object
+        The dotted keys that come from the grid, for one of its settings, and their values.
     """
 
     mapping: dict[str, Any]
     source: str
     text: str = ""
     origins: dict[KeyPath, str] = field(default_factory=dict)
+    varied: Mapping[str, Any] = field(default_factory=dict)
 
     def place(self, path: KeyPath) -> str:
-        """Return where a key comes from: ``file:line``, or the option or the grid that set it."""
+        """Return where a key comes from: ``file:line``, if need be of a grid's value, or the option that set it."""
         for length in range(len(path), 0, -1):
+            key = ".".join(map(str, path[:length]))
+            if key in self.varied:
+                index = self.mapping["grid"][key].index(self.varied[key])
+                return replace(self, varied={}).place(("grid", key, index))
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         line = _line_of(self.text, path)
@@ -119,7 +127,7 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
-    return RawSweep(mapping, raw.source, raw.text, origins)
+    return replace(raw, mapping=mapping, origins=origins)
 
 
 def split_key(dotted: str) -> tuple[str, ...]:
@@ -172,9 +180,15 @@ def _yaml() -> YAML:
     return YAML(typ="safe", pure=True)
 
 
+@functools.lru_cache(maxsize=1)
+def _composed(text: str) -> Node | None:
+    """Return a file's nodes, which know their lines."""
+    return _yaml().compose(text) if text else None
+
+
 def _line_of(text: str, path: KeyPath) -> int | None:
     """Return the line of a key, or of its nearest ancestor that is written in the file."""
-    node: Node | None = _yaml().compose(text) if text else None
+    node = _composed(text)
     line = None
     for key in path:
         if isinstance(node, MappingNode):

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import is_dataclass
+from dataclasses import MISSING, fields
 from typing import Any, TypeAlias, get_type_hints
 
 from pydantic import TypeAdapter
 
-from distmarl.config.settings import DEFAULT_ENVIRONMENT, GRID_EXPERIMENT_KEYS, GRID_SECTIONS
-from distmarl.model.options import SweepFile
+from distmarl.config.checking import is_section, key_types
+from distmarl.config.settings import GRID_EXPERIMENT_KEYS, GRID_SECTIONS
+from distmarl.model.options import DEFAULT_ENVIRONMENT, SweepFile
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -64,17 +65,25 @@ def described_names(item: Any, heading: str) -> dict[str, str]:
     return descriptions
 
 
-def _object_schema(section: type[Any]) -> Schema:
-    """Return the schema of a dataclass, with those inside it."""
-    raw = TypeAdapter(section).json_schema()
-    schema = {key: _in_draft_7(raw[key]) for key in ("type", "properties", "additionalProperties")}
-    descriptions, types = described_names(section, "Attributes"), get_type_hints(section)
-    for name, key in schema["properties"].items():
-        if is_dataclass(types[name]):
-            schema["properties"][name] = {"description": _summary(types[name]), **_object_schema(types[name])}
-        else:
-            schema["properties"][name] = {"description": descriptions[name], **key}
-    return schema
+def _object_schema(section: type) -> Schema:
+    """Return the schema of a section, or of the whole sweep file with its sections."""
+    kinds, descriptions = key_types(section), described_names(section, "Attributes")
+    properties: dict[str, Schema] = {}
+    for field in fields(section):
+        kind = kinds[field.name]
+        if is_section(kind):
+            properties[field.name] = {"description": _summary(kind), **_object_schema(kind)}
+            continue
+        schema = _type_schema(kind)
+        if field.default is not MISSING:
+            schema["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
+        properties[field.name] = {"description": descriptions[field.name], **dict(sorted(schema.items()))}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _type_schema(kind: Any) -> Schema:
+    """Return the schema of a type, in draft 7."""
+    return _in_draft_7(TypeAdapter(kind).json_schema())
 
 
 def _in_draft_7(schema: Any) -> Any:
@@ -148,7 +157,7 @@ def _parameter_schemas(function: Callable[..., Any]) -> dict[str, Schema]:
     return {
         name: {
             "description": descriptions[name],
-            **_in_draft_7(TypeAdapter(annotations[name]).json_schema()),
+            **_type_schema(annotations[name]),
             "default": parameter.default,
         }
         for name, parameter in inspect.signature(function).parameters.items()

@@ -10,17 +10,16 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
-from distmarl.config.checking import k_values, key_elsewhere, known_keys, validated_sweep
-from distmarl.config.reading import RawSweep, split_key, with_value
+from distmarl.config.checking import k_values, key_elsewhere, key_types, section_types, validated_sweep, with_keys
+from distmarl.config.reading import RawSweep, split_key
 from distmarl.errors import ConfigError, nearest_name
-from distmarl.model.options import Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
+from distmarl.model.options import DEFAULT_ENVIRONMENT, Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
-DEFAULT_ENVIRONMENT = "robots"
 ID_LENGTH = 12
 
 
@@ -76,14 +75,15 @@ def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tupl
     """
     sweep = validated_sweep(raw, environment_keys)
     for key, values in sweep.grid.items():
-        _check_grid_key(raw, key, environment_keys)
-        if not values or any(value in values[:index] for index, value in enumerate(values)):
-            place = raw.place(("grid", key))
-            raise ConfigError(f"{place}: grid.{key}: must list at least one value, and none twice, got {values!r}")
-    settings = [
-        _setting(raw, dict(zip(sweep.grid, values, strict=True))) for values in itertools.product(*sweep.grid.values())
-    ]
-    return sweep, settings
+        if origin := raw.origins.get(split_key(key)):
+            raise ConfigError(f"{origin}: {key} is varied by the grid; override grid.{key} with a list instead")
+        problem = _problem_of_key(key, environment_keys)
+        if not problem and (not values or any(value in values[:index] for index, value in enumerate(values))):
+            problem = f"must list at least one value, and none twice, got {values!r}"
+        if problem:
+            raise ConfigError(f"{raw.place(('grid', key))}: grid.{key}: {problem}")
+    combinations = itertools.product(*sweep.grid.values())
+    return sweep, [_setting(raw, sweep, dict(zip(sweep.grid, values, strict=True))) for values in combinations]
 
 
 def resolved_mapping(sweep: SweepFile, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -137,52 +137,43 @@ def setting_id(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
 
 
-def _setting(raw: RawSweep, combination: Mapping[str, Any]) -> Setting:
+def _setting(raw: RawSweep, sweep: SweepFile, combination: Mapping[str, Any]) -> Setting:
     """Check one combination of the grid and return it."""
-    mapping, origins = raw.mapping, dict(raw.origins)
+    varied: dict[str, Any] = {"environment": {"name": DEFAULT_ENVIRONMENT, **sweep.environment}}
     for key, value in combination.items():
-        origins[split_key(key)] = raw.place(("grid", key))
-        mapping = with_value(mapping, split_key(key), value, place=raw.place(("grid", key)))
+        section, name = split_key(key)
+        varied.setdefault(section, {})[name] = value
     try:
-        sweep = validated_sweep(RawSweep(mapping, raw.source, raw.text, origins))
+        sweep = with_keys(sweep, varied, replace(raw, varied=combination))
     except ConfigError as error:
-        if not combination:
-            raise
         values = ", ".join(f"{key}={value!r}" for key, value in combination.items())
         raise ConfigError(f"{error}\n(in the grid's setting {values})") from None
     return Setting(
-        environment={"name": DEFAULT_ENVIRONMENT, **sweep.environment},
+        environment=sweep.environment,
         global_agent=sweep.global_agent,
         local_agent=sweep.local_agent,
         alternating=sweep.alternating,
         evaluation=sweep.evaluation,
         reference_k=sweep.experiment.reference_k or k_values(sweep.experiment)[-1],
         seed=sweep.experiment.seed,
-        grid=dict(combination),
+        grid=combination,
     )
 
 
-def _check_grid_key(raw: RawSweep, key: str, environment_keys: Iterable[str]) -> None:
-    """Refuse a grid key that is no part of a setting."""
-    where = f"{raw.place(('grid', key))}: grid.{key}"
+def _problem_of_key(key: str, environment_keys: Iterable[str]) -> str | None:
+    """Return why a key cannot be varied by a grid, if it cannot: it is no part of a setting."""
     section, dot, name = key.partition(".")
-    if split_key(key) in raw.origins:
-        raise ConfigError(
-            f"{raw.origins[split_key(key)]}: {key} is varied by the grid; override grid.{key} with a list instead"
-        )
     if section == "environment" and dot and name and "." not in name:
-        return  # its keys are known to the environment alone
+        return None  # its keys are known to the environment alone
     if section == "experiment" and name in GRID_EXPERIMENT_KEYS:
-        return
+        return None
     if key == "evaluation.method":
-        raise ConfigError(f"{where}: is not part of a setting, as it changes no number; ask for both instead")
+        return "is not part of a setting, as it changes no number; ask for both instead"
     if section in GRID_SECTIONS and section != "environment" and dot:
-        known = known_keys(get_type_hints(SweepFile)[section])
-        if name in known:
-            return
-        raise ConfigError(f"{where}: unknown key; {nearest_name(name, known)}")
-    if section not in known_keys(SweepFile):
+        known = key_types(section_types()[section])
+        return None if name in known else f"unknown key; {nearest_name(name, known)}"
+    if section not in key_types(SweepFile):
         elsewhere = None if dot else key_elsewhere(key, environment_keys)
-        raise ConfigError(f"{where}: unknown section; {elsewhere or nearest_name(section, GRID_SECTIONS)}")
+        return f"unknown section; {elsewhere or nearest_name(section, GRID_SECTIONS)}"
     allowed = [f"{section}.*" for section in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
-    raise ConfigError(f"{where}: is not part of a setting; a grid takes keys of {', '.join(allowed)}")
+    return f"is not part of a setting; a grid takes keys of {', '.join(allowed)}"

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numpy.typing import NDArray
+
+from distmarl.model.arrays import Array, Ints
 
 # numpy draws Binomial(n, p) by inversion, from one number, while n min(p, 1 - p) is at most this.
 # Should that ever change, draws keep their law; only less noise cancels.
@@ -25,15 +26,13 @@ REACH = 20
 SMALLEST = 1e-280  # stands for 0 where that would not do
 
 
-def draw_categorical(probabilities: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
+def draw_categorical(probabilities: Array, rng: np.random.Generator) -> Ints:
     """Draw one outcome from each row, (R, S) to (R,), with one uniform number per row."""
     upper_edges = np.cumsum(probabilities, axis=1)[:, :-1]
     return (rng.random(len(probabilities))[:, None] >= upper_edges).sum(axis=1)
 
 
-def draw_subsample(
-    population: NDArray[np.int64], k: int | NDArray[np.int64], rng: np.random.Generator
-) -> NDArray[np.int64]:
+def draw_subsample(population: Ints, k: int | Ints, rng: np.random.Generator) -> Ints:
     """Draw k agents without replacement from each population, (R, L) to count vectors (R, L).
 
     Each row takes L - 1 uniform numbers, whatever k is, so that subsamples of similar sizes have similar shares.
@@ -51,9 +50,7 @@ def draw_subsample(
     return seen
 
 
-def hypergeometric_quantile(
-    uniform: NDArray[np.float64], n_good: NDArray[np.int64], n_bad: NDArray[np.int64], n_drawn: NDArray[np.int64]
-) -> NDArray[np.int64]:
+def hypergeometric_quantile(uniform: Array, n_good: Ints, n_bad: Ints, n_drawn: Ints) -> Ints:
     """Return the smallest x with P(X <= x) > u, for numbers u in [0, 1), all arrays (R,).
 
     X is the number of good ones among ``n_drawn`` that are drawn without replacement.
@@ -79,7 +76,7 @@ def hypergeometric_quantile(
     return lowest + (uniform[:, None] * cumulative[:, -1:] >= cumulative[:, :-1]).sum(axis=1)
 
 
-def conditional_probabilities(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def conditional_probabilities(probabilities: Array) -> Array:
     """Return P(outcome = j | outcome >= j) for j < m - 1, (..., m) to (m - 1, ...).
 
     Zeros are replaced by a number so small that it draws nobody either, but takes its random number.
@@ -90,21 +87,14 @@ def conditional_probabilities(probabilities: NDArray[np.float64]) -> NDArray[np.
 
 
 def draw_multinomial(
-    counts: NDArray[np.int64],
-    conditional: NDArray[np.float64],
+    counts: Ints,
+    conditional: Array,
     rng: np.random.Generator,
     rng_of_large: np.random.Generator,
-) -> NDArray[np.int64]:
-    """Divide each count among m outcomes, (...) to (m, ...).
+) -> Ints:
+    """Divide each count among m outcomes, (...) to (m, ...), by :func:`conditional_probabilities`, (m - 1, ...).
 
-    Parameters
-    ----------
-    counts : ndarray of int, shape (...)
-        How many are divided.
-    conditional : ndarray, shape (m - 1, ...)
-        What :func:`conditional_probabilities` returns.
-    rng, rng_of_large : Generator
-        See :func:`draw_binomial`.
+    The generators are those of :func:`draw_binomial`.
     """
     divided = np.empty((len(conditional) + 1, *counts.shape), dtype=np.int64)
     left = counts
@@ -116,11 +106,11 @@ def draw_multinomial(
 
 
 def draw_binomial(
-    n: NDArray[np.int64],
-    probability: NDArray[np.float64],
+    n: Ints,
+    probability: Array,
     rng: np.random.Generator,
     rng_of_large: np.random.Generator,
-) -> NDArray[np.int64]:
+) -> Ints:
     """Draw Binomial(n, p) for each entry, 0 < p <= 1, with one number of ``rng`` for each.
 
     Large ones, for which numpy takes as many numbers as it happens to reject, come from

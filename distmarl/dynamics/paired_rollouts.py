@@ -16,15 +16,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.draws import draw_subsample
+from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
-from distmarl.model.policies import local_kernel, local_reward, read_only
-
-Array = NDArray[np.float64]
-Counts = NDArray[np.int64]
+from distmarl.model.policies import local_kernel, local_reward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +43,7 @@ class PairedReturns:
 def run_paired_rollouts(
     env: Environment,
     local_policy: Array,
-    global_policies: tuple[NDArray[np.integer], NDArray[np.integer]],
+    global_policies: tuple[GlobalPolicy, GlobalPolicy],
     own_policies: tuple[Array, Array],
     *,
     k: int,
@@ -56,26 +53,12 @@ def run_paired_rollouts(
 ) -> PairedReturns:
     """Simulate the n-agent game in two worlds at once.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    local_policy : ndarray, shape (G, L, A_l)
-        What n - 1 agents do in both worlds.
-    global_policies : pair of ndarrays of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents, in each world.
-    own_policies : pair of ndarrays, shape (G, L, A_l)
-        What the agent that is told apart does in each world.
-    k : int
-        Number of agents that the global agent sees.
-    n_rollouts, horizon : int
-        Number of rollouts R, and of steps in each.
-    rng : Generator
-        Source of all draws.
+    In both, n - 1 agents follow ``local_policy``; ``global_policies`` and ``own_policies`` hold for each world what
+    the global agent and the agent that is told apart do.
 
     Notes
     -----
-    Takes O(R L²) memory, whatever n and the horizon are.
+    Takes O(R L²) memory for R rollouts, whatever n and the horizon are.
     """
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     global_policy, own_policy = np.stack(global_policies), np.stack(own_policies)
@@ -98,9 +81,7 @@ def run_paired_rollouts(
     return PairedReturns(read_only(team), read_only(own))
 
 
-def _start(
-    env: Environment, n_rollouts: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64], Counts]:
+def _start(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
     """Draw s_g and s_i, (2, R), and the counts of the others, (2, R, L), the same in both worlds."""
     shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
     others = rng.multinomial(env.n_agents - 1, shares)
@@ -109,7 +90,7 @@ def _start(
     return s_g, s_i, np.tile(others, (2, 1, 1))
 
 
-def _observe(s_i: NDArray[np.int64], others: Counts, k: int, rng: np.random.Generator) -> Counts:
+def _observe(s_i: Ints, others: Ints, k: int, rng: np.random.Generator) -> Ints:
     """Draw k of all n agents in each world, (2, R, L): the same ones, as far as they are matched."""
     n_agents = int(others[0, 0].sum()) + 1
     seen_itself = (rng.random(len(others[0])) * n_agents < k).astype(np.int64)
@@ -118,12 +99,12 @@ def _observe(s_i: NDArray[np.int64], others: Counts, k: int, rng: np.random.Gene
     # The unmatched of a world are as many as those of the other; first draw how many of them are seen.
     groups = np.concatenate([matched, unmatched[0].sum(axis=1, keepdims=True)], axis=1)
     drawn = draw_subsample(groups, k - seen_itself, rng)
-    seen: Counts = drawn[:, :-1] + np.stack([draw_subsample(rest, drawn[:, -1], rng) for rest in unmatched])
+    seen: Ints = drawn[:, :-1] + np.stack([draw_subsample(rest, drawn[:, -1], rng) for rest in unmatched])
     seen += seen_itself[:, None] * np.eye(others.shape[-1], dtype=np.int64)[s_i]
     return seen
 
 
-def _move(s_g: NDArray[np.int64], others: Counts, kernel: Array, rng: np.random.Generator) -> Counts:
+def _move(s_g: Ints, others: Ints, kernel: Array, rng: np.random.Generator) -> Ints:
     """Draw the next counts of the others; matched agents move together where s_g is the same."""
     together = others.min(axis=0) * (s_g[0] == s_g[1])[:, None]
     moved_together = rng.multinomial(together, kernel[s_g[0]]).sum(axis=1)
@@ -135,8 +116,8 @@ def _move(s_g: NDArray[np.int64], others: Counts, kernel: Array, rng: np.random.
     )
 
 
-def _draw_alike(probabilities: Array, rng: np.random.Generator) -> NDArray[np.int64]:
+def _draw_alike(probabilities: Array, rng: np.random.Generator) -> Ints:
     """Draw one outcome from each row of both worlds, (2, R, S) to (2, R), with one number for both."""
     uniform = rng.random(len(probabilities[0]))
-    outcome: NDArray[np.int64] = (uniform[:, None] >= np.cumsum(probabilities, axis=-1)[..., :-1]).sum(axis=-1)
+    outcome: Ints = (uniform[:, None] >= np.cumsum(probabilities, axis=-1)[..., :-1]).sum(axis=-1)
     return outcome

@@ -17,30 +17,16 @@ error is at most (L + 2)(n - k) roundings.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from distmarl.model.arrays import EPSILON, Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
-
-EPSILON = float(np.finfo(np.float64).eps)
-
-Array = NDArray[np.float64]
 
 
 def elevate(values: Array, *, k: int, n_states: int) -> Array:
     """Return the mean of each column of ``values`` when one of k + 1 agents, drawn at random, is left out.
 
-    Parameters
-    ----------
-    values : ndarray, shape (C, m)
-        Functions of the count vectors of ``k`` agents.
-    k, n_states : int
-        Number of agents, and L.
-
-    Returns
-    -------
-    ndarray, shape (C', m)
-        Functions of the count vectors of ``k + 1`` agents.
+    Takes functions of the count vectors of k agents, (C, m), to functions of those of k + 1, (C', m).
     """
     counts = count_vectors(k + 1, n_states)
     elevated = np.zeros((len(counts), values.shape[1]))
@@ -51,22 +37,8 @@ def elevate(values: Array, *, k: int, n_states: int) -> Array:
     return elevated
 
 
-def global_action_law(env: Environment, global_policy: NDArray[np.integer], *, k: int) -> Array:
-    """Return beta(a_g | s_g, N), the law of the global action given the whole population.
-
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    global_policy : ndarray of int, shape (G, C_k)
-        pi_g over the count vectors of ``k`` agents.
-    k : int
-        Number of agents that the global agent sees, from 1 to ``env.n_agents``.
-
-    Returns
-    -------
-    ndarray, shape (G, A_g, C_n)
-        Sums to 1 over the actions.
+def global_action_law(env: Environment, global_policy: GlobalPolicy, *, k: int) -> Array:
+    """Return beta(a_g | s_g, N), the law of the global action given the whole population, shape (G, A_g, C_n).
 
     Notes
     -----

@@ -17,9 +17,9 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.draws import conditional_probabilities, draw_categorical, draw_multinomial, draw_subsample
+from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.options import RewardKind
@@ -46,10 +46,10 @@ class RecordedRollout:
         r(t): its discounted sum is the rollout's return.
     """
 
-    global_states: NDArray[np.int64]
-    global_actions: NDArray[np.int64]
-    populations: NDArray[np.int64]
-    rewards: NDArray[np.float64]
+    global_states: Ints
+    global_actions: Ints
+    populations: Ints
+    rewards: Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,14 +67,12 @@ class Rollouts:
         The first of them, step by step.
     """
 
-    returns: NDArray[np.float64]
+    returns: Array
     mode_accuracy: float
     first: RecordedRollout
 
 
-def initial_states(
-    env: Environment, n_rollouts: int, rng: np.random.Generator
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def initial_states(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Draw the first global states, (R,), and the first populations as counts, (R, L)."""
     states = draw_categorical(np.tile(env.initial_global, (n_rollouts, 1)), rng)
     shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
@@ -83,8 +81,8 @@ def initial_states(
 
 def run_rollouts(
     env: Environment,
-    global_policy: NDArray[np.integer] | NDArray[np.float64],
-    local_policy: NDArray[np.float64],
+    global_policy: GlobalPolicy | Array,
+    local_policy: Array,
     *,
     k: int,
     n_rollouts: int,
@@ -97,14 +95,8 @@ def run_rollouts(
 
     Parameters
     ----------
-    env : Environment
-        The game.
-    global_policy : ndarray
-        pi_g over the count vectors of ``k`` agents, (G, C) ints; for k = 0 the law of the global action, (G, A_g).
-    local_policy : ndarray, shape (G, L, A_l)
-        pi_l.
-    k : int
-        Number of agents that the global agent sees, 0 for none.
+    env, global_policy, local_policy, k
+        The game and the pair. For k = 0 nobody is seen, and ``global_policy`` is the law of the action, (G, A_g).
     n_rollouts, horizon : int
         Number of rollouts R, and of steps T in each.
     seed : int or sequence of int

@@ -9,28 +9,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.population import global_action_law
 from distmarl.dynamics.rollouts import run_rollouts
-from distmarl.learning.g_learn import g_learn
+from distmarl.learning.g_learn import learn_global
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.options import BaselineName, EvaluationMethod, GlobalAgent
+from distmarl.model.options import BaselineName, Evaluation, EvaluationMethod, GlobalAgent
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed
 from distmarl.values.exact_return import ExactReturn, expected_at_start, population_value
+from distmarl.values.intervals import estimate_mean
 
 ValueMethod: TypeAlias = Literal["rollouts", "exact"]
 
 # Rollouts for each action, to find the best one; other rollouts tell what it is worth.
 N_TRIALS = 1000
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +48,7 @@ class BaselinePair:
         Whether G-LEARN, if it was needed, reached its threshold.
     """
 
-    global_policy: NDArray[np.integer] | Array
+    global_policy: GlobalPolicy | Array
     local_policy: Array
     k: int
     converged: bool = True
@@ -95,8 +94,7 @@ def baseline_pair(
     name: BaselineName,
     *,
     k: int,
-    method: EvaluationMethod,
-    horizon: int,
+    evaluation: Evaluation,
     seed: Seed,
     global_agent: GlobalAgent,
 ) -> BaselinePair:
@@ -104,18 +102,14 @@ def baseline_pair(
 
     Parameters
     ----------
-    env : Environment
-        The game.
-    local_policy : ndarray, shape (G, L, A_l)
-        The shared local policy.
+    env, local_policy
+        The game, and the shared local policy.
     name : {"random", "fixed_action", "full_information", "no_local_update"}
         Which baseline.
     k : int
         Number of agents that ``no_local_update`` sees.
-    method : {"rollouts", "exact", "both"}
-        How ``fixed_action`` is chosen: exactly, unless rollouts alone are asked for.
-    horizon : int
-        Number of steps over which ``fixed_action`` is the best.
+    evaluation : Evaluation
+        ``fixed_action`` is the best over its horizon: exactly, unless its method is rollouts alone.
     seed : int or sequence of int
         Root of the random streams.
     global_agent : GlobalAgent
@@ -126,7 +120,8 @@ def baseline_pair(
         return BaselinePair(_law(env, np.full(env.n_global_actions, 1 / env.n_global_actions)), uniform, 0)
     if name == "fixed_action":
         pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
-        if method == "rollouts":
+        horizon = evaluation.horizon
+        if evaluation.method == "rollouts":
             trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
         else:
             tolerance = global_agent.convergence_threshold
@@ -134,16 +129,8 @@ def baseline_pair(
         return pairs[int(np.argmax(trials))]
     everyone = name == "full_information"
     against, n_seen = (local_policy, env.n_agents) if everyone else (uniform, k)
-    found = g_learn(
-        env,
-        against,
-        k=n_seen,
-        transitions="exact" if everyone else global_agent.transitions,
-        n_mc_samples=global_agent.n_mc_samples,
-        seed=seed,
-        convergence_threshold=global_agent.convergence_threshold,
-        max_vi_iterations=global_agent.max_vi_iterations,
-    )
+    options = replace(global_agent, transitions="exact") if everyone else global_agent
+    found = learn_global(env, against, k=n_seen, options=options, seed=seed)
     return BaselinePair(found.policy, against, n_seen, found.converged)
 
 
@@ -151,40 +138,24 @@ def evaluate_baseline(
     env: Environment,
     pair: BaselinePair,
     *,
-    method: EvaluationMethod,
-    n_rollouts: int,
-    horizon: int,
+    evaluation: Evaluation,
     seeds: Sequence[Seed],
     tolerance: float,
 ) -> Iterator[BaselineValue]:
-    """Yield what a baseline is worth, in each of the ways asked for.
+    """Yield what a baseline is worth, in each of the ways that ``evaluation.method`` asks for.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    pair : BaselinePair
-        The baseline.
-    method : {"rollouts", "exact", "both"}
-        How to find it.
-    n_rollouts, horizon : int
-        Rollouts per seed, and steps.
-    seeds : sequence of seeds
-        Evaluation seeds: those of the pairs that it is compared with, for the same initial states.
-    tolerance : float
-        Certified error that an exact value may have.
+    The seeds are those of the pairs that it is compared with, for the same initial states. An exact value may have a
+    certified error of ``tolerance``.
     """
-    for way in methods(method):
+    horizon = evaluation.horizon
+    for way in methods(evaluation.method):
         if way == "exact":
-            found = _exact_value(env, pair, horizon, tolerance)
-            yield BaselineValue(way, env.n_agents, horizon, found.value, found.bound, 0, pair.converged)
+            exact = _exact_value(env, pair, horizon, tolerance)
+            yield BaselineValue(way, env.n_agents, horizon, exact.value, exact.bound, 0, pair.converged)
             continue
-        returns = np.concatenate(
-            [_rollout_returns(env, pair, n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
-        )
-        error = float(returns.std(ddof=1) / np.sqrt(len(returns))) if len(returns) > 1 else float("nan")
-        mean = float(returns.mean())
-        yield BaselineValue(way, env.n_agents, horizon, mean, error, len(returns), pair.converged)
+        batches = [_rollout_returns(env, pair, evaluation.n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
+        found = estimate_mean(np.concatenate(batches))
+        yield BaselineValue(way, env.n_agents, horizon, found.mean, found.standard_error, found.n, pair.converged)
 
 
 def _law(env: Environment, probabilities: Array) -> Array:

@@ -21,71 +21,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.dynamics.population import elevate
-from distmarl.dynamics.transitions.exact import ExactTransitions
+from distmarl.dynamics.transitions.exact import exact_transitions
 from distmarl.equilibrium.deviator import DeviatorChain
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.g_learn import GLearnResult, g_learn
-from distmarl.learning.l_learn import induced_global_kernel, l_learn, multinomial_probabilities
+from distmarl.learning.g_learn import GLearnResult, estimated_bytes, learn_global
+from distmarl.learning.l_learn import induced_global_kernel, learn_local, multinomial_probabilities
 from distmarl.learning.mean_field import find_mean_field
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, rank_valid
 from distmarl.model.environment import Environment
-from distmarl.model.options import ObservationKind
+from distmarl.model.options import GlobalAgent, LocalAgent, ObservationKind
 from distmarl.model.policies import local_kernel, local_reward
-from distmarl.values.value_iteration import ValueIterationResult, allowed_error, greedy_actions
+from distmarl.values.value_iteration import MAX_ITERATIONS, ValueIterationResult, greedy_actions
 
-Array = NDArray[np.float64]
-Policy = NDArray[np.integer]
 AnyPolicy = TypeVar("AnyPolicy", bound=NDArray[Any])
 
-MAX_ITERATIONS = 10_000
 OBSERVATIONS: tuple[ObservationKind, ...] = get_args(ObservationKind)
 # How many agents' worth of the mean field the urn holds: the more, the less the seen agents say about the others.
 URN_SIZES = (20.0, 100.0, 1e6)
 UNVISITED = 1e-12
 
 
-def solve_surrogate(env: Environment, local_policy: Array, *, k: int, tolerance: float) -> GLearnResult:
+def solve_surrogate(
+    env: Environment, local_policy: Array, *, k: int, tolerance: float, initial_value: Array | None = None
+) -> GLearnResult:
     """Return G-LEARN's result with exact transitions."""
-    return g_learn(
-        env,
-        local_policy,
-        k=k,
-        transitions="exact",
+    return learn_global(env, local_policy, k=k, options=_exactly(tolerance), initial_value=initial_value)
+
+
+def surrogate_bytes(env: Environment, k: int) -> int:
+    """Return about how much memory :func:`solve_surrogate` takes, in bytes."""
+    return estimated_bytes(env, k=k, options=_exactly())
+
+
+def _exactly(tolerance: float = GlobalAgent.convergence_threshold) -> GlobalAgent:
+    return GlobalAgent(transitions="exact", convergence_threshold=tolerance, max_vi_iterations=MAX_ITERATIONS)
+
+
+def greedy_response(
+    env: Environment,
+    global_policy: GlobalPolicy,
+    local_policy: Array,
+    *,
+    k: int,
+    observation: ObservationKind,
+    tolerance: float,
+) -> Array:
+    """Return L-LEARN's best action everywhere, as a policy (G, L, A_l)."""
+    options = LocalAgent(
+        policy="greedy",
+        observation=observation,
         convergence_threshold=tolerance,
         max_vi_iterations=MAX_ITERATIONS,
     )
+    return learn_local(env, global_policy, local_policy, k=k, options=options).policy
 
 
 def global_deviations(
     env: Environment,
-    global_policy: Policy,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     optimum: GLearnResult,
     *,
     k: int,
     largest: int,
     tolerance: float,
-) -> list[Policy]:
+) -> list[GlobalPolicy]:
     """Return global policies that see k agents, each of shape (G, C).
 
-    The first is G-LEARN's at k. The others take G-LEARN's action values at k - 1, at k + 1 and at
-    ``largest``, averaged over which agents are left out or completed. Sizes at which exact transitions
-    lose too many digits are passed over.
-
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    global_policy : ndarray of int, shape (G, C)
-        The present global policy, which the mean field of the urns depends on.
-    local_policy : ndarray, shape (G, L, A_l)
-        What the local agents do.
-    optimum : GLearnResult
-        G-LEARN's result at k with exact transitions; at k = n it is the best of all, and the only one.
-    k, largest : int
-        Number of agents that the global agent sees, and of those who sees the most.
-    tolerance : float
-        Certified error of the values.
+    The first is that of ``optimum``, G-LEARN's at k; at k = n it is the best of all, and the only one. The others take
+    G-LEARN's action values at k - 1, at k + 1 and at ``largest``, averaged over which agents are left out or
+    completed, by urns of the mean field under ``global_policy``. Sizes at which exact transitions lose too many digits
+    are passed over.
     """
     if k == env.n_agents:
         return [optimum.policy]
@@ -104,11 +111,8 @@ def global_deviations(
 def global_action_values(env: Environment, local_policy: Array, *, k: int, tolerance: float) -> tuple[Array, float]:
     """Return Q*(s_g, z, a_g) of the surrogate MDP up to what all actions share, shape (C, G, A_g), and its error."""
     found = solve_surrogate(env, local_policy, k=k, tolerance=tolerance)
-    transitions = ExactTransitions(
-        local_kernel(env, local_policy),
-        k=k,
-        max_relative_error=allowed_error(env, local_reward(env, local_policy), tolerance),
-    )
+    kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
+    transitions = exact_transitions(env, kernel, reward, k=k, tolerance=tolerance)
     value = np.ascontiguousarray(found.value.T)
     values = np.empty((len(value), env.n_global_states, env.n_global_actions))
     for s_g in range(env.n_global_states):
@@ -120,19 +124,8 @@ def global_action_values(env: Environment, local_policy: Array, *, k: int, toler
 def complete(values: Array, concentration: Array, *, k: int) -> Array:
     """Return the mean of ``values`` when k agents are completed by one, drawn from the urn.
 
-    Parameters
-    ----------
-    values : ndarray, shape (C', G, m)
-        Functions of the count vectors of k + 1 agents, for each s_g.
-    concentration : ndarray, shape (G, L)
-        What the urn holds beside the k agents, for each s_g.
-    k : int
-        Number of agents that are completed.
-
-    Returns
-    -------
-    ndarray, shape (C, G, m)
-        Functions of the count vectors of ``k`` agents.
+    ``values`` are functions of the count vectors of k + 1 agents for each s_g, (C', G, m); what is returned, of those
+    of k agents, (C, G, m). The urn holds ``concentration``, (G, L), beside the k agents.
     """
     n_states = concentration.shape[1]
     counts = count_vectors(k, n_states)
@@ -143,7 +136,7 @@ def complete(values: Array, concentration: Array, *, k: int) -> Array:
     return completed
 
 
-def mean_field_given_global(env: Environment, global_policy: Policy, local_policy: Array, *, k: int) -> Array:
+def mean_field_given_global(env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int) -> Array:
     """Return the distribution of a local agent in the long run given s_g, shape (G, L).
 
     The global state moves by L-LEARN's induced kernel. Given a global state that is never visited, it is
@@ -175,7 +168,7 @@ def _averages(values: Array, mean_field: Array, size: int, k: int) -> Iterator[A
 
 
 def local_deviations(
-    env: Environment, global_policy: Policy, local_policy: Array, *, k: int, tolerance: float
+    env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int, tolerance: float
 ) -> list[Array]:
     """Return deterministic policies of one local agent, each of shape (G, L, A_l): greedy L-LEARN.
 
@@ -184,16 +177,7 @@ def local_deviations(
     """
     return distinct(
         [
-            l_learn(
-                env,
-                global_policy,
-                local_policy,
-                k=k,
-                policy="greedy",
-                observation=observation,
-                convergence_threshold=tolerance,
-                max_vi_iterations=MAX_ITERATIONS,
-            ).policy
+            greedy_response(env, global_policy, local_policy, k=k, observation=observation, tolerance=tolerance)
             for observation in OBSERVATIONS
         ]
     )
@@ -202,20 +186,8 @@ def local_deviations(
 def averaged_deviation(env: Environment, chain: DeviatorChain, best: ValueIterationResult, mean_field: Array) -> Array:
     """Return the policy of a local agent that averages, over the others, the values of one that sees them.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    chain : DeviatorChain
-        The problem of the agent that sees all others.
-    best : ValueIterationResult
-        Its solution.
-    mean_field : ndarray, shape (G, L)
-        Distribution that the others are drawn from, given s_g.
-
-    Returns
-    -------
-    ndarray, shape (G, L, A_l)
+    ``best`` is the solution of the latter's problem, ``chain``. The others are drawn from ``mean_field``, (G, L), given
+    s_g. The policy is an array (G, L, A_l).
     """
     weights = np.array([multinomial_probabilities(row, k=env.n_agents - 1) for row in mean_field])
     q = chain.averaged_action_values(best, weights)

@@ -16,23 +16,17 @@ from collections.abc import Callable, Iterator
 from typing import Literal, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.population import initial_population, initial_population_error
-from distmarl.dynamics.transitions.base import estimated_transition_bytes
-from distmarl.dynamics.transitions.exact import ExactTransitions
+from distmarl.dynamics.transitions.exact import exact_bytes, exact_transitions
+from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.policies import local_kernel, local_reward
 from distmarl.values.exact_return import ExactReturn
-from distmarl.values.value_iteration import ValueIterationResult, allowed_error, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, ValueIterationResult, anderson_bytes, iterate_values
 
 Utility: TypeAlias = Literal["own", "team"]
-
-EPSILON = float(np.finfo(np.float64).eps)
-MAX_ITERATIONS = 10_000
-
-Array = NDArray[np.float64]
 
 
 class DeviatorChain:
@@ -80,11 +74,8 @@ class DeviatorChain:
             self._global_reward = np.zeros_like(self._global_reward)
             self._others_reward = np.zeros_like(self._others_reward)
             self._own_reward = env.reward_local
-        self._transitions = ExactTransitions(
-            local_kernel(env, local_policy),
-            k=n_agents - 1,
-            max_relative_error=allowed_error(env, env.reward_local, tolerance),
-        )
+        kernel = local_kernel(env, local_policy)
+        self._transitions = exact_transitions(env, kernel, env.reward_local, k=n_agents - 1, tolerance=tolerance)
 
     def evaluate(self, policy: Array) -> ExactReturn:
         """Return what a deviation pi(a_i | s_g, s_i), of shape (G, L, A_l), earns."""
@@ -166,5 +157,4 @@ def deviator_bytes(env: Environment) -> int:
     n_values = n_others * n_global * n_local
     values = 8 * 7 * n_values + anderson_bytes(n_values)
     laws = 8 * n_populations * n_global * (n_global + 2 * env.n_global_actions)
-    operator = estimated_transition_bytes("exact", k=env.n_agents - 1, n_states=n_local, n_global_states=n_global, m=1)
-    return values + laws + 8 * 3 * n_others * n_local + operator
+    return values + laws + 8 * 3 * n_others * n_local + exact_bytes(env, env.n_agents - 1)

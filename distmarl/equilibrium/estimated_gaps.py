@@ -10,9 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distmarl.dynamics.paired_rollouts import PairedReturns, run_paired_rollouts
 from distmarl.dynamics.population import global_action_law
 from distmarl.equilibrium.deviations import (
@@ -22,21 +19,23 @@ from distmarl.equilibrium.deviations import (
     local_deviations,
     mean_field_given_global,
     solve_surrogate,
+    surrogate_bytes,
 )
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.exact_gaps import surrogate_gap
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import Role, Seed, random_stream
 from distmarl.values.intervals import estimate_mean
 
-Array = NDArray[np.float64]
-Policy = NDArray[np.integer]
 # A global policy, and the policy of one local agent.
-Deviation: TypeAlias = tuple[Policy, Array]
+Deviation: TypeAlias = tuple[GlobalPolicy, Array]
 
+# Rollouts of each deviation, unless nash_gap is told otherwise.
+N_ROLLOUTS = 1000
 GLOBAL_SIDE, LOCAL_SIDE = range(2)
 CHOOSING, ESTIMATING = range(2)
 # Smaller populations, in which deviations are looked for, are of so many more than k agents, and of so many count
@@ -48,7 +47,7 @@ NEEDS_EXACT_VALUES = "needs exact values over all count vectors of the populatio
 
 def estimated_gaps(
     env: Environment,
-    global_policy: Policy,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     *,
     k: int,
@@ -97,12 +96,23 @@ def estimated_gaps(
     }
 
 
+def estimated_gap_bytes(env: Environment, k: int) -> int:
+    """Return about how much memory :func:`estimated_gaps` takes, in bytes.
+
+    Beside G-LEARN at k: the larger game in which deviations are looked for, and paired rollouts, in two worlds.
+    """
+    larger = _similar_size(env, k, MAX_SEEN)
+    action_values = 8 * n_count_vectors(larger, env.n_local_states) * env.n_global_states * env.n_global_actions
+    rollouts = 8 * 3 * 2 * N_ROLLOUTS * env.n_local_states**2
+    return surrogate_bytes(env, k) + surrogate_bytes(env, larger) + 2 * action_values + rollouts
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Simulation:
     """Paired rollouts of a pair of policies and of deviations from it."""
 
     env: Environment
-    global_policy: Policy
+    global_policy: GlobalPolicy
     local_policy: Array
     k: int
     n_rollouts: int
@@ -142,7 +152,7 @@ class _Simulation:
 
 
 def _local_deviations(
-    env: Environment, global_policy: Policy, local_policy: Array, *, k: int, utility: Utility, tolerance: float
+    env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int, utility: Utility, tolerance: float
 ) -> list[Array]:
     """Return greedy L-LEARN policies of one local agent, and what is best for it in a smaller population.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-from numpy.typing import NDArray
 
 from distmarl.dynamics.population import global_action_law
 from distmarl.equilibrium.deviations import (
@@ -21,6 +20,7 @@ from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.equilibrium.welfare import best_answer, best_deterministic, best_of_alternations, n_deterministic_policies
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import GLearnResult
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import Seed
 from distmarl.values.exact_return import (
@@ -31,13 +31,10 @@ from distmarl.values.exact_return import (
     population_value,
 )
 
-Array = NDArray[np.float64]
-Policy = NDArray[np.integer]
-
 
 def exact_gaps(
     env: Environment,
-    global_policy: Policy,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     *,
     k: int,
@@ -81,24 +78,17 @@ def exact_gaps(
 
 
 def surrogate_gap(
-    env: Environment, global_policy: Policy, local_policy: Array, optimum: GLearnResult, *, k: int, tolerance: float
+    env: Environment,
+    global_policy: GlobalPolicy,
+    local_policy: Array,
+    optimum: GLearnResult,
+    *,
+    k: int,
+    tolerance: float,
 ) -> Quantity:
     """Return what G-LEARN could still gain in its own problem, which is the game of k agents that are all seen.
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    global_policy : ndarray of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
-    local_policy : ndarray, shape (G, L, A_l)
-        pi_l.
-    optimum : GLearnResult
-        The solution of the problem, with exact transitions.
-    k : int
-        Number of agents that the global agent sees.
-    tolerance : float
-        Error that the value of the pair may have.
+    ``optimum`` is its solution with exact transitions; ``tolerance`` is for the value of the pair.
     """
     surrogate = dataclasses.replace(env, n_agents=k)
     found = exact_return(surrogate, global_policy, local_policy, k=k, tolerance=tolerance)
@@ -108,7 +98,7 @@ def surrogate_gap(
 
 def global_gap(
     env: Environment,
-    global_policy: Policy,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     optimum: GLearnResult,
     joint: ExactReturn,
@@ -133,7 +123,7 @@ def global_gap(
 
 def local_gap(
     env: Environment,
-    global_policy: Policy,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     joint: ExactReturn,
     *,

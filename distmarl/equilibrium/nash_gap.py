@@ -14,13 +14,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distmarl.equilibrium.deviations import surrogate_bytes
 from distmarl.equilibrium.deviator import Utility, deviator_bytes
-from distmarl.equilibrium.estimated_gaps import estimated_gaps
+from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes, estimated_gaps
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import InvalidArgumentError
@@ -100,7 +101,7 @@ def nash_gap(
     max_enumerated: int = 10_000,
     n_starts: int = 4,
     seed: Seed = 0,
-    n_rollouts: int = 1000,
+    n_rollouts: int = N_ROLLOUTS,
     horizon: int | None = None,
 ) -> NashGap:
     """Tell how far a pair of policies is from a Nash equilibrium.
@@ -150,12 +151,21 @@ def nash_gap(
     Notes
     -----
     The dearest part of ``exact`` is the chain of one deviating agent, on G·L·comb(n + L - 2, L - 1) states.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=3, n_global_states=2, n_local_states=2, n_global_actions=2)
+    >>> pair = dm.train_alternating(env, k=1, transitions="exact", joint_value="exact", policy="greedy")
+    >>> gap = dm.nash_gap(env, pair.global_policy, pair.local_policy, k=1)
+    >>> round(gap.local_lower.value, 2), round(gap.local_upper.value, 2)  # what one local agent could gain
+    (0.0, 3.73)
     """
     k = checked_k(env, k)
     behaviour = checked_global_policy(env, global_policy, k)
     policy = checked_local_policy(env, local_policy)
-    check_choice("method", method, GapMethod)
-    check_choice("utility", utility, Utility)
+    check_choice("method", method, get_args(GapMethod))
+    check_choice("utility", utility, get_args(Utility))
     if not 0 < tolerance < math.inf:
         raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
     for name, number, least in (
@@ -200,6 +210,13 @@ def nash_gap(
 def _long_horizon(gamma: float) -> int:
     """Return the first step whose discount is negligible."""
     return 1 if gamma == 0 else max(1, math.ceil(math.log(TRUNCATED_SHARE) / math.log(gamma)))
+
+
+def gap_bytes(env: Environment, *, k: int, method: GapMethod) -> int:
+    """Return about how much memory :func:`nash_gap` takes, in bytes."""
+    if method == "estimate":
+        return estimated_gap_bytes(env, k)
+    return surrogate_bytes(env, k) + max(population_bytes(env), deviator_bytes(env))
 
 
 def check_gap_size(env: Environment) -> None:

@@ -13,18 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distmarl.learning.g_learn import g_learn
-from distmarl.learning.l_learn import l_learn
+from distmarl.equilibrium.deviations import greedy_response, solve_surrogate
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
 from distmarl.values.exact_return import ExactReturn, PopulationValue, expected_at_start
 
-Array = NDArray[np.float64]
-
-MAX_ITERATIONS = 10_000
 # Error allowed in the first look at every policy, as a share of the largest difference between returns.
 FIRST_LOOK = 1e-3
 
@@ -43,7 +39,7 @@ class Answer:
         What it earns from the start.
     """
 
-    global_policy: NDArray[np.integer]
+    global_policy: GlobalPolicy
     value: Array
     worth: ExactReturn
 
@@ -52,15 +48,7 @@ def best_answer(
     env: Environment, local_policy: Array, *, tolerance: float, initial_value: Array | None = None
 ) -> Answer:
     """Return the best global policy that sees all agents, by G-LEARN at k = n with exact transitions."""
-    found = g_learn(
-        env,
-        local_policy,
-        k=env.n_agents,
-        transitions="exact",
-        convergence_threshold=tolerance,
-        max_vi_iterations=MAX_ITERATIONS,
-        initial_value=initial_value,
-    )
+    found = solve_surrogate(env, local_policy, k=env.n_agents, tolerance=tolerance, initial_value=initial_value)
     worth = expected_at_start(env, PopulationValue(found.value, found.bound, found.n_iterations))
     return Answer(found.policy, found.value, worth)
 
@@ -107,16 +95,9 @@ def _alternate(env: Environment, local_policy: Array, *, tolerance: float) -> Ex
     """Alternate best responses from a local policy, greedy ones of the local agents, for as long as they pay."""
     best = best_answer(env, local_policy, tolerance=tolerance)
     while True:
-        local_policy = l_learn(
-            env,
-            best.global_policy,
-            local_policy,
-            k=env.n_agents,
-            policy="greedy",
-            observation="included",
-            convergence_threshold=tolerance,
-            max_vi_iterations=MAX_ITERATIONS,
-        ).policy
+        local_policy = greedy_response(
+            env, best.global_policy, local_policy, k=env.n_agents, observation="included", tolerance=tolerance
+        )
         proposed = best_answer(env, local_policy, tolerance=tolerance, initial_value=best.value)
         # By more than the error, so that rounding cannot keep it going.
         if proposed.worth.value <= best.worth.value + tolerance:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
-from pydantic import Field
+from annotated_types import Ge, Le
 
 from distmarl.errors import InvalidEnvironmentError
+from distmarl.model.arrays import Array
 from distmarl.model.environment import Environment
 from distmarl.model.options import Count, Discount
 
@@ -37,7 +37,7 @@ def robots(
     n_global_states: Count = 5,
     n_local_states: Count = 5,
     n_global_actions: Count = 5,
-    n_local_actions: Annotated[int, Field(ge=1, le=3)] = 3,
+    n_local_actions: Annotated[int, Ge(1), Le(3)] = 3,
     reward_global: Literal["flat", "paper"] = "flat",
 ) -> Environment:
     """Return the robots game.
@@ -60,6 +60,15 @@ def robots(
     ------
     InvalidEnvironmentError
         When a size or an option is impossible.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=100)
+    >>> env
+    Environment(G=5, L=5, A_g=5, A_l=3, n_agents=100, gamma=0.95)
+    >>> env.reward_local[0, :, 0].round(2)  # what robots that stay earn, with the coordinator in zone 0
+    array([10.  ,  1.  ,  0.67,  0.67,  1.  ])
     """
     for name, size in (("n_global_states", n_global_states), ("n_local_actions", n_local_actions)):
         if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
@@ -82,14 +91,14 @@ def robots(
     )
 
 
-def _transition_global(zones: int) -> NDArray[np.float64]:
+def _transition_global(zones: int) -> Array:
     """Return P_g[s_g, a_g, s_g']: the action's zone pulls, the present one a little."""
     here = np.eye(zones)
     logits = FLOOR + STEER * here[None, :, :] + GLOBAL_INERTIA * here[:, None, :]
     return _softmax(logits)
 
 
-def _transition_local(zones: int, n_local_actions: int) -> NDArray[np.float64]:
+def _transition_local(zones: int, n_local_actions: int) -> Array:
     """Return P_l[s_g, s_l, a_l, s_l']: robots stay, move by one, and drift to the coordinator."""
     here = np.eye(zones)
     logits = np.full((zones, zones, n_local_actions, zones), FLOOR)
@@ -100,7 +109,7 @@ def _transition_local(zones: int, n_local_actions: int) -> NDArray[np.float64]:
     return _softmax(logits)
 
 
-def _reward_global(zones: int, kind: str) -> NDArray[np.float64]:
+def _reward_global(zones: int, kind: str) -> Array:
     """Return r_g[s_g, a_g]."""
     if kind == "flat":
         return np.ones((zones, zones))
@@ -110,7 +119,7 @@ def _reward_global(zones: int, kind: str) -> NDArray[np.float64]:
     raise InvalidEnvironmentError(f"reward_global: must be 'flat' or 'paper', got {kind!r}")
 
 
-def _reward_local(zones: int, n_local_actions: int) -> NDArray[np.float64]:
+def _reward_local(zones: int, n_local_actions: int) -> Array:
     """Return r_l[s_g, s_l, a_l]: most at the coordinator's zone, less with the distance on the ring."""
     zone = np.arange(zones)
     apart = np.abs(zone[:, None] - zone[None, :])
@@ -119,6 +128,6 @@ def _reward_local(zones: int, n_local_actions: int) -> NDArray[np.float64]:
     return aligned[:, :, None] + np.array(ACTION_BONUSES[:n_local_actions])
 
 
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def _softmax(logits: Array) -> Array:
     weights = np.exp(logits)
     return weights / weights.sum(axis=-1, keepdims=True)

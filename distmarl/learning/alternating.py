@@ -14,16 +14,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import get_args
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.dynamics.rollouts import run_rollouts
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.g_learn import g_learn
-from distmarl.learning.l_learn import l_learn
+from distmarl.learning.g_learn import learn_global
+from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import Proposal, ProposalOutcome, StopReason, propose
-from distmarl.model.checks import check_choice
+from distmarl.model.arrays import Array, GlobalPolicy
+from distmarl.model.checks import check_at_least_one, check_choice
 from distmarl.model.environment import Environment
 from distmarl.model.options import (
     Alternating,
@@ -57,8 +58,8 @@ class AlternatingResult:
         Every proposal, in order.
     """
 
-    global_policy: NDArray[np.integer] = field(repr=False)
-    local_policy: NDArray[np.float64] = field(repr=False)
+    global_policy: GlobalPolicy = field(repr=False)
+    local_policy: Array = field(repr=False)
     joint_value: float
     history: tuple[ProposalOutcome, ...]
 
@@ -136,71 +137,83 @@ def train_alternating(
     ------
     InvalidArgumentError
         When an argument is out of range, or there are too many agents for exact values.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=3, n_global_states=2, n_local_states=2, n_global_actions=2)
+    >>> pair = dm.train_alternating(env, k=1, transitions="exact", joint_value="exact", policy="greedy")
+    >>> pair.converged
+    True
+    >>> [round(proposal.joint_value, 2) for proposal in pair.history]
+    [154.32, 154.32]
     """
-    for name, number in (
-        ("n_outer_iterations", n_outer_iterations),
-        ("n_rollouts", n_rollouts),
-        ("horizon", horizon),
-    ):
-        if number < 1:
-            raise InvalidArgumentError(f"{name}: must be at least 1, got {number}")
-    if not convergence_rtol >= 0:
-        raise InvalidArgumentError(f"convergence_rtol: must be 0 or more, got {convergence_rtol!r}")
-    check_choice("update", update, UpdateKind)
-    check_choice("joint_value", joint_value, JointValueKind)
-    if joint_value == "exact":
-        check_population_size(env)
+    return alternate(
+        env,
+        k=k,
+        seed=seed,
+        initial_local_policy=initial_local_policy,
+        global_agent=GlobalAgent(
+            transitions=transitions,
+            n_mc_samples=n_mc_samples,
+            convergence_threshold=convergence_threshold,
+            max_vi_iterations=max_vi_iterations,
+        ),
+        local_agent=LocalAgent(
+            policy=policy,
+            observation=observation,
+            convergence_threshold=local_convergence_threshold,
+            max_vi_iterations=local_max_vi_iterations,
+            softmax_temperature_scale=softmax_temperature_scale,
+            softmax_temperature_min=softmax_temperature_min,
+        ),
+        alternating=Alternating(
+            update=update,
+            joint_value=joint_value,
+            n_outer_iterations=n_outer_iterations,
+            convergence_rtol=convergence_rtol,
+        ),
+        evaluation=Evaluation(n_rollouts=n_rollouts, horizon=horizon),
+        n_threads=n_threads,
+        on_iteration=on_iteration,
+    )
+
+
+def alternate(
+    env: Environment,
+    *,
+    k: int,
+    seed: Seed,
+    global_agent: GlobalAgent,
+    local_agent: LocalAgent,
+    alternating: Alternating,
+    evaluation: Evaluation,
+    initial_local_policy: ArrayLike | None = None,
+    n_threads: int = 1,
+    on_iteration: Callable[[ProposalOutcome], None] | None = None,
+) -> AlternatingResult:
+    """Return what :func:`train_alternating` finds, with its options as sections of the sweep file."""
+    _check(env, alternating, evaluation)
     start = uniform_local_policy(env)
     if initial_local_policy is not None:
         start = checked_local_policy(env, initial_local_policy, name="initial_local_policy")
-    respond_globally = functools.partial(
-        g_learn,
-        env,
-        k=k,
-        transitions=transitions,
-        n_mc_samples=n_mc_samples,
-        seed=seed,
-        convergence_threshold=convergence_threshold,
-        max_vi_iterations=max_vi_iterations,
-        n_threads=n_threads,
-    )
-    respond_locally = functools.partial(
-        l_learn,
-        env,
-        k=k,
-        policy=policy,
-        observation=observation,
-        convergence_threshold=local_convergence_threshold,
-        max_vi_iterations=local_max_vi_iterations,
-        softmax_temperature_scale=softmax_temperature_scale,
-        softmax_temperature_min=softmax_temperature_min,
-    )
+    n_rollouts, horizon = evaluation.n_rollouts, evaluation.horizon
 
-    def measure(global_policy: NDArray[np.integer], local_policy: NDArray[np.float64]) -> float:
-        if joint_value == "exact":
-            return exact_return(env, global_policy, local_policy, k=k, horizon=horizon).value
-        rollouts = run_rollouts(
-            env,
-            global_policy,
-            local_policy,
-            k=k,
-            n_rollouts=n_rollouts,
-            horizon=horizon,
-            seed=seed,
-            role=Role.JOINT_VALUE,
-        )
+    def measure(global_policy: GlobalPolicy, local_policy: Array) -> float:
+        pair = (env, global_policy, local_policy)
+        if alternating.joint_value == "exact":
+            return exact_return(*pair, k=k, horizon=horizon).value
+        rollouts = run_rollouts(*pair, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, role=Role.JOINT_VALUE)
         return float(rollouts.returns.mean())
 
     best: Proposal | None = None
     history = []
     for proposal in propose(
         start,
-        respond_globally,
-        respond_locally,
+        functools.partial(learn_global, env, k=k, options=global_agent, seed=seed, n_threads=n_threads),
+        functools.partial(learn_local, env, k=k, options=local_agent),
         measure,
-        update=update,
-        n_outer_iterations=n_outer_iterations,
-        convergence_rtol=convergence_rtol,
+        alternating,
     ):
         history.append(proposal.outcome)
         if on_iteration is not None and proposal.outcome.proposal != "global":
@@ -209,3 +222,18 @@ def train_alternating(
             best = proposal
     assert best is not None  # n_outer_iterations is at least 1
     return AlternatingResult(best.global_policy, best.local_policy, best.outcome.joint_value, tuple(history))
+
+
+def _check(env: Environment, alternating: Alternating, evaluation: Evaluation) -> None:
+    """Refuse options that are out of range, and values that are too large to compute, before any work."""
+    check_at_least_one(
+        n_outer_iterations=alternating.n_outer_iterations,
+        n_rollouts=evaluation.n_rollouts,
+        horizon=evaluation.horizon,
+    )
+    if not alternating.convergence_rtol >= 0:
+        raise InvalidArgumentError(f"convergence_rtol: must be 0 or more, got {alternating.convergence_rtol!r}")
+    check_choice("update", alternating.update, get_args(UpdateKind))
+    check_choice("joint_value", alternating.joint_value, get_args(JointValueKind))
+    if alternating.joint_value == "exact":
+        check_population_size(env)

@@ -18,30 +18,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from distmarl.dynamics.transitions.base import (
-    CountTransitions,
-    check_transition_kind,
-    estimated_transition_bytes,
-)
-from distmarl.dynamics.transitions.exact import ExactTransitions
-from distmarl.dynamics.transitions.rounded import rounded_transitions
-from distmarl.dynamics.transitions.sampled import sampled_transitions
+from distmarl.dynamics.transitions.base import CountTransitions
+from distmarl.dynamics.transitions.kinds import find_transitions
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only
+from distmarl.model.checks import check_at_least_one, check_positive
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import GlobalAgent, TransitionKind
-from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward, read_only
+from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
 from distmarl.model.random_streams import Seed
-from distmarl.values.value_iteration import (
-    ValueIterationResult,
-    allowed_error,
-    anderson_bytes,
-    check_iteration_arguments,
-    greedy_actions,
-    iterate_values,
-)
+from distmarl.values.value_iteration import ValueIterationResult, anderson_bytes, greedy_actions, iterate_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,8 +54,8 @@ class GLearnResult:
         transitions), ``factored+dense`` where kernels differ, ``successors`` (the other kinds).
     """
 
-    policy: NDArray[np.integer] = field(repr=False)
-    value: NDArray[np.float64] = field(repr=False)
+    policy: GlobalPolicy = field(repr=False)
+    value: Array = field(repr=False)
     n_iterations: int
     bound: float
     converged: bool
@@ -122,29 +111,54 @@ def g_learn(
     ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors.
     A sweep costs about G²·C multiply-adds for ``rounded``, m times that for ``sampled``, and
     L(L - 1)·(k/L + 1) times that for ``exact``.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> found = dm.g_learn(env, dm.uniform_local_policy(env), k=2, transitions="exact")
+    >>> found.converged
+    True
+    >>> found.policy[0, dm.rank([[0, 0, 2, 0, 0], [0, 0, 0, 0, 2]])]  # in zone 0, it goes where it sees two robots
+    array([2, 4], dtype=int16)
     """
+    options = GlobalAgent(
+        transitions=transitions,
+        n_mc_samples=n_mc_samples,
+        convergence_threshold=convergence_threshold,
+        max_vi_iterations=max_vi_iterations,
+    )
+    return learn_global(
+        env, local_policy, k=k, options=options, seed=seed, initial_value=initial_value, n_threads=n_threads
+    )
+
+
+def learn_global(
+    env: Environment,
+    local_policy: ArrayLike,
+    *,
+    k: int,
+    options: GlobalAgent,
+    seed: Seed = 0,
+    initial_value: ArrayLike | None = None,
+    n_threads: int = 1,
+) -> GLearnResult:
+    """Return what :func:`g_learn` finds, with its options as a section of the sweep file."""
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
-    check_transition_kind(transitions)
-    check_iteration_arguments(convergence_threshold, max_vi_iterations)
-    if n_threads < 1:
-        raise InvalidArgumentError(f"n_threads: must be at least 1, got {n_threads}")
+    kind = find_transitions(options.transitions)
+    check_positive(convergence_threshold=options.convergence_threshold)
+    check_at_least_one(max_vi_iterations=options.max_vi_iterations, n_threads=n_threads)
     if n_count_vectors(k, env.n_local_states) > MAX_COUNT_VECTORS:
         raise InvalidArgumentError(
             f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
         )
     kernel, reward = local_kernel(env, policy), local_reward(env, policy)
-    operator: CountTransitions
-    if transitions == "exact":
-        operator = ExactTransitions(kernel, k=k, max_relative_error=allowed_error(env, reward, convergence_threshold))
-    elif transitions == "rounded":
-        operator = rounded_transitions(kernel, k=k)
-    else:
-        operator = sampled_transitions(kernel, k=k, n_mc_samples=n_mc_samples, seed=seed)
+    operator = kind.build(env, kernel, reward, k, options, seed)
     start = _start(env, k, initial_value)
     with ThreadPoolExecutor(n_threads) as pool:
         game = _SurrogateGame(env, reward, operator, k, pool.map if n_threads > 1 else map)
-        solution = game.solve(start, convergence_threshold, max_vi_iterations)
+        solution = game.solve(start, options.convergence_threshold, options.max_vi_iterations)
         global_policy = game.greedy_policy(solution)
     return GLearnResult(
         policy=read_only(global_policy),
@@ -156,23 +170,19 @@ def g_learn(
     )
 
 
-def estimated_bytes(
-    env: Environment, *, k: int, transitions: TransitionKind, n_mc_samples: int, n_threads: int = 1
-) -> int:
-    """Return about how much memory :func:`g_learn` takes, in bytes."""
+def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads: int = 1) -> int:
+    """Return about how much memory :func:`learn_global` takes, in bytes."""
+    kind = find_transitions(options.transitions)
     n_vectors, n_global_states = n_count_vectors(k, env.n_local_states), env.n_global_states
     n_values = n_vectors * n_global_states
     value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)
-    operator = estimated_transition_bytes(
-        transitions, k=k, n_states=env.n_local_states, n_global_states=n_global_states, m=n_mc_samples
-    )
     # Each further thread holds Q of a global state, and what T needs on the way.
-    held = 2 * env.n_global_actions + (8 if transitions == "exact" else 1) * n_global_states
+    held = 2 * env.n_global_actions + kind.n_arrays * n_global_states
     further_threads = (min(n_threads, n_global_states) - 1) * 8 * n_vectors * held
-    return value_arrays + operator + further_threads
+    return value_arrays + kind.n_bytes(env, k, options) + further_threads
 
 
-def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> NDArray[np.float64]:
+def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> Array:
     """Return the first value as an array (C, G)."""
     shape = (env.n_global_states, n_count_vectors(k, env.n_local_states))
     if initial_value is None:
@@ -189,7 +199,7 @@ class _SurrogateGame:
     def __init__(
         self,
         env: Environment,
-        rewards: NDArray[np.float64],
+        rewards: Array,
         operator: CountTransitions,
         k: int,
         apply_to_each: Callable[..., Iterable[None]],
@@ -200,9 +210,7 @@ class _SurrogateGame:
         # Expected local reward, (G, C).
         self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
 
-    def solve(
-        self, initial_value: NDArray[np.float64], convergence_threshold: float, max_iterations: int
-    ) -> ValueIterationResult:
+    def solve(self, initial_value: Array, convergence_threshold: float, max_iterations: int) -> ValueIterationResult:
         return iterate_values(
             self._bellman,
             initial_value,
@@ -212,7 +220,7 @@ class _SurrogateGame:
             max_iterations=max_iterations,
         )
 
-    def greedy_policy(self, solution: ValueIterationResult) -> NDArray[np.integer]:
+    def greedy_policy(self, solution: ValueIterationResult) -> GlobalPolicy:
         """Return the lowest action whose Q is the best within the certified error, shape (G, C)."""
         env = self._env
         dtype: type[Any] = np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
@@ -224,9 +232,9 @@ class _SurrogateGame:
     @property
     def _relative_error(self) -> float:
         """Rounding of T, and of the sum over next global states."""
-        return self._operator.relative_error + self._env.n_global_states * float(np.finfo(np.float64).eps)
+        return self._operator.relative_error + self._env.n_global_states * EPSILON
 
-    def _bellman(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _bellman(self, value: Array) -> Array:
         image = np.empty_like(value)
 
         def update(s_g: int) -> None:
@@ -235,7 +243,7 @@ class _SurrogateGame:
         collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
         return image
 
-    def _action_values(self, s_g: int, value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _action_values(self, s_g: int, value: Array) -> Array:
         """Return Q(s_g, z, a) as an array (A_g, C)."""
         env = self._env
         expected = self._operator.expect(s_g, value)

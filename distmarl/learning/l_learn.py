@@ -21,18 +21,19 @@ y ~ Multinomial(k - 1, mu), and the first sum over global states above depends o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from distmarl.errors import InvalidArgumentError
 from distmarl.learning.mean_field import MeanField, find_mean_field
-from distmarl.model.checks import check_choice
+from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only
+from distmarl.model.checks import check_at_least_one, check_choice, check_positive
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind
-from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel, read_only
-from distmarl.values.value_iteration import check_iteration_arguments, greedy_actions, iterate_values
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel
+from distmarl.values.value_iteration import greedy_actions, iterate_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +56,8 @@ class LLearnResult:
         The population that the agent reckons with, and whether it depends on the start or is periodic.
     """
 
-    policy: NDArray[np.float64] = field(repr=False)
-    value: NDArray[np.float64] = field(repr=False)
+    policy: Array = field(repr=False)
+    value: Array = field(repr=False)
     n_iterations: int
     bound: float
     converged: bool
@@ -103,26 +104,43 @@ def l_learn(
     ------
     InvalidArgumentError
         When an argument is out of range or has the wrong shape.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> uniform = dm.uniform_local_policy(env)
+    >>> found = dm.g_learn(env, uniform, k=2, transitions="exact")
+    >>> response = dm.l_learn(env, found.policy, uniform, k=2)
+    >>> response.policy[0, 0].round(2)  # probabilities of staying, going up and going down
+    array([0.25, 0.71, 0.04])
     """
+    options = LocalAgent(
+        policy=policy,
+        observation=observation,
+        convergence_threshold=convergence_threshold,
+        max_vi_iterations=max_vi_iterations,
+        softmax_temperature_scale=softmax_temperature_scale,
+        softmax_temperature_min=softmax_temperature_min,
+    )
+    return learn_local(env, global_policy, local_policy, k=k, options=options)
+
+
+def learn_local(
+    env: Environment, global_policy: ArrayLike, local_policy: ArrayLike, *, k: int, options: LocalAgent
+) -> LLearnResult:
+    """Return what :func:`l_learn` finds, with its options as a section of the sweep file."""
     k = checked_k(env, k)
     global_policy = checked_global_policy(env, global_policy, k)
     local_policy = checked_local_policy(env, local_policy)
-    check_choice("policy", policy, LocalPolicyKind)
-    check_choice("observation", observation, ObservationKind)
-    check_iteration_arguments(convergence_threshold, max_vi_iterations)
-    for name, number in (
-        ("softmax_temperature_scale", softmax_temperature_scale),
-        ("softmax_temperature_min", softmax_temperature_min),
-    ):
-        if not number > 0:
-            raise InvalidArgumentError(f"{name}: must be positive, got {number!r}")
+    _check(options)
     mean_field = find_mean_field(local_kernel(env, local_policy), env.initial_local_concentration)
     # One row for each s_g, or for each (s_g, s_l).
     global_kernel = induced_global_kernel(env, global_policy, mean_field.distribution, k=k)[:, None]
-    if observation == "included":
+    if options.observation == "included":
         global_kernel = included_global_kernel(env, global_policy, mean_field.distribution, k=k)
 
-    def action_values(value: NDArray[np.float64]) -> NDArray[np.float64]:
+    def action_values(value: Array) -> Array:
         expected = np.tensordot(global_kernel, value, axes=1)
         return env.reward_local + env.gamma * np.einsum("glam,glm->gla", env.transition_local, expected)
 
@@ -130,15 +148,15 @@ def l_learn(
         lambda value: action_values(value).max(axis=-1),
         np.zeros((env.n_global_states, env.n_local_states)),
         gamma=env.gamma,
-        relative_error=(env.n_global_states + env.n_local_states) * float(np.finfo(np.float64).eps),
-        convergence_threshold=convergence_threshold,
-        max_iterations=max_vi_iterations,
+        relative_error=(env.n_global_states + env.n_local_states) * EPSILON,
+        convergence_threshold=options.convergence_threshold,
+        max_iterations=options.max_vi_iterations,
     )
     q = action_values(solution.value)
-    if policy == "greedy":
+    if options.policy == "greedy":
         response = np.eye(env.n_local_actions)[greedy_actions(q, bound=solution.bound, axis=-1)]
     else:
-        response = softmax_policy(q, scale=softmax_temperature_scale, minimum=softmax_temperature_min)
+        response = softmax_policy(q, scale=options.softmax_temperature_scale, minimum=options.softmax_temperature_min)
     return LLearnResult(
         policy=read_only(response),
         value=read_only(solution.value),
@@ -149,16 +167,24 @@ def l_learn(
     )
 
 
-def induced_global_kernel(
-    env: Environment, global_policy: NDArray[np.integer], mu: NDArray[np.float64], *, k: int
-) -> NDArray[np.float64]:
+def _check(options: LocalAgent) -> None:
+    """Refuse options that are out of range."""
+    check_choice("policy", options.policy, get_args(LocalPolicyKind))
+    check_choice("observation", options.observation, get_args(ObservationKind))
+    check_positive(
+        convergence_threshold=options.convergence_threshold,
+        softmax_temperature_scale=options.softmax_temperature_scale,
+        softmax_temperature_min=options.softmax_temperature_min,
+    )
+    check_at_least_one(max_vi_iterations=options.max_vi_iterations)
+
+
+def induced_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Array, *, k: int) -> Array:
     """Return P(s' | s_g) = E[P_g(s' | s_g, pi_g(s_g, z))], z ~ Multinomial(k, mu), shape (G, G)."""
     return _expected_moves(env, global_policy, multinomial_probabilities(mu, k=k))
 
 
-def included_global_kernel(
-    env: Environment, global_policy: NDArray[np.integer], mu: NDArray[np.float64], *, k: int
-) -> NDArray[np.float64]:
+def included_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Array, *, k: int) -> Array:
     """Return P(s' | s_g, s_l) as an agent in s_l expects it that is seen with probability k/n, shape (G, L, G).
 
     Notes
@@ -173,9 +199,7 @@ def included_global_kernel(
     return share * seen + (1 - share) * induced_global_kernel(env, global_policy, mu, k=k)[:, None]
 
 
-def _expected_moves(
-    env: Environment, actions: NDArray[np.integer], probabilities: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _expected_moves(env: Environment, actions: GlobalPolicy, probabilities: Array) -> Array:
     """Return E[P_g(s' | s_g, actions[s_g, i])] over i drawn with ``probabilities``, shape (G, G)."""
     kernel = np.empty((env.n_global_states, env.n_global_states))
     for s_g, row in enumerate(actions):
@@ -184,7 +208,7 @@ def _expected_moves(
     return kernel / kernel.sum(axis=-1, keepdims=True)
 
 
-def multinomial_probabilities(mu: NDArray[np.float64], *, k: int) -> NDArray[np.float64]:
+def multinomial_probabilities(mu: Array, *, k: int) -> Array:
     """Return the probability of each count vector of k agents drawn from ``mu``, shape (L,) to (C,)."""
     counts = count_vectors(k, len(mu))
     log_factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, k + 1)))])
@@ -196,7 +220,7 @@ def multinomial_probabilities(mu: NDArray[np.float64], *, k: int) -> NDArray[np.
     return probabilities / probabilities.sum()
 
 
-def softmax_policy(q: NDArray[np.float64], *, scale: float, minimum: float) -> NDArray[np.float64]:
+def softmax_policy(q: Array, *, scale: float, minimum: float) -> Array:
     """Return the softmax of Q over its last axis, at a temperature that grows with Q's range."""
     best = q.max(axis=-1, keepdims=True)
     temperature = np.maximum(minimum, (best - q.min(axis=-1, keepdims=True)) / scale)

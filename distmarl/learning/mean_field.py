@@ -13,7 +13,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from distmarl.model.arrays import Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,20 +32,15 @@ class MeanField:
         the chain does not settle, and ``distribution`` is its mean over time.
     """
 
-    distribution: NDArray[np.float64]
+    distribution: Array
     n_recurrent_classes: int
     period: int
 
 
-def find_mean_field(kernel: NDArray[np.float64], start: NDArray[np.float64]) -> MeanField:
-    """Return the long-run distribution of the chain (1/G) sum_{s_g} kernel[s_g].
+def find_mean_field(kernel: Array, start: Array) -> MeanField:
+    """Return the long-run distribution of the chain (1/G) sum_{s_g} kernel[s_g], (G, L, L).
 
-    Parameters
-    ----------
-    kernel : ndarray, shape (G, L, L)
-        Local transitions under the local policy.
-    start : ndarray, shape (L,)
-        Weights of the first local state, normalised here.
+    The weights of the first local state, ``start``, are normalised here.
     """
     chain = kernel.mean(axis=0)
     classes = _recurrent_classes(chain)
@@ -59,7 +55,7 @@ def find_mean_field(kernel: NDArray[np.float64], start: NDArray[np.float64]) -> 
     return MeanField(distribution / distribution.sum(), len(classes), period)
 
 
-def stationary_distribution(chain: NDArray[np.float64]) -> NDArray[np.float64]:
+def stationary_distribution(chain: Array) -> Array:
     """Return the stationary distribution of an irreducible chain, shape (L, L) to (L,).
 
     By the elimination of Grassmann, Taksar & Heyman (1985), which subtracts nothing and so
@@ -77,7 +73,7 @@ def stationary_distribution(chain: NDArray[np.float64]) -> NDArray[np.float64]:
     return weights / weights.sum()
 
 
-def _recurrent_classes(chain: NDArray[np.float64]) -> list[list[int]]:
+def _recurrent_classes(chain: Array) -> list[list[int]]:
     """Return the closed communicating classes, each as a sorted list of states."""
     size = len(chain)
     reaches = (chain > 0) | np.eye(size, dtype=bool)
@@ -92,7 +88,7 @@ def _recurrent_classes(chain: NDArray[np.float64]) -> list[list[int]]:
     return classes
 
 
-def _absorption(chain: NDArray[np.float64], classes: list[list[int]], start: NDArray[np.float64]) -> list[float]:
+def _absorption(chain: Array, classes: list[list[int]], start: Array) -> list[float]:
     """Return the probability that an agent ends in each recurrent class."""
     transient = sorted(set(range(len(chain))) - {state for members in classes for state in members})
     leaving = -chain[np.ix_(transient, transient)]
@@ -102,7 +98,7 @@ def _absorption(chain: NDArray[np.float64], classes: list[list[int]], start: NDA
     return [float(start[members].sum() + visits @ chain[np.ix_(transient, members)].sum(axis=1)) for members in classes]
 
 
-def _period(block: NDArray[np.float64]) -> int:
+def _period(block: Array) -> int:
     """Return the period of an irreducible chain: the gcd of all cycle lengths through state 0."""
     depth = {0: 0}
     queue, period = [0], 0

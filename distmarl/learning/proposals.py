@@ -26,12 +26,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import LLearnResult
-from distmarl.model.options import UpdateKind
+from distmarl.model.arrays import Array, GlobalPolicy
+from distmarl.model.options import Alternating
 
 ProposalKind: TypeAlias = Literal["pair", "global", "local"]
 StopReason: TypeAlias = Literal["converged", "cycle", "reverted", "n_outer_iterations"]
@@ -89,20 +87,17 @@ class ProposalOutcome:
 class Proposal:
     """A pair and its outcome."""
 
-    global_policy: NDArray[np.integer]
-    local_policy: NDArray[np.float64]
+    global_policy: GlobalPolicy
+    local_policy: Array
     outcome: ProposalOutcome
 
 
 def propose(
-    local_policy: NDArray[np.float64],
+    local_policy: Array,
     respond_globally: Callable[..., GLearnResult],
-    respond_locally: Callable[[NDArray[np.integer], NDArray[np.float64]], LLearnResult],
-    measure: Callable[[NDArray[np.integer], NDArray[np.float64]], float],
-    *,
-    update: UpdateKind,
-    n_outer_iterations: int,
-    convergence_rtol: float,
+    respond_locally: Callable[[GlobalPolicy, Array], LLearnResult],
+    measure: Callable[[GlobalPolicy, Array], float],
+    options: Alternating,
 ) -> Iterator[Proposal]:
     """Yield each proposal with its outcome, until a reason to stop.
 
@@ -116,20 +111,15 @@ def propose(
         L-LEARN against a global policy and the population's local policy.
     measure : callable
         The joint value of a pair.
-    update : {"pair", "each"}
-        Whether the responses of a round are kept or rejected together, or each by itself.
-    n_outer_iterations : int
-        Rounds at most.
-    convergence_rtol : float
-        Relative change of the joint value, from round to round, below which the alternation
-        stops, and relative loss against the best one above which a proposal is rejected.
+    options : Alternating
+        When proposals are kept, and when to stop.
     """
-    judge = _Judge(convergence_rtol)
+    judge = _Judge(options.convergence_rtol)
     globally = respond_globally(local_policy, initial_value=None)
     global_policy, global_accepted = globally.policy, True
-    for iteration in range(n_outer_iterations):
+    for iteration in range(options.n_outer_iterations):
         certificates = _global_certificate(globally)
-        if update == "each":
+        if options.update == "each":
             value = measure(globally.policy, local_policy)
             change, global_accepted = judge.compare(value)
             outcome = ProposalOutcome(iteration, "global", value, change, global_accepted, None, **certificates)
@@ -141,10 +131,10 @@ def propose(
         value = measure(global_policy, locally.policy)
         change, accepted = judge.compare(value)
         reason = judge.reason_to_stop(_digest(global_policy, locally.policy), change, accepted, global_accepted)
-        if reason is None and iteration == n_outer_iterations - 1:
+        if reason is None and iteration == options.n_outer_iterations - 1:
             reason = "n_outer_iterations"
         certificates |= _local_certificate(locally)
-        kind: ProposalKind = "pair" if update == "pair" else "local"
+        kind: ProposalKind = "pair" if options.update == "pair" else "local"
         outcome = ProposalOutcome(iteration, kind, value, change, accepted, reason, **certificates)
         yield Proposal(global_policy, locally.policy, outcome)
         if reason is not None:
@@ -189,7 +179,7 @@ class _Judge:
         self._last_value = value
 
 
-def _digest(global_policy: NDArray[np.integer], local_policy: NDArray[np.float64]) -> bytes:
+def _digest(global_policy: GlobalPolicy, local_policy: Array) -> bytes:
     """Return a hash of a pair that is the same only for the same bytes."""
     return hashlib.sha256(global_policy.tobytes() + local_policy.tobytes()).digest()
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from collections.abc import Iterable
 
 from distmarl.errors import InvalidArgumentError
 
 
-def check_choice(name: str, value: str, kinds: object) -> None:
-    """Refuse a value that is none of the strings of a ``Literal`` type.
+def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
+    """Raise InvalidArgumentError where a value is none of the choices."""
+    if value not in tuple(choices):
+        raise InvalidArgumentError(f"{name}: must be one of {', '.join(choices)}, got {value!r}")
 
-    Raises
-    ------
-    InvalidArgumentError
-        When it is not.
-    """
-    if value not in get_args(kinds):
-        raise InvalidArgumentError(f"{name}: must be one of {', '.join(get_args(kinds))}, got {value!r}")
+
+def check_at_least_one(**numbers: int) -> None:
+    """Raise InvalidArgumentError for a number below 1; each is called by its keyword."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise InvalidArgumentError(f"{name}: must be at least 1, got {number}")
+
+
+def check_positive(**numbers: float) -> None:
+    """Raise InvalidArgumentError for a number that is not above 0; each is called by its keyword."""
+    for name, number in numbers.items():
+        if not number > 0:
+            raise InvalidArgumentError(f"{name}: must be positive, got {number!r}")

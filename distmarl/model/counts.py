@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import Ints
 
 MAX_RANK = np.iinfo(np.int64).max
 # Successors and orders of count vectors are kept as 32-bit numbers.
@@ -29,14 +30,7 @@ MAX_COUNT_VECTORS = int(np.iinfo(np.int32).max)
 
 
 def n_count_vectors(k: int, n_states: int) -> int:
-    """Return C = comb(k + L - 1, L - 1), the number of count vectors.
-
-    Parameters
-    ----------
-    k : int
-        Number of agents, at least 0.
-    n_states : int
-        Number of local states L, at least 1.
+    """Return C = comb(k + L - 1, L - 1), the number of count vectors of k agents in L states.
 
     Raises
     ------
@@ -55,7 +49,7 @@ def n_count_vectors(k: int, n_states: int) -> int:
     return size
 
 
-def count_vectors(k: int, n_states: int) -> NDArray[np.int64]:
+def count_vectors(k: int, n_states: int) -> Ints:
     """Return every count vector of k agents, in lexicographic order.
 
     Parameters
@@ -73,6 +67,17 @@ def count_vectors(k: int, n_states: int) -> NDArray[np.int64]:
     Notes
     -----
     Takes 8·C·L bytes: 13 MB at k = 50, L = 5.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> dm.count_vectors(2, 3)
+    array([[0, 0, 2],
+           [0, 1, 1],
+           [0, 2, 0],
+           [1, 0, 1],
+           [1, 1, 0],
+           [2, 0, 0]])
     """
     vectors = np.empty((n_count_vectors(k, n_states), n_states), dtype=np.int64)
     remaining = np.array([k])
@@ -88,7 +93,7 @@ def count_vectors(k: int, n_states: int) -> NDArray[np.int64]:
     return vectors
 
 
-def rank(counts: ArrayLike) -> NDArray[np.int64]:
+def rank(counts: ArrayLike) -> Ints:
     """Return the lexicographic number of each count vector.
 
     Parameters
@@ -105,6 +110,12 @@ def rank(counts: ArrayLike) -> NDArray[np.int64]:
     ------
     InvalidArgumentError
         When a count is negative, not an integer, or the sums differ.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> dm.rank([[0, 1, 1], [2, 0, 0]])
+    array([1, 5])
     """
     array = np.asarray(counts)
     if array.ndim < 1 or array.shape[-1] < 1 or not np.issubdtype(array.dtype, np.integer):
@@ -123,16 +134,8 @@ def rank(counts: ArrayLike) -> NDArray[np.int64]:
     return rank_valid(array.astype(np.int64), k)
 
 
-def rank_valid(counts: NDArray[Any], k: int) -> NDArray[np.int64]:
-    """Return :func:`rank` of vectors that are known to be valid, without checks.
-
-    Parameters
-    ----------
-    counts : ndarray of int, shape (..., L)
-        Count vectors that sum to ``k``.
-    k : int
-        Their sum.
-    """
+def rank_valid(counts: NDArray[Any], k: int) -> Ints:
+    """Return :func:`rank` of vectors that are known to sum to ``k``, without checks."""
     n_states = counts.shape[-1]
     tables = _cumulative_sizes(k, n_states)
     number = np.zeros(counts.shape[:-1], dtype=np.int64)
@@ -144,51 +147,13 @@ def rank_valid(counts: NDArray[Any], k: int) -> NDArray[np.int64]:
     return number
 
 
-def unrank(numbers: ArrayLike, k: int, n_states: int) -> NDArray[np.int64]:
-    """Return the count vectors with the given lexicographic numbers.
-
-    Parameters
-    ----------
-    numbers : array_like of int, shape (...)
-        Numbers in ``0 .. C - 1``.
-    k : int
-        Number of agents.
-    n_states : int
-        Number of local states L.
-
-    Returns
-    -------
-    ndarray of int64, shape (..., L)
-
-    Raises
-    ------
-    InvalidArgumentError
-        When a number is outside ``0 .. C - 1``.
-    """
-    left = np.array(numbers, dtype=np.int64)
-    size = n_count_vectors(k, n_states)
-    if left.size and (left.min() < 0 or left.max() >= size):
-        raise InvalidArgumentError(f"numbers: must be in 0 .. {size - 1}, got {left.min()} .. {left.max()}")
-    vectors = np.empty((*left.shape, n_states), dtype=np.int64)
-    remaining = np.full(left.shape, k, dtype=np.int64)
-    for state in range(n_states - 1):
-        table = _cumulative_sizes(k, n_states)[state]
-        # The agents after this state: the smallest r' with comb(r + m, m) - comb(r' + m, m) <= left.
-        after = np.searchsorted(table, table[remaining] - left, side="left")
-        left -= table[remaining] - table[after]
-        vectors[..., state] = remaining - after
-        remaining = after
-    vectors[..., -1] = remaining
-    return vectors
-
-
 @functools.lru_cache(maxsize=128)
-def _suffix_sizes(k: int, n_states: int) -> NDArray[np.int64]:
+def _suffix_sizes(k: int, n_states: int) -> Ints:
     """Return comb(r + n_states - 1, n_states - 1) for r = 0 .. k."""
     return np.array([math.comb(r + n_states - 1, n_states - 1) for r in range(k + 1)], dtype=np.int64)
 
 
 @functools.lru_cache(maxsize=128)
-def _cumulative_sizes(k: int, n_states: int) -> tuple[NDArray[np.int64], ...]:
+def _cumulative_sizes(k: int, n_states: int) -> tuple[Ints, ...]:
     """Return, for each state i < L - 1, comb(r + m, m) with m = L - 1 - i for r = 0 .. k."""
     return tuple(_suffix_sizes(k, n_states - state) for state in range(n_states - 1))

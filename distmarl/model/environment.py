@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import InvalidEnvironmentError
+from distmarl.model.arrays import EPSILON, Array
 
 ROW_SUM_TOLERANCE = 1e-9
 DEFAULT_CONCENTRATION = 0.3
@@ -67,16 +68,33 @@ class Environment:
     ------
     InvalidEnvironmentError
         When a rule is broken; the message names the table, the index and the value.
+
+    Examples
+    --------
+    Agents that stay where they are, and a global agent that goes where it wants, and had better be where they are:
+
+    >>> import distmarl as dm
+    >>> import numpy as np
+    >>> here = np.eye(2)
+    >>> dm.Environment(
+    ...     transition_global=[here, here],
+    ...     transition_local=[here[:, None], here[:, None]],
+    ...     reward_global=np.zeros((2, 2)),
+    ...     reward_local=here[:, :, None],
+    ...     n_agents=10,
+    ...     gamma=0.9,
+    ... )
+    Environment(G=2, L=2, A_g=2, A_l=1, n_agents=10, gamma=0.9)
     """
 
-    transition_global: NDArray[np.float64]
-    transition_local: NDArray[np.float64]
-    reward_global: NDArray[np.float64]
-    reward_local: NDArray[np.float64]
+    transition_global: Array
+    transition_local: Array
+    reward_global: Array
+    reward_local: Array
     n_agents: int
     gamma: float
-    initial_global: NDArray[np.float64] = None  # type: ignore[assignment]  # filled in below
-    initial_local_concentration: NDArray[np.float64] = None  # type: ignore[assignment]
+    initial_global: Array = None  # type: ignore[assignment]  # filled in below
+    initial_local_concentration: Array = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_agents", _checked_n_agents(self.n_agents))
@@ -162,7 +180,7 @@ def _checked_gamma(value: Any) -> float:
     return float(value)
 
 
-def _as_table(name: str, value: Any) -> NDArray[np.float64]:
+def _as_table(name: str, value: Any) -> Array:
     """Copy a table, as numbers and with the right number of axes, none of them empty."""
     axes = AXES[name]
     try:
@@ -176,7 +194,7 @@ def _as_table(name: str, value: Any) -> NDArray[np.float64]:
     return table
 
 
-def _check_shape(name: str, table: NDArray[np.float64], axes: tuple[str, ...], sizes: dict[str, int]) -> None:
+def _check_shape(name: str, table: Array, axes: tuple[str, ...], sizes: dict[str, int]) -> None:
     expected = tuple(sizes[axis.rstrip("'")] for axis in axes)
     if table.shape != expected:
         raise InvalidEnvironmentError(
@@ -185,12 +203,12 @@ def _check_shape(name: str, table: NDArray[np.float64], axes: tuple[str, ...], s
         )
 
 
-def _check_finite(name: str, table: NDArray[np.float64], axes: tuple[str, ...]) -> None:
+def _check_finite(name: str, table: Array, axes: tuple[str, ...]) -> None:
     if not np.isfinite(table).all():
         _refuse_entry(name, table, ~np.isfinite(table), axes, "must be finite")
 
 
-def _checked_distributions(name: str, table: NDArray[np.float64], axes: tuple[str, ...]) -> NDArray[np.float64]:
+def _checked_distributions(name: str, table: Array, axes: tuple[str, ...]) -> Array:
     """Return the rows along the last axis as distributions that sum to 1."""
     if (table < 0).any():
         _refuse_entry(name, table, table < 0, axes, "must not be negative")
@@ -204,12 +222,10 @@ def _checked_distributions(name: str, table: NDArray[np.float64], axes: tuple[st
             f"got a sum of {float(sums[index][0])!r}"
         )
     # Sums that are 1 up to rounding are left alone, so that a game built from its own tables is the same game.
-    return np.where(np.abs(sums - 1.0) <= 8 * np.finfo(np.float64).eps, table, table / sums)
+    return np.where(np.abs(sums - 1.0) <= 8 * EPSILON, table, table / sums)
 
 
-def _refuse_entry(
-    name: str, table: NDArray[np.float64], wrong: NDArray[np.bool_], axes: tuple[str, ...], rule: str
-) -> None:
+def _refuse_entry(name: str, table: Array, wrong: NDArray[np.bool_], axes: tuple[str, ...], rule: str) -> None:
     """Raise for the first entry that breaks a rule."""
     index = tuple(int(i) for i in np.argwhere(wrong)[0])
     place = ", ".join(f"{axis}={i}" for axis, i in zip(axes, index, strict=True))

@@ -1,17 +1,33 @@
 """The sections of a sweep file, with every key's type, range and only default.
 
-Functions of the notebook API take their defaults from here too. Types and ranges
-are enforced by pydantic when a file is read (:mod:`distmarl.config.checking`).
+They are plain data: a file is checked against them when it is read (:mod:`distmarl.config.checking`), which also
+refuses what is not finite or of another type. The JSON schema and the list of all keys are made from them, and the
+functions of the notebook API take their defaults from the classes, which is why these have no slots.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import ConfigDict, Field, Strict
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-TransitionKind: TypeAlias = Literal["sampled", "exact", "rounded"]
+
+@dataclass(frozen=True, slots=True)
+class NameIn:
+    """Annotates a key whose values are the names in a registry of a room above, which the config looks up."""
+
+    registry: str
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """Annotates a text that must match a regular expression."""
+
+    pattern: str
+
+
+TransitionKind: TypeAlias = Annotated[str, NameIn("transitions")]
 EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
 NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
 BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update"]
@@ -21,17 +37,18 @@ UpdateKind: TypeAlias = Literal["pair", "each"]
 JointValueKind: TypeAlias = Literal["rollouts", "exact"]
 RewardKind: TypeAlias = Literal["sampled", "expected"]
 
-Count = Annotated[int, Strict(), Field(ge=1)]
-Natural = Annotated[int, Strict(), Field(ge=0)]
-Positive = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Discount = Annotated[float, Strict(), Field(ge=0, lt=1)]
-Seconds = Annotated[float, Strict(), Field(gt=0, le=1e7)]
-NonNegative = Annotated[float, Strict(), Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Ge(1)]
+Natural = Annotated[int, Ge(0)]
+Positive = Annotated[float, Gt(0)]
+Discount = Annotated[float, Ge(0), Lt(1)]
+Seconds = Annotated[float, Gt(0), Le(1e7)]
+NonNegative = Annotated[float, Ge(0)]
 
 # A name is a folder's, too.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-
-NO_OTHER_KEYS = ConfigDict(extra="forbid")
+DEFAULT_ENVIRONMENT = "robots"
+# Where neither k_range nor k_values is given.
+DEFAULT_K_RANGE = (1, 25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +67,6 @@ class GlobalAgent:
         Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
         gaps of a sweep are certified to it, too.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     transitions: TransitionKind = "sampled"
     n_mc_samples: Count = 30
@@ -76,8 +91,6 @@ class LocalAgent:
     softmax_temperature_scale, softmax_temperature_min : float
         The temperature is ``max(min, range of Q / scale)`` (``softmax`` only).
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     policy: LocalPolicyKind = "softmax"
     observation: ObservationKind = "outside"
@@ -104,8 +117,6 @@ class Alternating:
         relative loss above which a proposal is rejected.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
-
     update: UpdateKind = "pair"
     joint_value: JointValueKind = "rollouts"
     n_outer_iterations: Count = 5
@@ -128,8 +139,6 @@ class Evaluation:
         What a step of an evaluation earns: the reward of the local actions that were drawn,
         or its expectation given the states.
     """
-
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
 
     method: EvaluationMethod = "rollouts"
     n_rollouts: Count = 50
@@ -159,10 +168,8 @@ class Experiment:
         What else is evaluated, to compare with.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
-
     k_range: tuple[Count, Count] | None = None
-    k_values: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    k_values: Annotated[tuple[Count, ...], MinLen(1)] | None = None
     reference_k: Count | None = None
     n_eval_seeds: Count = 10
     seed: Natural = 0
@@ -185,8 +192,6 @@ class Runner:
         Seconds after which a task is given up; no deadline by default.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
-
     num_cpus: Count | None = None
     cpus_per_train: Count | None = None
     task_timeout_s: Seconds | None = None
@@ -208,9 +213,7 @@ class SweepFile:
         Dotted keys and the values that each takes; every combination is a setting.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = NO_OTHER_KEYS
-
-    name: Annotated[str, Strict(), Field(pattern=NAME_PATTERN)] = "sweep"
+    name: Annotated[str, Matches(NAME_PATTERN)] = "sweep"
     environment: dict[str, Any] = field(default_factory=dict)
     global_agent: GlobalAgent = GlobalAgent()
     local_agent: LocalAgent = LocalAgent()

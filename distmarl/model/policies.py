@@ -8,30 +8,30 @@ whose sums over the actions are 1.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import ROW_SUM_TOLERANCE, Environment
 
-Scalar = TypeVar("Scalar", bound=np.generic)
 
-
-def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
-    """Make an array read-only and return it."""
-    array.flags.writeable = False
-    return array
-
-
-def uniform_local_policy(env: Environment) -> NDArray[np.float64]:
+def uniform_local_policy(env: Environment) -> Array:
     """Return the local policy that takes every action with the same probability.
 
     Returns
     -------
     ndarray, shape (G, L, A_l)
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> policy = dm.uniform_local_policy(dm.robots(n_local_actions=2))
+    >>> policy.shape
+    (5, 5, 2)
+    >>> policy[0, 0]
+    array([0.5, 0.5])
     """
     shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
     return np.full(shape, 1.0 / env.n_local_actions)
@@ -52,7 +52,7 @@ def checked_k(env: Environment, k: int) -> int:
     return int(k)
 
 
-def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = "local_policy") -> NDArray[np.float64]:
+def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = "local_policy") -> Array:
     """Return ``local_policy`` as an array (G, L, A_l) of distributions; messages call it ``name``.
 
     Raises
@@ -60,27 +60,11 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = 
     InvalidArgumentError
         When its shape is wrong, an entry is negative or a row does not sum to 1 within 1e-9.
     """
-    expected = (env.n_global_states, env.n_local_states, env.n_local_actions)
-    try:
-        policy = np.asarray(local_policy, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{name}: must be numbers of shape (G, L, A_l) = {expected}") from error
-    if policy.shape != expected:
-        raise InvalidArgumentError(f"{name}: must have shape (G, L, A_l) = {expected}, got {policy.shape}")
-    if not (policy >= 0).all():
-        index = tuple(int(i) for i in np.argwhere(~(policy >= 0))[0])
-        raise InvalidArgumentError(f"{name}{list(index)}: must not be negative, got {policy[index]!r}")
-    sums = policy.sum(axis=-1)
-    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
-    if wrong.any():
-        s_g, s_l = (int(i) for i in np.argwhere(wrong)[0])
-        raise InvalidArgumentError(
-            f"{name}[{s_g}, {s_l}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {sums[s_g, s_l]!r}"
-        )
-    return policy / sums[..., None]
+    shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
+    return _checked_distributions(name, local_policy, "(G, L, A_l)", shape, axis=2)
 
 
-def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) -> NDArray[np.integer]:
+def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) -> GlobalPolicy:
     """Return ``global_policy`` as an integer array (G, C) of actions.
 
     Raises
@@ -102,7 +86,7 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
     return policy
 
 
-def checked_action_law(env: Environment, action_law: ArrayLike) -> NDArray[np.float64]:
+def checked_action_law(env: Environment, action_law: ArrayLike) -> Array:
     """Return ``action_law`` as an array (G, A_g, C_n) of distributions over global actions.
 
     Raises
@@ -110,33 +94,38 @@ def checked_action_law(env: Environment, action_law: ArrayLike) -> NDArray[np.fl
     InvalidArgumentError
         When its shape is wrong, an entry is negative or the actions do not sum to 1 within 1e-9.
     """
-    expected = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
+    shape = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
+    return _checked_distributions("action_law", action_law, "(G, A_g, C_n)", shape, axis=1)
+
+
+def _checked_distributions(name: str, value: ArrayLike, axes: str, shape: tuple[int, ...], *, axis: int) -> Array:
+    """Return an array of distributions along an axis, divided by their sums."""
     try:
-        law = np.asarray(action_law, dtype=np.float64)
+        array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"action_law: must be numbers of shape (G, A_g, C_n) = {expected}") from error
-    if law.shape != expected:
-        raise InvalidArgumentError(f"action_law: must have shape (G, A_g, C_n) = {expected}, got {law.shape}")
-    if not (law >= 0).all():
-        index = [int(i) for i in np.argwhere(~(law >= 0))[0]]
-        raise InvalidArgumentError(f"action_law{index}: must not be negative, got {float(law[tuple(index)])!r}")
-    sums = law.sum(axis=1)
+        raise InvalidArgumentError(f"{name}: must be numbers of shape {axes} = {shape}") from error
+    if array.shape != shape:
+        raise InvalidArgumentError(f"{name}: must have shape {axes} = {shape}, got {array.shape}")
+    if not (array >= 0).all():
+        index = np.argwhere(~(array >= 0))[0].tolist()
+        raise InvalidArgumentError(f"{name}{index}: must not be negative, got {float(array[tuple(index)])!r}")
+    sums = array.sum(axis=axis, keepdims=True)
     wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
     if wrong.any():
-        s_g, number = (int(i) for i in np.argwhere(wrong)[0])
+        index = np.argwhere(wrong)[0].tolist()
+        place = ", ".join(":" if i == axis else str(number) for i, number in enumerate(index)).removesuffix(", :")
         raise InvalidArgumentError(
-            f"action_law[{s_g}, :, {number}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
-            f"got {float(sums[s_g, number])!r}"
+            f"{name}[{place}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {float(sums[tuple(index)])!r}"
         )
-    return law / sums[:, None, :]
+    return array / sums
 
 
-def local_kernel(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:
+def local_kernel(env: Environment, local_policy: Array) -> Array:
     """Return p(s_l' | s_l, s_g) = sum_a pi_l(a | s_g, s_l) P_l(s_l' | s_l, s_g, a), shape (G, L, L)."""
     kernel = np.einsum("gla,glam->glm", local_policy, env.transition_local)
     return kernel / kernel.sum(axis=-1, keepdims=True)
 
 
-def local_reward(env: Environment, local_policy: NDArray[np.float64]) -> NDArray[np.float64]:
+def local_reward(env: Environment, local_policy: Array) -> Array:
     """Return r(s_l, s_g) = sum_a pi_l(a | s_g, s_l) r_l(s_l, s_g, a), shape (G, L)."""
     return np.einsum("gla,gla->gl", local_policy, env.reward_local)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distmarl.config.checking import k_values
@@ -76,13 +76,14 @@ def make_plan(raw: RawSweep) -> Plan:
     jobs: dict[str, Job] = {}
     for setting in settings:
         section = repr(sorted(setting.environment.items()))
+        written = replace(raw, varied=setting.grid)
         if section not in built:
-            built[section] = build_environment(setting.environment, raw)
+            built[section] = build_environment(setting.environment, written)
         game = built[section]
-        _check_subsamples(raw, sweep, setting, game.environment)
-        content = setting_content(setting, game.parameters, game.environment.digest())
+        _check_subsamples(written, sweep, setting, game.environment)
+        content = setting_content(setting, game.parameters, game.digest)
         job = Job(sweep.name, setting_id(content), setting, sweep.experiment, game.environment, content)
-        _check_tasks(raw, sweep, job)
+        _check_tasks(written, sweep, job)
         if job.setting_id in jobs:
             twin = jobs[job.setting_id].setting
             raise ConfigError(f"{raw.place(('grid',))}: grid: {twin.label} and {setting.label} are the same setting")
@@ -107,21 +108,22 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
     sizes = {key: k_values(experiment)[-1], "reference_k": setting.reference_k}
     setting_name = f" of the setting {setting.label}" if setting.grid else ""
     for key, k in sizes.items():
-        where = f"{raw.place(('experiment', key))}: experiment.{key}"
+        problem = None
         if k > environment.n_agents:
-            raise ConfigError(f"{where}: must be at most n_agents ({environment.n_agents}){setting_name}, got {k}")
-        size = math.comb(k + environment.n_local_states - 1, k)
-        if size > MAX_COUNT_VECTORS:
-            raise ConfigError(
-                f"{where}: {k} agents in {environment.n_local_states} states{setting_name} have more than "
+            problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
+        elif math.comb(k + environment.n_local_states - 1, k) > MAX_COUNT_VECTORS:
+            problem = (
+                f"{k} agents in {environment.n_local_states} states{setting_name} have more than "
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
+        if problem:
+            raise ConfigError(f"{raw.place(('experiment', key))}: experiment.{key}: {problem}")
 
 
 def _check_tasks(raw: RawSweep, sweep: SweepFile, job: Job) -> None:
     """Refuse tasks that could never run, such as exact values of populations that are too large for them."""
     for key, rule, value, reason in (refusal for kind in kinds_of(sweep) for refusal in kind.refusals(job)):
         setting = job.setting
-        place = raw.place(("grid", key) if key in setting.grid else split_key(key))
+        place = raw.place(split_key(key))
         setting_name = f" in the setting {setting.label}" if setting.grid else ""
         raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {reason}") from None

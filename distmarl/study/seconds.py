@@ -7,14 +7,11 @@ far they are off where tasks run is for :mod:`distmarl.sweep.estimates.costs` to
 
 from __future__ import annotations
 
+from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.model.options import TransitionKind
 from distmarl.study.job import Job
 
-# Measured on the robots game, with nothing else on the machine. Of a sweep: seconds for each of the G kernels, and
-# per operation; and how many there are until the certificate stands, at gamma = 0.95 and a threshold of 1e-6.
-PER_KERNEL_S: dict[TransitionKind, float] = {"sampled": 7e-5, "exact": 5e-4, "rounded": 2e-5}
-PER_OPERATION_S: dict[TransitionKind, float] = {"sampled": 1.3e-9, "exact": 0.8e-9, "rounded": 1e-8}
-N_SWEEPS: dict[TransitionKind, int] = {"sampled": 35, "exact": 18, "rounded": 50}
+# Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
 # Of a step of rollouts: for each of the L^2 A_l moves, once and per rollout.
 PER_MOVE_S, PER_MOVE_AND_ROLLOUT_S = 5e-6, 7e-8
 
@@ -23,20 +20,15 @@ def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> f
     """Return the time of G-LEARN at k, with the setting's transitions unless others are given."""
     options = job.setting.global_agent
     kind = transitions or options.transitions
-    n_sweeps = min(N_SWEEPS[kind], options.max_vi_iterations)
+    n_sweeps = min(TRANSITIONS[kind].n_sweeps, options.max_vi_iterations)
     return n_sweeps * sweep_s(job, k, job.n_count_vectors(k), kind)
 
 
 def sweep_s(job: Job, k: int, n_vectors: int, transitions: TransitionKind) -> float:
     """Return the time of a sweep of value iteration over count vectors of k agents."""
-    n_global, n_local = job.environment.n_global_states, job.environment.n_local_states
-    per_vector = {
-        "sampled": float(job.setting.global_agent.n_mc_samples),
-        "exact": n_local * (n_local - 1) * (k / n_local + 1),
-        "rounded": 1.0,
-    }[transitions]
-    n_operations = n_global**2 * n_vectors * per_vector
-    return n_global * PER_KERNEL_S[transitions] + n_operations * PER_OPERATION_S[transitions]
+    kind, n_global = TRANSITIONS[transitions], job.environment.n_global_states
+    n_operations = n_global**2 * n_vectors * kind.n_operations(job.environment, k, job.setting.global_agent)
+    return n_global * kind.per_kernel_s + n_operations * kind.per_operation_s
 
 
 def rollouts_s(job: Job, n_rollouts: int) -> float:

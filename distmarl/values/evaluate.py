@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.dynamics.rollouts import RecordedRollout, run_rollouts
-from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import Array, read_only
+from distmarl.model.checks import check_at_least_one, check_choice
 from distmarl.model.environment import Environment
 from distmarl.model.options import Evaluation, RewardKind
-from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, read_only
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
 from distmarl.model.random_streams import Role, Seed
 from distmarl.values.intervals import MeanEstimate, estimate_mean
 
@@ -34,7 +34,7 @@ class EvaluationResult:
         The rollout that earned ``returns[0]``, step by step.
     """
 
-    returns: NDArray[np.float64]
+    returns: Array
     horizon: int
     mode_accuracy: float
     first_rollout: RecordedRollout
@@ -98,13 +98,23 @@ def evaluate(
     ------
     InvalidArgumentError
         When an argument is out of range or has the wrong shape.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> policy = dm.uniform_local_policy(env)
+    >>> found = dm.g_learn(env, policy, k=2, transitions="exact")
+    >>> value = dm.evaluate(env, found.policy, policy, k=2, n_rollouts=200, horizon=50, seed=0)
+    >>> value.returns.shape
+    (200,)
+    >>> exact = dm.exact_return(env, found.policy, policy, k=2, horizon=50)
+    >>> value.estimate.ci95_low < exact.value < value.estimate.ci95_high
+    True
     """
     k = checked_k(env, k)
-    for name, number in (("n_rollouts", n_rollouts), ("horizon", horizon)):
-        if number < 1:
-            raise InvalidArgumentError(f"{name}: must be at least 1, got {number}")
-    if reward not in get_args(RewardKind):
-        raise InvalidArgumentError(f"reward: must be one of {', '.join(get_args(RewardKind))}, got {reward!r}")
+    check_at_least_one(n_rollouts=n_rollouts, horizon=horizon)
+    check_choice("reward", reward, get_args(RewardKind))
     rollouts = run_rollouts(
         env,
         checked_global_policy(env, global_policy, k),

@@ -17,12 +17,14 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.dynamics.population import global_action_law, initial_population, initial_population_error
 from distmarl.dynamics.transitions.base import CountTransitions
-from distmarl.dynamics.transitions.exact import LAYOUTS_KEPT, ExactTransitions
+from distmarl.dynamics.transitions.exact import ExactTransitions, exact_transitions
+from distmarl.dynamics.transitions.layouts import LAYOUTS_KEPT
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import EPSILON, Array, read_only
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import (
@@ -32,16 +34,11 @@ from distmarl.model.policies import (
     checked_local_policy,
     local_kernel,
     local_reward,
-    read_only,
 )
-from distmarl.values.value_iteration import allowed_error, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, iterate_values
 
-EPSILON = float(np.finfo(np.float64).eps)
 # Memory that the arrays over all populations may take; with G = L = A_g = 5 it is reached at n = 91.
 MAX_BYTES = 2**32
-MAX_ITERATIONS = 10_000
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +119,16 @@ def exact_return(
     Works on C = comb(n + L - 1, L - 1) count vectors: 46,376 for 30 agents in 5 states, 635,376 for 60. A sweep costs
     about L(L - 1)(n / L + 1) G² C multiply-adds. Memory is about 8 G C (3 A_g + 20) bytes; populations that need more
     than 4 GiB are refused before work starts.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> env = dm.robots(n_agents=10)
+    >>> policy = dm.uniform_local_policy(env)
+    >>> found = dm.g_learn(env, policy, k=2, transitions="exact")
+    >>> value = dm.exact_return(env, found.policy, policy, k=2)
+    >>> round(value.value, 4), value.bound < 1e-8
+    (93.1161, True)
     """
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
@@ -145,28 +152,11 @@ def population_value(
     tolerance: float = 1e-8,
     max_iterations: int = MAX_ITERATIONS,
 ) -> PopulationValue:
-    """Compute the expected return from each (s_g, N) under a law of the global action.
+    """Compute the expected return from each (s_g, N) under a law of the global action, (G, A_g, C_n).
 
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    action_law : array_like, shape (G, A_g, C_n)
-        beta(a_g | s_g, N) over the count vectors of all n agents; sums to 1 over the actions. Its entries may be off
-        by the roundings of :func:`distmarl.dynamics.population.global_action_law`, which the bound takes in.
-    local_policy : array_like, shape (G, L, A_l)
-        pi_l.
-    horizon : int, optional
-        Number of steps; by default all of them.
-    tolerance : float
-        Largest certified error that the values may have.
-    max_iterations : int
-        Sweep at most this often where there is no horizon.
-
-    Raises
-    ------
-    InvalidArgumentError
-        As :func:`exact_return` does.
+    The law's entries may be off by the roundings of :func:`distmarl.dynamics.population.global_action_law`, which the
+    bound takes in. Where there is no horizon, sweeps at most ``max_iterations`` times. The other arguments, and what
+    is refused, are those of :func:`exact_return`.
     """
     policy = checked_local_policy(env, local_policy)
     _check_accuracy(tolerance, horizon, max_iterations)
@@ -249,9 +239,9 @@ class _PopulationChain:
 
 def _exact_transitions(env: Environment, local_policy: Array, tolerance: float) -> ExactTransitions:
     """Return how the population moves, precisely enough for the tolerance."""
-    allowed = allowed_error(env, local_reward(env, local_policy), tolerance)
+    kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     try:
-        return ExactTransitions(local_kernel(env, local_policy), k=env.n_agents, max_relative_error=allowed)
+        return exact_transitions(env, kernel, reward, k=env.n_agents, tolerance=tolerance)
     except InvalidArgumentError as error:
         raise InvalidArgumentError(
             f"tolerance: {tolerance:g} cannot be certified: exact transitions of {env.n_agents} agents lose too "

@@ -28,12 +28,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.errors import InvalidArgumentError
-from distmarl.model.environment import Environment
+from distmarl.model.arrays import EPSILON, Array
 
-Values = NDArray[np.float64]
-
-EPSILON = float(np.finfo(np.float64).eps)
+# So many sweeps at most where nobody says otherwise: there the certificate decides.
+MAX_ITERATIONS = 10_000
 TIE_TOLERANCE = 1e-12
 # Differences kept by the acceleration: ten, or as many as hold this many numbers, but three at least.
 ANDERSON_MEMORY = 10
@@ -63,15 +61,15 @@ class ValueIterationResult:
         Whether ``bound`` is at most the threshold that was asked for.
     """
 
-    value: Values
+    value: Array
     n_iterations: int
     bound: float
     converged: bool
 
 
 def iterate_values(
-    bellman: Callable[[Values], Values],
-    initial_value: Values,
+    bellman: Callable[[Array], Array],
+    initial_value: Array,
     *,
     gamma: float,
     relative_error: float,
@@ -136,7 +134,7 @@ def iterate_values(
 class _Bracket:
     """An image BV with the smallest and the largest entry of BV - V."""
 
-    image: Values
+    image: Array
     low: float
     high: float
 
@@ -149,12 +147,12 @@ class _Bracket:
         return (self.low + self.high) / 2
 
 
-def _centred(value: Values) -> Values:
+def _centred(value: Array) -> Array:
     """Shift a value to midrange 0, where rounding errors are smallest."""
     return value - (float(value.min()) + float(value.max())) / 2
 
 
-def greedy_actions(q: Values, *, bound: float, axis: int) -> NDArray[np.intp]:
+def greedy_actions(q: Array, *, bound: float, axis: int) -> NDArray[np.intp]:
     """Return the lowest of the actions along ``axis`` whose Q is the best within the certified error of the value."""
     tolerance = 2 * bound + TIE_TOLERANCE * float(np.abs(q).max())
     return np.argmax(q >= q.max(axis=axis, keepdims=True) - tolerance, axis=axis)
@@ -192,9 +190,9 @@ class AndersonMixer:
         """Forget every earlier iterate."""
         self._n_kept, self._next = 0, 0
         self._products = np.zeros((self._memory, self._memory))
-        self._last: tuple[Values, Values] | None = None
+        self._last: tuple[Array, Array] | None = None
 
-    def mix(self, image: Values, residual: Values) -> Values:
+    def mix(self, image: Array, residual: Array) -> Array:
         """Return the point whose linearised residual is smallest.
 
         Parameters
@@ -219,7 +217,7 @@ class AndersonMixer:
             mixed[chunk] -= weights @ self._images[kept, chunk]
         return mixed.reshape(image.shape)
 
-    def _add(self, image_difference: Values, residual_difference: Values) -> None:
+    def _add(self, image_difference: Array, residual_difference: Array) -> None:
         """Keep one more difference, and its products with the others, in place of the oldest."""
         place = self._next
         self._next = (self._next + 1) % self._memory
@@ -229,7 +227,7 @@ class AndersonMixer:
         self._products[place, : self._n_kept] = self._products_with(residual_difference)
         self._products[: self._n_kept, place] = self._products[place, : self._n_kept]
 
-    def _products_with(self, residual: Values) -> Values:
+    def _products_with(self, residual: Array) -> Array:
         """Return the inner products of the kept residual differences with one, in double precision."""
         flat = residual.ravel()
         total = np.zeros(self._n_kept)
@@ -237,24 +235,3 @@ class AndersonMixer:
             chunk = slice(start, start + CHUNK)
             total += self._residuals[: self._n_kept, chunk].astype(np.float64) @ flat[chunk].astype(np.float64)
         return total
-
-
-def check_iteration_arguments(convergence_threshold: float, max_vi_iterations: int) -> None:
-    """Refuse a stopping rule that cannot be met.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When the threshold is not positive or the number of sweeps not at least 1.
-    """
-    if not convergence_threshold > 0:
-        raise InvalidArgumentError(f"convergence_threshold: must be positive, got {convergence_threshold!r}")
-    if max_vi_iterations < 1:
-        raise InvalidArgumentError(f"max_vi_iterations: must be at least 1, got {max_vi_iterations}")
-
-
-def allowed_error(env: Environment, reward: NDArray[np.float64], convergence_threshold: float) -> float:
-    """Return the rounding error of T, per unit of the value, that leaves half of the threshold to value iteration."""
-    reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
-    largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
-    return convergence_threshold * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)

@@ -86,10 +86,9 @@ def stopped_job(ray_head: RayHead, checkout: Path, tmp_path_factory: pytest.Temp
     command = submit_command(ray_head, "sh", "list_then.sh", *sweep, options=options)
     assert run(*command, environment=ray_head.environment, folder=checkout).returncode == 0
     wait_for_evaluations(folder)
-    stop = (BIN / "ray", "job", "stop", "--address", ray_head.dashboard_url, "stopped")
-    assert run(*stop, environment=ray_head.environment).returncode == 0
+    ray_head.stop_job("stopped")
     tables = {name: pd.read_parquet(folder / name) for name in ("evaluations", "timings")}
-    return StoppedJob(folder, tables, ray_head.get("/api/jobs/stopped/logs")["logs"])
+    return StoppedJob(folder, tables, ray_head.ask("/api/jobs/stopped/logs")["logs"])
 
 
 def test_a_job_takes_the_code_along_and_nothing_else(stopped_job):

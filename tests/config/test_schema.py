@@ -13,19 +13,18 @@ import pytest
 from jsonschema import Draft7Validator
 
 from distmarl.config.__main__ import main, schema_text
-from distmarl.config.checking import DEFAULT_K_RANGE
 from distmarl.config.reading import RawSweep, read_sweep_file
 from distmarl.config.schema import described_names, sweep_schema
 from distmarl.errors import DistmarlError
-from distmarl.games.lookup import BUILT_IN
+from distmarl.games.lookup import GAMES
 from distmarl.games.robots import robots
-from distmarl.model.options import SweepFile
+from distmarl.model.options import DEFAULT_K_RANGE, SweepFile
 from distmarl.study.plan import make_plan
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY
 from tests.sweep.test_command import SEED_PROJECT
 
-SCHEMA = sweep_schema(BUILT_IN)
+SCHEMA = sweep_schema(GAMES)
 VALIDATOR = Draft7Validator(SCHEMA)
 SWEEPS = sorted((REPOSITORY / "sweeps").glob("*.yaml"))
 SECTIONS = [name for name, kind in get_type_hints(SweepFile).items() if dataclasses.is_dataclass(kind)]

@@ -4,11 +4,15 @@ from typing import Any
 
 import pytest
 
+from distmarl.config import checking, reading
 from distmarl.config.checking import bind_parameters, k_values
-from distmarl.config.reading import RawSweep, apply_overrides
+from distmarl.config.reading import RawSweep, apply_overrides, parse_sweep
+from distmarl.config.schema import sweep_schema
 from distmarl.config.settings import resolved_mapping, setting_content, setting_id, unfold_settings
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, DistmarlError
 from distmarl.games.robots import robots
+from distmarl.model.environment import Environment
+from distmarl.study.plan import make_plan
 
 
 def unfold(mapping: dict[str, Any]) -> Any:
@@ -114,6 +118,61 @@ def test_a_bad_value_of_an_overridden_grid_is_blamed_on_the_override() -> None:
     with pytest.raises(ConfigError) as caught:
         unfold_settings(raw)
     assert str(caught.value).startswith("--set grid.evaluation.horizon=[5, -6]: evaluation.horizon: must be at least 1")
+
+
+def test_a_bad_value_of_a_grid_is_blamed_on_its_line() -> None:
+    raw = parse_sweep(b"grid:\n  evaluation.horizon:\n    - 5\n    - -6\n", "sweep.yaml")
+    with pytest.raises(ConfigError) as caught:
+        unfold_settings(raw)
+    rule, setting = str(caught.value).splitlines()
+    assert rule == "sweep.yaml:4: evaluation.horizon: must be at least 1, got -6"
+    assert setting == "(in the grid's setting evaluation.horizon=-6)"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ("[6, many]", "sweep.yaml:3: environment.n_agents: must be an integer, got 'many'"),
+        ("[6,\n    0]", "sweep.yaml:4: environment robots: n_agents: must be from 1 to "),
+    ],
+)
+def test_a_bad_value_of_the_environment_is_blamed_on_the_grid(values: str, message: str) -> None:
+    text = f"experiment: {{k_values: [1]}}\ngrid:\n  environment.n_agents: {values}\n"
+    with pytest.raises(DistmarlError) as caught:
+        make_plan(parse_sweep(text.encode(), "sweep.yaml"))
+    assert str(caught.value).startswith(message)
+
+
+def test_a_large_grid_looks_up_no_line_and_builds_each_game_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("a line was looked up")
+
+    digests: list[int] = []
+    digest = Environment.digest
+    monkeypatch.setattr(Environment, "digest", lambda game: [digests.append(game.n_agents), digest(game)][1])
+    monkeypatch.setattr(reading, "_composed", refuse)
+    grid = {"experiment.seed": list(range(500)), "environment.n_agents": [6, 7]}
+    plan = make_plan(RawSweep({"experiment": {"k_values": [1]}, "grid": grid}, "sweep.yaml"))
+    assert len(plan.jobs) == 1000
+    assert digests == [6, 7]
+
+
+def test_the_names_of_a_registry_are_checked_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(checking.REGISTRIES, "transitions", ("sampled", "frozen"))
+    for cached in (checking.key_types, checking._key_adapter):
+        cached.cache_clear()
+    try:
+        _, (setting,) = unfold({"global_agent": {"transitions": "frozen"}})
+        assert setting.global_agent.transitions == "frozen"
+        assert sweep_schema({})["properties"]["global_agent"]["properties"]["transitions"]["enum"] == [
+            "sampled",
+            "frozen",
+        ]
+        with pytest.raises(ConfigError, match="transitions: must be 'sampled' or 'frozen', got 'exact'"):
+            unfold({"global_agent": {"transitions": "exact"}})
+    finally:
+        for cached in (checking.key_types, checking._key_adapter):
+            cached.cache_clear()
 
 
 def test_ids_depend_on_content_and_not_on_the_grid() -> None:

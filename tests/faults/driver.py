@@ -31,6 +31,7 @@ from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.__main__ import main as run_command
 from distmarl.sweep.executors import ray_private, ray_worker
 from distmarl.sweep.executors.ray_executor import RayExecutor
+from tests.faults.deafness import Deaf, listen_to_nothing
 
 
 class TwoArgumentsError(Exception):
@@ -70,7 +71,13 @@ def eat_at_first(trace: Path, line: str) -> None:
         eat()
 
 
-WAYS = {function.__name__: function for function in (hang, die, fail, eat)}
+def hear_late() -> None:
+    """Run for ever, and hear nothing of the first deadline."""
+    Deaf()
+    listen_to_nothing()
+
+
+WAYS = {function.__name__: function for function in (hang, die, fail, eat, hear_late)}
 
 
 def append(path: Path, line: str) -> None:

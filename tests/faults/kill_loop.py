@@ -65,7 +65,7 @@ def kill_loop(cluster: Cluster, folder: Path, n_driver_kills: int, seed: int, **
         with driver.start(sweep, "--out", "out", "--quiet") as process:
             if run < n_driver_kills:
                 before = n_parts(folder / "out")
-                wait_for(lambda: process.poll() is not None or n_parts(folder / "out") != before, "commit")  # noqa: B023
+                wait_for(lambda: process.poll() is not None or n_parts(folder / "out") != before)  # noqa: B023
             until = time.monotonic() + rng.uniform(0.0, 2.0)
             kills = WORKER_KILLS_PER_RUN
             while process.poll() is None and (time.monotonic() < until or run == n_driver_kills):

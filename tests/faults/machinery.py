@@ -13,15 +13,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY, own_environment, started
 
-TIMEOUT_S = 120.0
 # Ray notices a dead node within two seconds instead of thirteen.
 QUICK_HEALTH_CHECKS = {
     "RAY_health_check_initial_delay_ms": "0",
@@ -151,19 +150,15 @@ class FaultyDriver:
         """The file with a line for each start of a task."""
         return self.folder / "trace"
 
-    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | Path, **environment: str) -> AbstractContextManager[subprocess.Popen[str]]:
         """Start the command."""
         faults = json.dumps({"trace": str(self.trace), **self.faults})
-        inherited = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
         joined = [] if self.cluster is None else ["--address", self.cluster.address]
-        return subprocess.Popen(
+        base = own_environment() if self.cluster is None else self.cluster.environment
+        return started(
             [sys.executable, "-m", "tests.faults.driver", faults, *map(str, arguments), *joined],
             cwd=self.folder,
-            env={
-                **(inherited if self.cluster is None else self.cluster.environment),
-                "PYTHONPATH": str(REPOSITORY),
-                **environment,
-            },
+            env={**base, **environment},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -172,7 +167,7 @@ class FaultyDriver:
     def run(self, *arguments: str | Path, **environment: str) -> tuple[int, str]:
         """Run the command and return its exit code and what it said."""
         with self.start(*arguments, **environment) as driver:
-            _, said = driver.communicate(timeout=TIMEOUT_S)
+            _, said = driver.communicate()
         return driver.returncode, said
 
     def starts(self) -> Counter[str]:
@@ -185,11 +180,9 @@ def n_parts(folder: Path) -> int:
     return sum(1 for _ in (folder / "_parts").rglob("*.parquet"))
 
 
-def wait_for(condition: Any, what: str) -> None:
-    deadline = time.monotonic() + TIMEOUT_S
+def wait_for(condition: Callable[[], Any]) -> None:
+    """Wait until something holds, or the test has taken too long."""
     while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"no {what} within {TIMEOUT_S:g} s")
         time.sleep(0.02)
 
 

@@ -15,12 +15,14 @@ import pytest
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY, RunCommand, started
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE
 from tests.faults.machinery import Cluster, FaultyDriver, kill_a_worker, wait_for
+from tests.object_store import ENVIRONMENT, ObjectStore
 from tests.places import snapshot_of
 from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
+from tests.sweep.test_object_store import stored_tables
 
 pytestmark = pytest.mark.ray
 
@@ -60,12 +62,12 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
         "constants": {"executors.ray_executor.DEADLINE_MARGIN_S": 0.5},
     }
     driver = FaultyDriver(cluster, tmp_path, faults)
-    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=3")
+    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=10")
     assert code == 1, said
     assert "3 tasks failed" in said
     found = failures(tmp_path / "out")
     assert set(found) == {1, 2, 3}
-    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (3 s) and could not be" in found[1]["error"]
+    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (10 s) and could not be" in found[1]["error"]
     assert found[2]["error"].startswith("WorkerCrashedError")
     assert found[2]["log_tail"] == "last words\n"
     assert found[3]["error"] == "TwoArgumentsError: no luck"
@@ -85,11 +87,36 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
     assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
 
 
+def test_a_deadline_on_a_worker_that_python_swallows_comes_again(cluster: Cluster, tmp_path: Path) -> None:
+    driver = FaultyDriver(cluster, tmp_path, {"misbehave": [["shared_policy", 1, "hear_late"]]})
+    sweep = write_sweep(tmp_path, changed(TINY, runner={"cpus_per_train": 1, "task_timeout_s": 0.5}))
+    code, said = driver.run(sweep, "--out", "out")
+    assert code == 1, said
+    assert "failed: shared_policy-" in said
+    assert "1 task failed, 6 not run" in said
+    (failure,) = pd.read_parquet(tmp_path / "out" / "failures").to_dict("records")
+    assert failure["error"] == "TaskTimeoutError: ran longer than runner.task_timeout_s (0.5 s)", "it ended itself"
+    assert "TaskTimeoutError" in failure["traceback"]
+    assert "Exception ignored in: <function Deaf.__del__" in failure["log_tail"]
+
+
+def test_a_sweep_on_a_cluster_writes_to_a_store(
+    cluster: Cluster, tmp_path: Path, object_store: ObjectStore, run_sweep: RunCommand
+) -> None:
+    place = object_store.new_bucket()
+    sweep, uri = write_sweep(tmp_path), object_store.uri(place)
+    joined = ("--address", cluster.address, "--quiet")
+    done = run_sweep(sweep, "--out", uri, *joined, **cluster.environment, **ENVIRONMENT)
+    assert done.returncode == 0, done.stderr
+    run(tmp_path / "serial")
+    assert stored_tables(object_store, place) == table_bytes(tmp_path / "serial")
+
+
 def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
     faults = {"sleep_s": 0.5, "constants": {"executors.ray_executor.MAX_RETRIES": 0}}
     driver = FaultyDriver(cluster, tmp_path, faults)
     with driver.start(write_sweep(tmp_path), "--out", "out") as process:
-        wait_for(lambda: kill_a_worker(cluster, random.Random(0)), "worker")
+        wait_for(lambda: kill_a_worker(cluster, random.Random(0)))
         _, said = process.communicate()
     assert process.returncode == 1, said
     assert "WorkerCrashedError" in said
@@ -110,15 +137,14 @@ sys.stdin.read()
 
 def test_that_nothing_starts_is_explained(cluster: Cluster, tmp_path: Path) -> None:
     driver = FaultyDriver(cluster, tmp_path, {"constants": {"pace.SILENCE_S": 1.0}})
-    others = subprocess.Popen(
+    with started(
         [sys.executable, "-c", OCCUPY, cluster.address],
         env=cluster.environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    with others:
+    ) as others:
         assert others.stdout is not None
         assert others.stdout.readline() == "occupied\n"
         with driver.start(write_sweep(tmp_path), "--out", "out", "--cpus-per-train", "2") as process:
@@ -133,19 +159,18 @@ def test_that_nothing_starts_is_explained(cluster: Cluster, tmp_path: Path) -> N
 
 
 def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) -> None:
-    process = subprocess.Popen(
+    with started(
         [sys.executable, "-m", "tests.faults.lost_value", cluster.address],
         cwd=REPOSITORY,
         env=cluster.environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-    )
-    with process:
+    ) as process:
         assert process.stdout is not None
         told = next(line for line in process.stdout if line.startswith("trained on "))
         cluster.signal_node(cluster.raylet_of(told.split()[-1]), signal.SIGKILL)
-        said, _ = process.communicate("killed\n", timeout=120)
+        said, _ = process.communicate("killed\n")
     assert process.returncode == 0
     (job,) = plan_of(LARGE).jobs
     name = job.setting_id
@@ -169,10 +194,10 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
         return set(snapshot_of(tmp_path / "out").read(TIMINGS)["node_id"])
 
     with driver.start(sweep, "--out", "out") as process:
-        wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3, "task on every node")
+        wait_for(lambda: process.poll() is not None or len(nodes_seen()) == 3)
         cluster.signal_node(victim, signal.SIGKILL)
         cluster.signal_node(hung, signal.SIGSTOP)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate()
     cluster.signal_node(hung, signal.SIGKILL)
     assert process.returncode == 0, said
     assert table_bytes(tmp_path / "out") == robots
@@ -184,12 +209,12 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
 def test_that_no_node_is_left_is_explained(cluster: Cluster, tmp_path: Path) -> None:
     driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 0.5, "constants": {"pace.SILENCE_S": 1.0}})
     with driver.start(write_sweep(tmp_path), "--out", "out") as process:
-        wait_for(lambda: process.poll() is not None or cluster.workers(), "running task")
+        wait_for(lambda: process.poll() is not None or cluster.workers())
         for raylet in [*cluster.raylets]:
             cluster.signal_node(raylet, signal.SIGKILL)
         assert process.stderr is not None
         told = next((line for line in process.stderr if "no node that runs tasks" in line), "")
         cluster.add_node()
-        _, rest = process.communicate(timeout=120)
+        _, rest = process.communicate()
     assert told.startswith("nothing is running; waiting: 1 task of "), told
     assert process.returncode == 0, rest

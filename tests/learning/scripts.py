@@ -10,6 +10,7 @@ from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import LLearnResult
 from distmarl.learning.mean_field import MeanField
 from distmarl.learning.proposals import propose
+from distmarl.model.options import Alternating
 
 
 def global_response(policy, number=0):
@@ -50,9 +51,7 @@ class Script:
             self.respond_globally,
             self.respond_locally,
             self.joint_value,
-            update="pair",
-            n_outer_iterations=n_outer_iterations,
-            convergence_rtol=convergence_rtol,
+            Alternating(n_outer_iterations=n_outer_iterations, convergence_rtol=convergence_rtol),
         )
         return list(proposals)
 
@@ -81,9 +80,7 @@ class Game:
             self.respond_globally,
             self.respond_locally,
             self.joint_value,
-            update=update,
-            n_outer_iterations=n_outer_iterations,
-            convergence_rtol=convergence_rtol,
+            Alternating(update=update, n_outer_iterations=n_outer_iterations, convergence_rtol=convergence_rtol),
         )
         return list(proposals)
 

@@ -37,8 +37,8 @@ from tests.strategies import random_environment
 )
 def test_the_returned_pair_is_the_best_one(monkeypatch, values, best):
     script = Script(values)
-    monkeypatch.setattr(alternating, "g_learn", lambda _, policy, **__: script.respond_globally(policy))
-    monkeypatch.setattr(alternating, "l_learn", lambda _, *policies, **__: script.respond_locally(*policies))
+    monkeypatch.setattr(alternating, "learn_global", lambda _, policy, **__: script.respond_globally(policy))
+    monkeypatch.setattr(alternating, "learn_local", lambda _, *policies, **__: script.respond_locally(*policies))
     monkeypatch.setattr(alternating, "uniform_local_policy", lambda _: np.array(-1.0))
 
     def run_scripted(_, *pair, **__):
@@ -315,7 +315,7 @@ def test_impossible_arguments_are_refused(changes, message):
 
 
 def test_populations_too_large_for_exact_values_are_refused_before_any_work(monkeypatch):
-    monkeypatch.setattr(alternating, "g_learn", None)
+    monkeypatch.setattr(alternating, "learn_global", None)
     with pytest.raises(InvalidArgumentError, match=r"^n_agents: 1000 agents in 5 local states"):
         train_alternating(robots(n_agents=1000), k=2, joint_value="exact")
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,16 @@ from hypothesis import strategies as st
 from quantecon.markov import DiscreteDP
 
 from distmarl import Environment, g_learn, robots, uniform_local_policy
-from distmarl.dynamics.transitions.base import TRANSITION_KINDS
-from distmarl.dynamics.transitions.rounded import rounded_transitions
+from distmarl.dynamics.transitions.base import SuccessorTransitions, TransitionRecord
+from distmarl.dynamics.transitions.kinds import TRANSITIONS
+from distmarl.dynamics.transitions.rounded import ROUNDED, rounded_transitions
 from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.model.counts import count_vectors
+from distmarl.model.options import GlobalAgent
 from distmarl.model.policies import local_kernel
+from distmarl.study.seconds import training_s
 from distmarl.values.value_iteration import AndersonMixer
 from tests.reference import (
     action_values,
@@ -37,6 +41,7 @@ from tests.strategies import (
     random_local_policy,
     random_rows,
 )
+from tests.sweep.sweeps import plan_of
 
 
 def drawn_kernel(env, local_policy, *, k, transitions, n_mc_samples=30, seed=0):
@@ -69,7 +74,7 @@ def assert_solves(result, env, rewards, moves):
 # Against solvers of the same MDP.
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 @FEW
 @given(env=environments(max_agents=3), rng=generators())
 def test_values_and_policies_are_those_of_an_independent_solver(transitions, env, rng):
@@ -81,7 +86,7 @@ def test_values_and_policies_are_those_of_an_independent_solver(transitions, env
     assert_solves(result, env, *surrogate_mdp(env, local_policy, k, drawn_kernel(env, local_policy, **options)))
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 @pytest.mark.parametrize("reward_global", ["flat", "paper"])
 def test_robots_agree_with_an_independent_solver(transitions, reward_global):
     env = robots(reward_global=reward_global)
@@ -136,7 +141,7 @@ def test_sampled_values_approach_the_exact_ones_like_the_root_of_m(k):
     assert few / many < 1.5
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 @pytest.mark.parametrize("k", [1, 3, 6])
 def test_deterministic_local_moves_have_a_linear_closed_form(transitions, k):
     # One global state and deterministic moves p: V(z) = max r_g / (1 - gamma) + (z / k) (1 - gamma p)^-1 r_l.
@@ -285,7 +290,7 @@ def test_sampled_values_without_a_choice_scatter_around_the_exact_ones():
 # Special cases.
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 def test_without_a_future_the_best_reward_decides(transitions):
     rng = np.random.default_rng(0)
     env = random_environment(rng, gamma=0.0, n_global_actions=4)
@@ -299,7 +304,7 @@ def test_without_a_future_the_best_reward_decides(transitions):
 
 
 @pytest.mark.parametrize("axis", ["n_global_states", "n_local_states", "n_global_actions", "n_local_actions"])
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 def test_axes_of_size_one_work(axis, transitions):
     rng = np.random.default_rng(2)
     env = random_environment(rng, **{axis: 1})
@@ -309,7 +314,7 @@ def test_axes_of_size_one_work(axis, transitions):
     assert_solves(result, env, *surrogate_mdp(env, local_policy, 2, drawn_kernel(env, local_policy, **options)))
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 def test_one_agent_is_enough(transitions):
     rng = np.random.default_rng(3)
     env = random_environment(rng, n_agents=1)
@@ -393,7 +398,7 @@ def test_robots_converge_in_few_sweeps():
     assert result.n_iterations <= 45
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 def test_a_warm_start_gives_the_same_policy_sooner(transitions):
     rng = np.random.default_rng(5)
     env = random_environment(rng, n_global_states=3, n_global_actions=3, gamma=0.95)
@@ -408,7 +413,7 @@ def test_a_warm_start_gives_the_same_policy_sooner(transitions):
             assert warm.n_iterations < cold.n_iterations
 
 
-@pytest.mark.parametrize("transitions", TRANSITION_KINDS)
+@pytest.mark.parametrize("transitions", TRANSITIONS)
 def test_acceleration_saves_sweeps_and_never_changes_an_action_that_matters(transitions, monkeypatch):
     rng = np.random.default_rng(6)
     games = [(robots(gamma=0.9, reward_global=kind), 3) for kind in ("flat", "paper")]
@@ -541,7 +546,53 @@ def test_the_memory_estimate_is_about_right(transitions, k):
     g_learn(env, local_policy, k=k, transitions=transitions, n_mc_samples=20)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert 0.5 < estimated_bytes(env, k=k, transitions=transitions, n_mc_samples=20) / peak < 2.0
+    assert 0.5 < estimated_bytes(env, k=k, options=GlobalAgent(transitions=transitions, n_mc_samples=20)) / peak < 2.0
+
+
+# One kind more.
+
+
+def frozen(env, k):
+    """Transitions by which nobody moves."""
+    size = len(count_vectors(k, env.n_local_states))
+    return SuccessorTransitions(np.tile(np.arange(size, dtype=np.int32), (env.n_global_states, 1, 1)))
+
+
+FROZEN = TransitionRecord(
+    name="frozen",
+    meaning="nobody moves",
+    build=lambda env, _kernel, _reward, k, _options, _seed: frozen(env, k),
+    n_bytes=lambda _env, k, options: 10**9 * k * options.n_mc_samples,
+    n_arrays=3,
+    n_operations=lambda _env, k, options: float(k * options.n_mc_samples),
+    per_kernel_s=2.0,
+    per_operation_s=3.0,
+    n_sweeps=7,
+)
+
+
+def test_a_kind_of_transitions_is_a_record_in_one_list(monkeypatch):
+    monkeypatch.setitem(TRANSITIONS, "frozen", FROZEN)
+    env, k = random_environment(np.random.default_rng(0)), 2
+    local_policy, options = uniform_local_policy(env), GlobalAgent(transitions="frozen", n_mc_samples=5)
+    result = g_learn(env, local_policy, k=k, transitions="frozen", convergence_threshold=1e-9)
+    moves = np.tile(np.eye(len(enumerate_counts(k, env.n_local_states))), (env.n_global_states, 1, 1))
+    assert_solves(result, env, *surrogate_mdp(env, local_policy, k, moves))
+    with pytest.raises(
+        InvalidArgumentError, match=r"^transitions: must be one of sampled, exact, rounded, frozen, got"
+    ):
+        g_learn(env, local_policy, k=k, transitions="thawed")
+    # Its memory: the operator, and on each further thread Q and three arrays of the size of the value.
+    n_bytes = estimated_bytes(env, k=k, options=options)
+    assert n_bytes - 10**10 == estimated_bytes(env, k=k, options=replace(options, transitions="rounded")) - (
+        ROUNDED.n_bytes(env, k, options)
+    )
+    further = 8 * len(moves[0]) * (2 * env.n_global_actions + 3 * env.n_global_states)
+    assert estimated_bytes(env, k=k, options=options, n_threads=2) - n_bytes == further
+    # Its time: seven sweeps over 2 kernels and 4 pairs of global states, with 6 vectors and 10 operations each.
+    (job,) = plan_of({}).jobs
+    job = replace(job, environment=env, setting=replace(job.setting, global_agent=options))
+    assert training_s(job, k) == 7 * (2 * 2.0 + 4 * 6 * 10 * 3.0)
 
 
 # Refusals.

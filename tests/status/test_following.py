@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from distmarl.results.storage.lock import locked
 from distmarl.results.storage.opening import open_location
 from distmarl.results.tables import FAILURES
 from distmarl.status import following
 from distmarl.status.__main__ import main
 from distmarl.status.folder_status import FailedTask, FolderStatus, read_status
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
+from tests.places import locked
 from tests.report.results_folders import commit_points, failure_row, start_folder
 from tests.sweep.sweeps import TINY, changed, write_sweep
 

@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from distmarl.results.tables import SCHEMA_VERSION
-from tests.conftest import REPOSITORY
+from distmarl.sweep.__main__ import main
+from distmarl.sweep.executors.choice import ExecutorChoice
+from tests.commands import REPOSITORY, call_in
 from tests.sweep.sweeps import TINY, changed, run, write_sweep
 
 # Runs the command and says on the last line of standard output whether Ray was ever imported.
@@ -54,21 +56,30 @@ def leaves(n_agents: int) -> dm.Environment:
 def refuse(folder: Path, *arguments: str | Path) -> str:
     """Run a command that must be refused, check how it is, and return its message."""
     before = sorted(folder.rglob("*"))
-    done = subprocess.run(
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExecutorChoice, "start", lambda *_: pytest.fail("tasks would have run"))
+        done = call_in(folder, main)(*arguments)
+    check_refusal(done)
+    assert sorted(folder.rglob("*")) == before, "something was written"
+    return done.stderr
+
+
+def check_refusal(done: subprocess.CompletedProcess[str]) -> None:
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error:") == 1, done.stderr
+
+
+def run_cold(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, which says whether Ray was imported."""
+    return subprocess.run(
         [sys.executable, "-c", COMMAND, *map(str, arguments)],
         cwd=folder,
         env={"PYTHONPATH": str(REPOSITORY), "PYTHONDONTWRITEBYTECODE": "1", "PATH": ""},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
-    assert done.returncode == 2, done.stderr
-    assert done.stdout.splitlines()[-1:] == ["False"], "Ray was imported"
-    assert "Traceback" not in done.stderr
-    assert done.stderr.count("error:") == 1, done.stderr
-    assert sorted(folder.rglob("*")) == before, "something was written"
-    return done.stderr
 
 
 def refuse_sweep(folder: Path, mapping: dict[str, Any], *arguments: str | Path) -> str:
@@ -78,6 +89,16 @@ def refuse_sweep(folder: Path, mapping: dict[str, Any], *arguments: str | Path) 
 def test_a_missing_file(tmp_path: Path) -> None:
     write_sweep(tmp_path)
     assert "tiny.jso: there is no such file (did you mean tiny.json?)" in refuse(tmp_path, "tiny.jso")
+
+
+def test_bad_input_is_refused_before_ray_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "game.py").write_text(USER_GAME)
+    sweep = write_sweep(tmp_path, {**TINY, "environment": {"name": "game:swarm", "n_agents": 5, "tilt": 0.1}})
+    done = run_cold(tmp_path, sweep.name)
+    check_refusal(done)
+    assert "transition_local[s_g=1, s_l=0, a_l=1]: must sum to 1" in done.stderr
+    assert done.stdout.splitlines()[-1:] == ["False"], "Ray was imported"
+    assert {path.name for path in tmp_path.iterdir()} == {"game.py", sweep.name}, "something was written"
 
 
 def test_a_file_that_is_not_yaml(tmp_path: Path) -> None:
@@ -260,15 +281,7 @@ def test_a_key_without_its_section_is_told_where_it_belongs(tmp_path: Path, assi
 
 def test_a_plan_writes_nothing_and_starts_nothing(tmp_path: Path) -> None:
     path = write_sweep(tmp_path, {**TINY, "grid": {"environment.n_agents": [6, 8]}})
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, path.name, "--plan"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(REPOSITORY), "PATH": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_cold(tmp_path, path.name, "--plan")
     assert done.returncode == 0
     assert re.search(r"^ *in all +14 +14 ", done.stdout, flags=re.MULTILINE)
     assert "k=3: 10 count vectors" in done.stdout

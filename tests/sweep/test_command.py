@@ -1,17 +1,19 @@
-"""The command as a user types it, in process."""
+"""The command as a user types it."""
 
 from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import distmarl
-from tests.conftest import REPOSITORY, RunCommand
-from tests.sweep.sweeps import TINY, write_sweep
+from distmarl.sweep.__main__ import main
+from tests.commands import REPOSITORY, RunCommand, call_in, command_in
+from tests.sweep.sweeps import TINY, run, write_sweep
 
 # The keys of the published code's hyperparameters.json, with smaller numbers.
 SEED_PROJECT = {
@@ -41,35 +43,47 @@ def tasks_to_run(plan: str) -> dict[str, tuple[int, int]]:
     return {name: (int(total.replace(",", "")), int(left.replace(",", ""))) for name, total, left in rows}
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("experiment", [{"k_range": [1, 4], "n_eval_seeds": 2}, {"k_values": [1, 2, 3, 4]}])
 def test_the_published_codes_hyperparameters_run_as_they_stand(
-    tmp_path: Path, run_sweep: RunCommand, experiment: dict[str, object]
+    tmp_path: Path, call_sweep: RunCommand, experiment: dict[str, object]
 ) -> None:
     write_sweep(tmp_path, {**SEED_PROJECT, "experiment": experiment}, "hyperparameters.json")
-    done = run_sweep("hyperparameters.json", "--executor", "serial")
+    done = call_sweep("hyperparameters.json", "--executor", "serial")
     assert done.returncode == 0, done.stderr
     evaluations = pd.read_parquet(tmp_path / "results" / "hyperparameters" / "evaluations")
     assert sorted(set(evaluations["k"])) == [1, 2, 3, 4]
 
 
-def test_two_keys_are_a_sweep(tmp_path: Path, run_sweep: RunCommand) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_two_keys_are_a_sweep(tmp_path: Path, call_sweep: RunCommand) -> None:
     (tmp_path / "two.json").write_text('{"environment": {"n_agents": 100, "gamma": 0.99}}')
-    plan = run_sweep("two.json", "--plan")
+    plan = call_sweep("two.json", "--plan")
     assert tasks_to_run(plan.stdout) == {
         "shared local policies": (1, 1),
         "global policies": (25, 25),
         "evaluations": (250, 250),
         "in all": (276, 276),
     }
-    done = run_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 4]")
+    done = call_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 4]")
     assert done.returncode == 0, done.stderr
     evaluations = pd.read_parquet(tmp_path / "results" / "two" / "evaluations")
     assert set(evaluations["n_agents"]) == {100}
     assert set(evaluations["gamma"]) == {0.99}
 
 
-def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run_sweep: RunCommand) -> None:
-    done = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """A sweep as a user runs it, in a process of its own: the folder that it was typed in, and what was printed."""
+    folder = tmp_path_factory.mktemp("typed")
+    run = command_in(folder, "distmarl.sweep")
+    return folder, run(write_sweep(folder), "--executor", "serial", "--out", "out")
+
+
+def test_the_command_tells_how_far_it_is_and_what_came_of_it(
+    typed: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    folder, done = typed
     assert done.stderr.splitlines()[0] == "7 tasks, on this process, one task at a time"
     assert "shared local policies 1/1, global policies 2/2, evaluations 4/4" in done.stderr
     assert "Value (mean ± std)" in done.stdout
@@ -83,38 +97,15 @@ def test_the_command_tells_how_far_it_is_and_what_came_of_it(tmp_path: Path, run
         "  python -m distmarl.status out",
         '  r = dm.open("out")  # after import distmarl as dm',
     ]
-    again = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
+    again = call_in(folder, main)("tiny.json", "--executor", "serial", "--out", "out")
     assert "7 tasks, all of them done before" in again.stderr
     assert again.stdout == done.stdout
 
 
-def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, run_sweep: RunCommand) -> None:
-    done = run_sweep(write_sweep(tmp_path), "--executor", "serial", "--quiet")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (tmp_path / "results" / "tiny" / "reward_vs_k.png").exists()
-
-
-def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, run_sweep: RunCommand) -> None:
-    sweep = write_sweep(tmp_path)
-    done = run_sweep(sweep, "--executor", "serial", "--quiet", "--set", "global_agent.max_vi_iterations=2")
-    assert done.returncode == 0
-    assert re.search(r"k3: certified to [\d.e+]+ only, after 2 sweeps, which is above its conv", done.stderr)
-
-
-def test_a_relative_folder_in_a_submitted_job_is_warned_of(tmp_path: Path, run_sweep: RunCommand) -> None:
-    job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
-    sweep = write_sweep(tmp_path)
-    relative = run_sweep(sweep, "--executor", "serial", "--quiet", **job)
-    assert "give --out an absolute path" in relative.stderr
-    absolute = run_sweep(sweep, "--executor", "serial", "--quiet", "--out", tmp_path / "out", **job)
-    assert absolute.stderr == ""
-
-
-def test_the_session_is_in_the_provenance(tmp_path: Path, run_sweep: RunCommand) -> None:
-    run_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out")
-    provenance = json.loads((tmp_path / "out" / "provenance.json").read_text())
-    assert provenance["sessions"][0]["command"][-4:] == ["--executor", "serial", "--out", "out"]
-    (session,) = provenance["sessions"]
+def test_the_session_is_in_the_provenance(typed: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, _ = typed
+    session, *_ = json.loads((folder / "out" / "provenance.json").read_text())["sessions"]
+    assert session["command"][-4:] == ["--executor", "serial", "--out", "out"]
     assert session["distmarl"] == distmarl.__version__
     assert (session["outcome"], session["done"], session["failed"]) == ("ended", 7, 0)
     assert session["started_at"] <= session["ended_at"]
@@ -123,69 +114,94 @@ def test_the_session_is_in_the_provenance(tmp_path: Path, run_sweep: RunCommand)
         assert session["dirty"] in (True, False)
 
 
-def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, run_sweep: RunCommand) -> None:
+def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, call_sweep: RunCommand) -> None:
+    done = call_sweep(write_sweep(tmp_path), "--executor", "serial", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "results" / "tiny" / "reward_vs_k.png").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
-    run_sweep(sweep, "--executor", "serial", "--out", "out")
+    done = call_sweep(sweep, "--executor", "serial", "--quiet", "--set", "global_agent.max_vi_iterations=2")
+    assert done.returncode == 0
+    assert re.search(r"k3: certified to [\d.e+]+ only, after 2 sweeps, which is above its conv", done.stderr)
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_a_relative_folder_in_a_submitted_job_is_warned_of(tmp_path: Path, call_sweep: RunCommand) -> None:
+    job = {"RAY_JOB_CONFIG_JSON_ENV_VAR": "{}"}
+    sweep = write_sweep(tmp_path)
+    relative = call_sweep(sweep, "--executor", "serial", "--quiet", **job)
+    assert "give --out an absolute path" in relative.stderr
+    absolute = call_sweep(sweep, "--executor", "serial", "--quiet", "--out", tmp_path / "out", **job)
+    assert absolute.stderr == ""
+
+
+def test_a_finished_sweep_is_planned_as_done(tmp_path: Path, call_sweep: RunCommand) -> None:
+    sweep = write_sweep(tmp_path)
+    run(tmp_path / "out")
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")}
-    plan = run_sweep(sweep, "--out", "out", "--plan").stdout
+    plan = call_sweep(sweep, "--out", "out", "--plan").stdout
     assert tasks_to_run(plan)["in all"] == (7, 0)
     assert "expected   nothing is left to run" in plan
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*")} == before
 
 
-def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, run_sweep: RunCommand) -> None:
+@pytest.mark.usefixtures("undrawn")
+def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
-    run_sweep(sweep, "--executor", "serial", "--out", "out")
+    run(tmp_path / "out")
     torn = tmp_path / "out" / "_parts" / "evaluations" / "torn.parquet"
     torn.parent.mkdir(parents=True)
     torn.write_bytes(b"PAR1")
-    again = run_sweep(sweep, "--executor", "serial", "--out", "out")
+    again = call_sweep(sweep, "--executor", "serial", "--out", "out")
     assert "out: 1 file cut short (power lost?): deleted, and the tasks run again" in again.stderr
     assert again.returncode == 0
     assert not torn.exists()
 
 
 def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
-    tmp_path: Path, run_sweep: RunCommand
+    tmp_path: Path, call_sweep: RunCommand
 ) -> None:
     sweep = write_sweep(tmp_path)
-    run_sweep(sweep, "--executor", "serial", "--out", "out")
-    done = run_sweep(sweep, "--executor", "serial", "--out", "out", "--set", "environment.n_agents=7")
+    run(tmp_path / "out")
+    done = call_sweep(sweep, "--executor", "serial", "--out", "out", "--set", "environment.n_agents=7")
     assert "out also holds 1 setting of an earlier sweep file" in done.stderr
     assert len(re.findall(r"^ +[13] ", done.stdout, flags=re.MULTILINE)) == 2
 
 
-def test_a_smaller_sweep_reports_only_what_it_asks_for(tmp_path: Path, run_sweep: RunCommand) -> None:
+def test_a_smaller_sweep_reports_only_what_it_asks_for(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
-    run_sweep(sweep, "--executor", "serial", "--out", "out")
+    run(tmp_path / "out")
     smaller = ("--set", "experiment.k_values=[1]", "--set", "experiment.reference_k=3")
-    done = run_sweep(sweep, "--executor", "serial", "--out", "out", *smaller)
+    done = call_sweep(sweep, "--executor", "serial", "--out", "out", *smaller)
     assert "5 tasks" not in done.stdout
     assert not re.search(r"^ +3 ", done.stdout, flags=re.MULTILINE)
 
 
-def test_a_failure_whose_text_looks_like_markup_is_told_as_it_is(tmp_path: Path, run_sweep: RunCommand) -> None:
+def test_a_failure_whose_text_looks_like_markup_is_told_as_it_is(tmp_path: Path, call_sweep: RunCommand) -> None:
     slow = {"evaluation": {"n_rollouts": 4, "horizon": 100_000_000}, "runner": {"task_timeout_s": 0.2}}
     sweep = write_sweep(tmp_path, {**TINY, **slow})
-    done = run_sweep(sweep, "--executor", "serial", "--out", "a[/red]b:x:")
+    done = call_sweep(sweep, "--executor", "serial", "--out", "a[/red]b:x:")
     assert done.returncode == 1, done.stderr
     assert "a[/red]b:x:/failures" in done.stderr
 
 
-def test_help_and_version(run_sweep: RunCommand) -> None:
-    assert run_sweep("--version").stdout == f"distmarl {distmarl.__version__}\n"
-    usage = run_sweep("--help").stdout
+def test_help_and_version(call_sweep: RunCommand) -> None:
+    assert call_sweep("--version").stdout == f"distmarl {distmarl.__version__}\n"
+    usage = call_sweep("--help").stdout
     assert "exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)" in usage
 
 
 @pytest.mark.parametrize("name", ["robots", "paper", "smoke", "transitions"])
-def test_every_sweep_of_the_project_can_be_planned(run_sweep: RunCommand, name: str) -> None:
-    done = run_sweep(REPOSITORY / "sweeps" / f"{name}.yaml", "--plan")
+def test_every_sweep_of_the_project_can_be_planned(call_sweep: RunCommand, name: str) -> None:
+    done = call_sweep(REPOSITORY / "sweeps" / f"{name}.yaml", "--plan")
     assert done.returncode == 0, done.stderr
     assert f"sweep      {name}, into results/{name}" in done.stdout
 
 
-def test_the_sweep_of_the_paper_is_what_the_paper_ran(run_sweep: RunCommand) -> None:
-    plan = run_sweep(REPOSITORY / "sweeps" / "paper.yaml", "--plan").stdout
+def test_the_sweep_of_the_paper_is_what_the_paper_ran(call_sweep: RunCommand) -> None:
+    plan = call_sweep(REPOSITORY / "sweeps" / "paper.yaml", "--plan").stdout
     assert tasks_to_run(plan)["global policies"] == (50, 50)
     assert tasks_to_run(plan)["evaluations"] == (750, 750)

@@ -14,13 +14,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from distmarl.errors import TaskTimeoutError
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep.executors.failures import describe_arguments
 from distmarl.sweep.executors.task_log import TAIL_BYTES
 from distmarl.sweep.session import Interrupted
-from tests.conftest import RunCommand
+from tests.commands import RunCommand
 from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_sweep
 from tests.sweep.test_session import BatchingExecutor, CountingExecutor, StoppingExecutor
 
@@ -146,13 +145,6 @@ def test_arguments_are_told_in_short() -> None:
     assert describe_arguments(KINDS["g_learn"].run, odd).endswith("n_threads=1, local_policy=object")
 
 
-def test_a_task_past_its_deadline_is_given_up(tmp_path: Path) -> None:
-    slow = changed(TINY, evaluation={"horizon": 100_000_000}, runner={"task_timeout_s": 0.2})
-    tally = run(tmp_path, slow)
-    assert (tally.failed["shared_policy"], tally.n_not_run) == (1, 6)
-    assert TaskTimeoutError.__name__ in pd.read_parquet(tmp_path / "failures")["error"][0]
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="log files are found by /proc")
 def test_the_tail_of_a_log_is_what_was_written_since_the_mark(tmp_path: Path) -> None:
     script = f"""
@@ -177,17 +169,17 @@ os.write(int(sys.argv[1]), tail.encode())
     assert len(tail) <= TAIL_BYTES
 
 
-def test_the_command_retries_and_says_what_is_left(tmp_path: Path, run_sweep: RunCommand) -> None:
+def test_the_command_retries_and_says_what_is_left(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path, changed(TINY, evaluation={"n_rollouts": 100_000}))
     options = ("--executor", "serial", "--out", "out", "--quiet")
-    done = run_sweep(sweep, *options, "--fail-fast", "--set", "runner.task_timeout_s=0.05")
+    done = call_sweep(sweep, *options, "--fail-fast", "--set", "runner.task_timeout_s=0.05")
     assert done.returncode == 1, done.stderr
     assert "with --retry-failed only them" in done.stderr
     assert "1 of" not in done.stderr
     short = ("--set", "evaluation.n_rollouts=4")
-    nothing = run_sweep(sweep, *options, "--retry-failed", *short)
+    nothing = call_sweep(sweep, *options, "--retry-failed", *short)
     assert (nothing.returncode, nothing.stdout) == (0, "")
     assert "7 tasks not run; the command without --retry-failed runs them" in nothing.stderr
-    both = run_sweep(sweep, *options, "--retry-failed", "--overwrite")
+    both = call_sweep(sweep, *options, "--retry-failed", "--overwrite")
     assert both.returncode == 2
     assert "not allowed with argument" in both.stderr

@@ -21,7 +21,7 @@ from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.simulated import Durations, NoStore, VirtualExecutor, settings_of_seeds
 from tests.sweep.sweeps import changed, plan_of
 

@@ -24,7 +24,7 @@ from distmarl.results.tables import EVALUATIONS
 from distmarl.sweep import pace
 from distmarl.sweep.__main__ import main
 from distmarl.sweep.executors.choice import ExecutorChoice
-from tests.conftest import RunCommand
+from tests.commands import RunCommand, started
 from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.places import locked, read_status, snapshot_of
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
@@ -44,11 +44,15 @@ def is_secret_free(*texts: str | bytes) -> bool:
 
 
 def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
-    tmp_path: Path, object_store: ObjectStore, run_sweep: RunCommand, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    object_store: ObjectStore,
+    run_sweep: RunCommand,
+    call_sweep: RunCommand,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     place = f"{object_store.new_bucket()}/sweeps/tiny"
     sweep = write_sweep(tmp_path)
-    local = run_sweep(sweep, "--executor", "serial", "--out", "out")
+    local = call_sweep(sweep, "--executor", "serial", "--out", "out")
     done = run_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
     assert done.returncode == 0, done.stderr
     assert f"wrote s3://{place}/reward_vs_k.png" in done.stderr
@@ -84,8 +88,9 @@ def without_seconds(table: str) -> list[str]:
     return [line.rstrip().rpartition(" ")[0] if "±" in line else line for line in table.splitlines()]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice(
-    tmp_path: Path, object_store: ObjectStore, run_sweep: RunCommand
+    tmp_path: Path, object_store: ObjectStore, call_sweep: RunCommand
 ) -> None:
     place = f"{object_store.new_bucket()}/many"
     sweep = write_sweep(tmp_path, MANY)
@@ -93,15 +98,14 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
     n_before = 0
     for _ in range(2):
         n_at_start = n_before
-        with subprocess.Popen([*command, "--out", object_store.uri(place)], stderr=subprocess.PIPE) as process:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and n_evaluated(object_store, place) == n_at_start:
+        with started([*command, "--out", object_store.uri(place)], stderr=subprocess.DEVNULL) as process:
+            while process.poll() is None and n_evaluated(object_store, place) == n_at_start:
                 time.sleep(0.02)
             process.kill()
         assert process.returncode == -9
         n_before = n_evaluated(object_store, place)
         assert n_at_start < n_before < 200
-    done = run_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
+    done = call_sweep(sweep, "--executor", "serial", "--out", object_store.uri(place))
     assert done.returncode == 0, done.stderr
     assert f"s3://{place}: took over from process {process.pid} on " in done.stderr
     assert f"203 tasks, {n_before + 3} of them done before" in done.stderr
@@ -112,15 +116,6 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
 
 def n_evaluated(store: ObjectStore, place: str) -> int:
     return len(snapshot_of(store.uri(place)).keys(EVALUATIONS))
-
-
-@pytest.mark.ray
-def test_a_sweep_on_ray_writes_to_a_store(tmp_path: Path, object_store: ObjectStore, run_sweep: RunCommand) -> None:
-    place = object_store.new_bucket()
-    done = run_sweep(write_sweep(tmp_path), "--num-cpus", "2", "--out", object_store.uri(place))
-    assert done.returncode == 0, done.stderr
-    run(tmp_path / "serial")
-    assert stored_tables(object_store, place) == table_bytes(tmp_path / "serial")
 
 
 def test_a_second_driver_is_refused_before_it_starts_anything(

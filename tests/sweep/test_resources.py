@@ -19,7 +19,7 @@ from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES, check_memory, me
 from distmarl.sweep.executors import choice
 from distmarl.values.exact_return import population_bytes
 from distmarl.wording import mebibytes
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
@@ -105,7 +105,6 @@ def test_the_estimate_is_within_a_factor_of_two_of_the_measured_peak(
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=120,
         check=True,
     )
     peak, estimate = json.loads(done.stdout)

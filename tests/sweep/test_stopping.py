@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from distmarl.sweep import stopping
 from distmarl.sweep.executors.executor import Completed
 from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.session import Interrupted
-from tests.conftest import REPOSITORY
+from tests.commands import REPOSITORY, RunCommand, own_environment, started
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
@@ -36,7 +37,7 @@ class SignalledTwice(Signalled):
         completed = super().next_completed(timeout_s)
         if self.sent:
             os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(60)
+            time.sleep(3600)
         return completed
 
 run(Path(sys.argv[1]), executor=SignalledTwice(int(sys.argv[2]), after=3))
@@ -102,13 +103,24 @@ def test_what_does_not_arrive_in_time_is_left(tmp_path: Path, monkeypatch: pytes
     assert len(rest.tasks) == 5
 
 
+class SignalledMeanwhile(SerialExecutor):
+    """Runs tasks in this process, which gets a signal while it does."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.timer = threading.Timer(0.1, os.kill, (os.getpid(), number))
+
+    def next_completed(self, timeout_s: float) -> list[Completed]:
+        self.timer.start()  # not before, when nobody takes the signal as a request
+        return super().next_completed(timeout_s)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_task_in_this_process_is_broken_off(tmp_path: Path, number: int) -> None:
-    timer = threading.Timer(0.5, os.kill, (os.getpid(), number))
-    timer.start()
+    signalled = SignalledMeanwhile(number)
     with pytest.raises(Interrupted):
-        run(tmp_path, LONG, SerialExecutor())
-    timer.join()
+        run(tmp_path, LONG, signalled)
+    signalled.timer.join()
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -118,7 +130,6 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
-        timeout=50,
         check=False,
     )
     assert (done.returncode, done.stderr) == (130, "")
@@ -132,12 +143,12 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
 
 
-def start_command(folder: Path, sweep: Path) -> subprocess.Popen[str]:
+def start_command(folder: Path, sweep: Path) -> AbstractContextManager[subprocess.Popen[str]]:
     """Start the command on a sweep, into a folder whose name needs quotes."""
-    return subprocess.Popen(
+    return started(
         [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial", "--out", "a b"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env=own_environment(),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -152,25 +163,24 @@ def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
         assert driver.stderr.readline().startswith("7 tasks, on ")
         driver.send_signal(number)
         message = driver.stderr.read()
-        assert driver.wait(timeout=30) == 130
+        assert driver.wait() == 130
     assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
     (session,) = json.loads((tmp_path / "a b" / "provenance.json").read_text())["sessions"]
     assert session["outcome"] == "interrupted"
 
 
-@pytest.mark.parametrize("number", SIGNALS)
-def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, number: int) -> None:
+def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep, out = write_sweep(tmp_path), tmp_path / "a b"
     with start_command(tmp_path, sweep) as driver:
         assert driver.stderr is not None
         while driver.poll() is None and not (out / "reward_vs_k.png").exists():
             time.sleep(0.005)
-        driver.send_signal(number)
+        driver.send_signal(signal.SIGTERM)
         message = driver.stderr.read()
-        assert driver.wait(timeout=30) == 130
+        assert driver.wait() == 130
     assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
     assert "Traceback" not in message
     assert not (out / "report.html").exists(), "it was still drawing"
-    with start_command(tmp_path, sweep) as again:
-        assert again.wait(timeout=60) == 0
+    again = call_sweep(sweep, "--executor", "serial", "--out", "a b")
+    assert again.returncode == 0, again.stderr
     assert (out / "report.html").exists()

@@ -18,29 +18,23 @@ Where a kernel has no harmless factors, its dense C x C matrix serves as long as
 
 from __future__ import annotations
 
-import functools
-import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distmarl.dynamics.transitions.base import CountTransitions
+from distmarl.dynamics.transitions.base import CountTransitions, TransitionRecord
 from distmarl.dynamics.transitions.factorization import Factorization, Move, factor_kernel
+from distmarl.dynamics.transitions.layouts import gathered, pair_layout, renamed_layout, spectator_orders
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
+from distmarl.model.environment import Environment
 from distmarl.wording import mebibytes
 
-EPSILON = float(np.finfo(np.float64).eps)
 MAX_DENSE_BYTES = 2**28
 MAX_WEIGHT = 1e200
-LAYOUTS_KEPT = 64
 # Arrays that are moved together take at most so much, about a last-level cache's share: by timing at k = 25 to 60.
 CACHED_BYTES = 6 * 2**20
-
-Array = NDArray[np.float64]
-Index = NDArray[np.int32]
 
 
 class ExactTransitions(CountTransitions):
@@ -106,7 +100,7 @@ class _FactoredPower:
         self._renamed = factorization.renamed
         # The last move of the agents is the first to act on a function.
         self._moves = [_FibreMove(move, k) for move in reversed(factorization.moves)]
-        self._orders = _spectator_orders([move.pair for move in self._moves], n_states)
+        self._orders = spectator_orders([move.pair for move in self._moves], n_states)
 
     def expect(self, values: Array) -> Array:
         """Apply the moves, to as many columns at a time as stay in the cache."""
@@ -117,18 +111,18 @@ class _FactoredPower:
 
     def _apply(self, values: Array) -> Array:
         """Apply the moves, each in the layout where its fibres are the columns of matrices."""
-        layout: _Layout = _renamed_layout(self._k, self._n_states, self._renamed)
+        layout = renamed_layout(self._k, self._n_states, self._renamed)
         current, fibres, moved = values, np.empty_like(values), np.empty_like(values)
         for move, order in zip(self._moves, self._orders, strict=True):
-            pair_layout = _pair_layout(self._k, *move.pair, order)
+            fibred = pair_layout(self._k, *move.pair, order)
             # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
-            current.take(_gather(layout, pair_layout), axis=0, out=fibres, mode="clip")
-            for length, rows in pair_layout.blocks:
+            current.take(gathered(layout, fibred), axis=0, out=fibres, mode="clip")
+            for length, rows in fibred.blocks:
                 shape = (length + 1, -1)
                 np.matmul(move.matrix(length), fibres[rows].reshape(shape), out=moved[rows].reshape(shape))
-            current, layout = moved, pair_layout
-        lexicographic = _renamed_layout(self._k, self._n_states, tuple(range(self._n_states)))
-        return current if layout is lexicographic else current.take(_gather(layout, lexicographic), axis=0)
+            current, layout = moved, fibred
+        lexicographic = renamed_layout(self._k, self._n_states, tuple(range(self._n_states)))
+        return current if layout is lexicographic else current.take(gathered(layout, lexicographic), axis=0)
 
 
 def _column_groups(values: Array) -> Iterator[slice]:
@@ -166,15 +160,7 @@ class _DensePower:
 
 
 def dense_power(matrix: Array, k: int) -> Array:
-    """Return the distribution of the next count vector for each count vector of k agents, (C, C).
-
-    Parameters
-    ----------
-    matrix : ndarray, shape (L, L)
-        A kernel.
-    k : int
-        Number of agents; they are added one at a time.
-    """
+    """Return the distribution of the next count vector for each of those of k agents, added one at a time, (C, C)."""
     n_states = len(matrix)
     unit = np.eye(n_states, dtype=np.int64)
     power = np.ones((1, 1))
@@ -220,66 +206,42 @@ def _binomial_weights(q: float, k: int) -> Array:
     return weights
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Layout:
-    """An order of the count vectors: position ``i`` holds the vector with lexicographic number ``numbers[i]``.
+def exact_transitions(env: Environment, kernel: Array, reward: Array, *, k: int, tolerance: float) -> ExactTransitions:
+    """Return how k agents move, precisely enough to leave half of a tolerance of the value to value iteration.
 
-    ``blocks`` are the lengths of fibres, each with the rows that hold all fibres of that length.
+    The kernel, (G, L, L), is the local transitions under the local policy. The range of the local rewards tells how far
+    apart values can be.
     """
-
-    numbers: Index
-    blocks: tuple[tuple[int, slice], ...]
-
-
-def _spectator_orders(pairs: list[tuple[int, int]], n_states: int) -> list[tuple[int, ...]]:
-    """Return, for each pair of states in turn, the order in which the other states sort its fibres.
-
-    The state that joins with the next pair comes first and the one that has just left comes last: then
-    reordering from pair to pair moves runs of rows and not single ones (twice as fast at k = 50, by timing).
-    """
-    orders = []
-    for number, pair in enumerate(pairs):
-        others = [state for state in range(n_states) if state not in pair]
-        after = pairs[number + 1] if number + 1 < len(pairs) else ()
-        before = pairs[number - 1] if number else ()
-        first = [state for state in others if state in after] if set(after) & set(pair) else []
-        left = [state for state in others if state in before] if set(before) & set(pair) else []
-        last = [state for state in left if state not in first]
-        middle = [state for state in others if state not in first and state not in last]
-        orders.append((*first, *middle, *last))
-    return orders
+    reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
+    largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
+    allowed = tolerance * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
+    return ExactTransitions(kernel, k=k, max_relative_error=allowed)
 
 
-@functools.lru_cache(maxsize=LAYOUTS_KEPT)
-def _pair_layout(k: int, i: int, j: int, others: tuple[int, ...]) -> _Layout:
-    """Sort count vectors by s = z_i + z_j, by z_i, by the others: block s has a row per z_i, a column per fibre."""
-    counts = count_vectors(k, len(others) + 2)
-    pair_sum = counts[:, i] + counts[:, j]
-    by_states = np.empty(len(counts), dtype=np.int32)
-    by_states[rank_valid(counts[:, (i, *others, j)], k)] = np.arange(len(counts), dtype=np.int32)
-    numbers = by_states[np.argsort(pair_sum[by_states].astype(np.int32), kind="stable")]
-    edges = np.searchsorted(pair_sum[numbers], np.arange(k + 2))
-    blocks = tuple(
-        (length, slice(int(first), int(last)))
-        for length, (first, last) in enumerate(itertools.pairwise(edges))
-        if last > first
-    )
-    return _Layout(numbers, blocks)
+def exact_bytes(env: Environment, k: int) -> int:
+    """Return about how much memory the operator takes, in bytes."""
+    size, n_global, n_states = n_count_vectors(k, env.n_local_states), env.n_global_states, env.n_local_states
+    n_pairs = n_states * (n_states - 1) // 2
+    reorderings = 4 * size * 3 * n_pairs
+    weights = 8 * (k + 1) ** 2 * 2 * n_pairs * n_global
+    return reorderings + weights + 8 * size * 2 * n_global
 
 
-@functools.lru_cache(maxsize=LAYOUTS_KEPT)
-def _renamed_layout(k: int, n_states: int, renamed: tuple[int, ...]) -> _Layout:
-    """Put each count vector where the lexicographic order has the one that it becomes when states are renamed."""
-    if renamed == tuple(range(n_states)):
-        numbers = np.arange(n_count_vectors(k, n_states), dtype=np.int32)
-    else:
-        numbers = rank_valid(count_vectors(k, n_states)[:, renamed], k).astype(np.int32)
-    return _Layout(numbers, ())
+def _operations(env: Environment, k: int) -> float:
+    """Return the multiply-adds for each count vector: a pass over its fibres for each move."""
+    return env.n_local_states * (env.n_local_states - 1) * (k / env.n_local_states + 1)
 
 
-@functools.lru_cache(maxsize=LAYOUTS_KEPT)
-def _gather(old: _Layout, new: _Layout) -> Index:
-    """Return where each row of the new layout lies in the old one."""
-    place = np.empty_like(old.numbers)
-    place[old.numbers] = np.arange(len(place), dtype=np.int32)
-    return place[new.numbers]
+EXACT = TransitionRecord(
+    name="exact",
+    meaning="the expectation itself, without sampling or rounding",
+    build=lambda env, kernel, reward, k, options, _seed: exact_transitions(
+        env, kernel, reward, k=k, tolerance=options.convergence_threshold
+    ),
+    n_bytes=lambda env, k, _options: exact_bytes(env, k),
+    n_arrays=8,
+    n_operations=lambda env, k, _options: _operations(env, k),
+    per_kernel_s=5e-4,
+    per_operation_s=0.8e-9,
+    n_sweeps=18,
+)

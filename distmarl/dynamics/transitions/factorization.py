@@ -25,9 +25,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Matrix = NDArray[np.float64]
+from distmarl.model.arrays import Array, Ints
+
 # Orders of rows and of columns, (..., 2, L).
-Orders = NDArray[np.int64]
+Orders = Ints
 
 # Up to here all orders of rows and columns are tried, (L!)^2 of them.
 MAX_EXHAUSTIVE_STATES = 5
@@ -69,14 +70,8 @@ class Factorization:
     residual: float
 
 
-def factor_kernel(kernel: Matrix) -> Factorization:
-    """Return the moves of a kernel whose rounding errors grow least.
-
-    Parameters
-    ----------
-    kernel : ndarray, shape (L, L)
-        Rows are probability distributions.
-    """
+def factor_kernel(kernel: Array) -> Factorization:
+    """Return the moves of a kernel, (L, L), whose rounding errors grow least."""
     return _factor_cached(np.ascontiguousarray(kernel).tobytes(), len(kernel))
 
 
@@ -98,7 +93,7 @@ def _factor_cached(content: bytes, n_states: int) -> Factorization:
     return min(candidates, key=lambda candidate: candidate.amplification)
 
 
-def _climb(kernel: Matrix, starts: list[Orders]) -> Orders:
+def _climb(kernel: Array, starts: list[Orders]) -> Orders:
     """Return orders of rows and columns, improved by swapping two rows or two columns at a time; (N, 2, L)."""
     n_states = len(kernel)
     swaps = []
@@ -120,7 +115,7 @@ def _climb(kernel: Matrix, starts: list[Orders]) -> Orders:
     return best
 
 
-def _pivot_order(kernel: Matrix) -> Orders:
+def _pivot_order(kernel: Array) -> Orders:
     """Return rows and columns in the order of complete pivoting, (2, L)."""
     rest = kernel.copy()
     rows, columns = list(range(len(kernel))), list(range(len(kernel)))
@@ -137,14 +132,14 @@ def _pivot_order(kernel: Matrix) -> Orders:
     return np.array([rows, columns])
 
 
-def _norms(kernel: Matrix, orders: Orders) -> NDArray[np.float64]:
+def _norms(kernel: Array, orders: Orders) -> Array:
     """Return || |A| |B| ||_inf of the triangular factors in each order; infinite where there are none."""
     lower, upper, exists = _triangular_factors(kernel[orders[:, 0, :, None], orders[:, 1, None, :]])
     norms = (np.abs(lower) @ np.abs(upper)).sum(axis=-1).max(axis=-1)
     return np.where(exists, norms, np.inf)
 
 
-def _triangular_factors(matrices: Matrix) -> tuple[Matrix, Matrix, NDArray[np.bool_]]:
+def _triangular_factors(matrices: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     """Factor matrices (N, L, L) into lower and upper triangular ones whose rows sum to 1, if there are such."""
     n_states = matrices.shape[-1]
     lower, upper = np.zeros_like(matrices) + np.eye(n_states), matrices.copy()
@@ -166,7 +161,7 @@ def _triangular_factors(matrices: Matrix) -> tuple[Matrix, Matrix, NDArray[np.bo
     return lower * np.where(is_empty, 0.0, sums)[:, None, :], upper, exists
 
 
-def _factor_in_order(kernel: Matrix, rows: NDArray[np.int64], columns: NDArray[np.int64]) -> Factorization:
+def _factor_in_order(kernel: Array, rows: Ints, columns: Ints) -> Factorization:
     """Factor a kernel with its rows and columns in the given order.
 
     State ``rows[i]`` keeps its name between the factors; after both it is renamed ``columns[i]``.
@@ -196,7 +191,7 @@ def _factor_in_order(kernel: Matrix, rows: NDArray[np.int64], columns: NDArray[n
     return Factorization(tuple(moves), tuple(renamed.tolist()), float(magnitude.sum(axis=1).max()), float(residual))
 
 
-def _moves_of_row(row: NDArray[np.float64], source: int) -> list[tuple[int, float]] | None:
+def _moves_of_row(row: Array, source: int) -> list[tuple[int, float]] | None:
     """Return a row as successive moves (target, q), or None when what is left vanishes too early.
 
     Negative entries come first: they make what is left larger, and what is left is divided by. The others

@@ -8,24 +8,16 @@ count vector to itself.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from distmarl.dynamics.transitions.base import SuccessorTransitions
+from distmarl.dynamics.transitions.base import SuccessorTransitions, TransitionRecord, successor_bytes
+from distmarl.model.arrays import Array, Ints
 from distmarl.model.counts import count_vectors, rank_valid
 
 REMAINDER_PRECISION = 1e-9
 
 
-def rounded_transitions(kernel: NDArray[np.float64], *, k: int) -> SuccessorTransitions:
-    """Round E[Z'] = z @ kernel[s_g] to count vectors by largest remainders.
-
-    Parameters
-    ----------
-    kernel : ndarray, shape (G, L, L)
-        ``kernel[s_g, s_l, s_l']``, the local transitions under the local policy.
-    k : int
-        Number of agents in a count vector.
-    """
+def rounded_transitions(kernel: Array, *, k: int) -> SuccessorTransitions:
+    """Round E[Z'] = z @ kernel[s_g] to count vectors by largest remainders; the kernel is (G, L, L)."""
     counts = count_vectors(k, kernel.shape[-1])
     successors = np.empty((len(kernel), 1, len(counts)), dtype=np.int32)
     for s_g, matrix in enumerate(kernel):
@@ -33,20 +25,10 @@ def rounded_transitions(kernel: NDArray[np.float64], *, k: int) -> SuccessorTran
     return SuccessorTransitions(successors)
 
 
-def round_to_counts(expected: NDArray[np.float64], k: int) -> NDArray[np.int64]:
-    """Round rows that sum to k to integers that do, by largest remainders.
+def round_to_counts(expected: Array, k: int) -> Ints:
+    """Round rows that sum to k, (C, L), to integers that do, by largest remainders.
 
-    Parameters
-    ----------
-    expected : ndarray, shape (C, L)
-        Rows of numbers of 0 or more that sum to ``k``.
-    k : int
-        The sum.
-
-    Returns
-    -------
-    ndarray of int64, shape (C, L)
-        Among equal remainders the lower state is rounded up.
+    Among equal remainders the lower state is rounded up.
     """
     # Means are sums of products: without these two roundings, the last bits would decide.
     whole = np.rint(expected)
@@ -58,3 +40,16 @@ def round_to_counts(expected: NDArray[np.float64], k: int) -> NDArray[np.int64]:
         rows = np.flatnonzero(missing > place)
         counts[rows, largest_first[rows, place]] += 1
     return counts
+
+
+ROUNDED = TransitionRecord(
+    name="rounded",
+    meaning="the mean of the next count vector, rounded to whole agents",
+    build=lambda _env, kernel, _reward, k, _options, _seed: rounded_transitions(kernel, k=k),
+    n_bytes=lambda env, k, _options: successor_bytes(env, k, 1),
+    n_arrays=1,
+    n_operations=lambda _env, _k, _options: 1.0,
+    per_kernel_s=2e-5,
+    per_operation_s=1e-8,
+    n_sweeps=50,
+)

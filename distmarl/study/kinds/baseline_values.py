@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, methods
+from distmarl.equilibrium.deviations import surrogate_bytes
 from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
@@ -24,7 +25,7 @@ from distmarl.study.kinds.base import (
     in_short,
     nan_as_null,
 )
-from distmarl.study.memory import exact_training_bytes, exact_value_bytes, rollout_bytes, training_bytes
+from distmarl.study.memory import exact_value_bytes, rollout_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
 from distmarl.values.exact_return import check_population_size
 
@@ -32,7 +33,6 @@ from distmarl.values.exact_return import check_population_size
 def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
     """Evaluate what the trained pairs are compared with."""
     setting = job.setting
-    method = setting.evaluation.method
     name = {"sweep": job.sweep, "setting_id": key.setting_id}
     rows = []
     for baseline in job.experiment.baselines:
@@ -41,17 +41,14 @@ def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArr
             local_policy,
             baseline,
             k=setting.reference_k,
-            method=method,
-            horizon=setting.evaluation.horizon,
+            evaluation=setting.evaluation,
             seed=setting.seed,
             global_agent=setting.global_agent,
         )
         for value in evaluate_baseline(
             job.environment,
             pair,
-            method=method,
-            n_rollouts=setting.evaluation.n_rollouts,
-            horizon=setting.evaluation.horizon,
+            evaluation=setting.evaluation,
             seeds=[(setting.seed, seed) for seed in range(job.experiment.n_eval_seeds)],
             tolerance=setting.global_agent.convergence_threshold,
         ):
@@ -83,7 +80,7 @@ def _n_bytes(job: Job, _k: int | None, _n_threads: int) -> int:
     names = job.experiment.baselines
     n_bytes = [rollout_bytes(job)]
     if "full_information" in names:
-        n_bytes.append(exact_training_bytes(job, job.environment.n_agents))
+        n_bytes.append(surrogate_bytes(job.environment, job.environment.n_agents))
     if "no_local_update" in names:
         n_bytes.append(training_bytes(job, job.setting.reference_k))
     if job.setting.evaluation.method != "rollouts":

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.learning.g_learn import g_learn
+from distmarl.learning.g_learn import learn_global
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies
 from distmarl.results.tables import TRAININGS
@@ -22,16 +22,8 @@ from distmarl.wording import duration
 def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
     """Train the global policy for one k against the shared local policy."""
     k, options = required(key.k), job.setting.global_agent
-    result = g_learn(
-        job.environment,
-        local_policy,
-        k=k,
-        transitions=options.transitions,
-        n_mc_samples=options.n_mc_samples,
-        seed=job.setting.seed,
-        convergence_threshold=options.convergence_threshold,
-        max_vi_iterations=options.max_vi_iterations,
-        n_threads=n_threads,
+    result = learn_global(
+        job.environment, local_policy, k=k, options=options, seed=job.setting.seed, n_threads=n_threads
     )
     name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k}
     training = {

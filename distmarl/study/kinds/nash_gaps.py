@@ -8,16 +8,14 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.equilibrium.deviator import deviator_bytes
-from distmarl.equilibrium.nash_gap import check_gap_size, nash_gap
+from distmarl.equilibrium.nash_gap import GapMethod, check_gap_size, gap_bytes, nash_gap
 from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
 from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
-from distmarl.study.memory import estimated_gap_bytes, exact_training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
-from distmarl.values.exact_return import check_population_size, population_bytes
+from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
 
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
@@ -36,7 +34,7 @@ def measure_nash_gap(
         global_policy,
         local_policy,
         k=k,
-        method="exact" if method == "exact" else "estimate",
+        method=_method(job),
         tolerance=job.setting.global_agent.convergence_threshold,
         seed=job.setting.seed,
     )
@@ -53,6 +51,10 @@ def measure_nash_gap(
     return TaskResult(None, {"nash_gaps": rows})
 
 
+def _method(job: Job) -> GapMethod:
+    return "exact" if job.experiment.nash_gap == "exact" else "estimate"
+
+
 def _seconds(job: Job, _k: int | None) -> float:
     if job.experiment.nash_gap == "exact":
         return N_VALUES_OF_A_GAP * population_s(job)
@@ -63,10 +65,7 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
-    env = job.environment
-    if job.experiment.nash_gap == "exact":
-        return exact_training_bytes(job, required(k)) + max(population_bytes(env), deviator_bytes(env))
-    return exact_training_bytes(job, required(k)) + estimated_gap_bytes(job, required(k))
+    return gap_bytes(job.environment, k=required(k), method=_method(job))
 
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.alternating import train_alternating
+from distmarl.learning.alternating import alternate
 from distmarl.learning.proposals import ProposalOutcome
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
@@ -38,26 +38,14 @@ def train_shared_policy(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
         timings.append({"task": "outer_iteration", "iteration": outcome.iteration, "seconds": now - last[0]})
         last[0] = now
 
-    result = train_alternating(
+    result = alternate(
         job.environment,
         k=setting.reference_k,
         seed=setting.seed,
-        update=setting.alternating.update,
-        n_outer_iterations=setting.alternating.n_outer_iterations,
-        convergence_rtol=setting.alternating.convergence_rtol,
-        transitions=setting.global_agent.transitions,
-        n_mc_samples=setting.global_agent.n_mc_samples,
-        convergence_threshold=setting.global_agent.convergence_threshold,
-        max_vi_iterations=setting.global_agent.max_vi_iterations,
-        policy=setting.local_agent.policy,
-        observation=setting.local_agent.observation,
-        local_convergence_threshold=setting.local_agent.convergence_threshold,
-        local_max_vi_iterations=setting.local_agent.max_vi_iterations,
-        softmax_temperature_scale=setting.local_agent.softmax_temperature_scale,
-        softmax_temperature_min=setting.local_agent.softmax_temperature_min,
-        joint_value=setting.alternating.joint_value,
-        n_rollouts=setting.evaluation.n_rollouts,
-        horizon=setting.evaluation.horizon,
+        global_agent=setting.global_agent,
+        local_agent=setting.local_agent,
+        alternating=setting.alternating,
+        evaluation=setting.evaluation,
         n_threads=n_threads,
         on_iteration=note_time,
     )

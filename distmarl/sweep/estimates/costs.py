@@ -12,12 +12,13 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.g_learn import g_learn
+from distmarl.learning.g_learn import learn_global
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
 from distmarl.results.snapshot import Snapshot
@@ -149,15 +150,8 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
     factors: dict[str, float] = {}
 
     def train() -> object:
-        return g_learn(
-            env,
-            local_policy,
-            k=k or 1,
-            transitions=options.transitions,
-            n_mc_samples=options.n_mc_samples,
-            convergence_threshold=options.convergence_threshold,
-            max_vi_iterations=min(options.max_vi_iterations, MAX_SWEEPS_TIMED),
-        )
+        short = replace(options, max_vi_iterations=min(options.max_vi_iterations, MAX_SWEEPS_TIMED))
+        return learn_global(env, local_policy, k=k or 1, options=short)
 
     def roll_out() -> object:
         blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)

@@ -11,13 +11,12 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -26,6 +25,11 @@ from distmarl.errors import TaskTimeoutError
 from distmarl.study.kinds.base import Rows, TaskResult
 from distmarl.sweep.executors.failures import Failure, describe_failure
 from distmarl.sweep.executors.task_log import LogMark
+
+_T = TypeVar("_T")
+
+# A deadline that was not heard comes again.
+REPEAT_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +83,8 @@ def execute(
     value: NDArray[Any] | None = None
     rows: Rows = {}
     try:
-        with threadpool_limits(limits=1), _deadline(timeout_s):
-            result = function(*arguments)
+        with threadpool_limits(limits=1):
+            result = _by_deadline(timeout_s, function, arguments)
         value, rows = result.value, result.rows
     except Exception as error:  # whatever a task raises is a record, and the others go on
         log_tail = None if log is None else log.tail()
@@ -98,23 +102,29 @@ def execute(
     return value, Outcome(rows, failure, timing)
 
 
-@contextmanager
-def _deadline(timeout_s: float | None) -> Iterator[None]:
-    """Raise TaskTimeoutError in the running code once the time is up."""
+def _by_deadline(timeout_s: float | None, function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:
+    """Return what a function returns; once the time is up, raise TaskTimeoutError in the running code.
+
+    It is raised again and again until it is heard: Python swallows what is raised in a ``__del__`` or in a callback of
+    its garbage collector.
+    """
     if timeout_s is None:
-        yield
-        return
+        return function(*arguments)
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("a deadline needs the task to run in the main thread of its process")
+    over = False
 
     def give_up(_signal: int, _frame: FrameType | None) -> None:
-        raise TaskTimeoutError(f"ran longer than runner.task_timeout_s ({timeout_s:g} s)")
+        is_heard = isinstance(sys.exc_info()[1], TaskTimeoutError)  # what is left is to tidy up
+        if not over and not is_heard:
+            raise TaskTimeoutError(f"ran longer than runner.task_timeout_s ({timeout_s:g} s)")
 
     previous = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, timeout_s)
     try:
-        yield
+        signal.setitimer(signal.ITIMER_REAL, timeout_s, REPEAT_S)
+        return function(*arguments)
     finally:
+        over = True  # first, so that nothing is raised in the lines that follow
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
 
