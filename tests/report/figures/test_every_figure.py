@@ -175,7 +175,7 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["reward_vs_k", "difference_vs_k", "runtime_vs_k", "mode_accuracy_vs_k"])
 @pytest.mark.parametrize("frame", [None, {"k": [1]}, pd.DataFrame({"k": [1]})])
 def test_another_frame_is_refused(name: str, frame: Any) -> None:
-    with pytest.raises(dm.DistmarlError, match=r"summary: must be a .*such as dm\.open\(\.\.\.\)\.summary\(\)"):
+    with pytest.raises(dm.DistmarlError, match=r"summary: must be a .*such as dm\.open\(\.\.\.\)\.points\(\)"):
         getattr(dm.figures, name)(frame)
 
 
