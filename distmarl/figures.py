@@ -7,28 +7,25 @@ The report and ``dm.open(...).figures`` draw with these functions, too::
     dm.figures.zone_heatmap(r.rollouts.query("k == 10 and `environment.n_agents` == 1000"))
 
 Each names the frame that it needs, and refuses another one. Those for which there may be nothing to draw
-return None then.
+return None then. ``width=`` makes a figure so many inches wide, as a paper's column; those with a single
+panel are drawn on axes of one's own with ``ax=``.
 """
 
 from __future__ import annotations
 
-from distmarl.report.figures.against_k import difference_vs_k, mode_accuracy_vs_k, reward_vs_k, runtime_vs_k
-from distmarl.report.figures.gaps import nash_gap_vs_k, price_of_subsampling
-from distmarl.report.figures.policies import policy
-from distmarl.report.figures.rollouts import zone_heatmap
-from distmarl.report.figures.runs import alternation, timeline
-from distmarl.report.figures.scaling import scaling
+from collections.abc import Callable
+from typing import Any
 
-__all__ = [
-    "alternation",
-    "difference_vs_k",
-    "mode_accuracy_vs_k",
-    "nash_gap_vs_k",
-    "policy",
-    "price_of_subsampling",
-    "reward_vs_k",
-    "runtime_vs_k",
-    "scaling",
-    "timeline",
-    "zone_heatmap",
-]
+from distmarl.report.catalogue import FIGURES
+
+__all__ = sorted(FIGURES)
+
+
+def __getattr__(name: str) -> Callable[..., Any]:
+    if name in FIGURES:
+        return FIGURES[name].draw
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -34,7 +34,7 @@ from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
 
 if TYPE_CHECKING:
-    from distmarl.report.figures.gallery import Gallery
+    from distmarl.report.gallery import Gallery
 
 MAX_SETTINGS_NAMED = 20
 
@@ -62,7 +62,7 @@ class Results:
     @property
     def figures(self) -> Gallery:
         """The figures of the report, by name; each is drawn when it is called."""
-        from distmarl.report.figures.gallery import Gallery  # matplotlib, which a table need not wait for
+        from distmarl.report.gallery import Gallery  # matplotlib, which a table need not wait for
 
         return Gallery(self.folder)
 
@@ -91,7 +91,7 @@ class Results:
         ResultsError
             When nothing has been evaluated yet.
         """
-        from distmarl.report.write import read_numbers  # and with it matplotlib
+        from distmarl.report.numbers import read_numbers  # which a table need not wait for
 
         return read_numbers(self._snapshot()).summary
 

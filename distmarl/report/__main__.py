@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import webbrowser
 from collections.abc import Sequence
+from pathlib import Path
 
 from rich.console import Console
 
+from distmarl.errors import ResultsError
+from distmarl.results.storage.location import LocalFolder
 from distmarl.results.storage.opening import open_location
 from distmarl.terminal import DONE, command_parser, output_console, run_command
 from distmarl.wording import counted
@@ -15,13 +19,7 @@ from distmarl.wording import counted
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
 its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
-in a browser, to print or to send. The figures:
-
-  reward_vs_k, difference_vs_k, mode_accuracy_vs_k   what a pair is worth, and how well it follows the mode
-  nash_gap_vs_k, price_of_subsampling                where the sweep asks for Nash gaps
-  scaling                                            return against n, where a grid varies environment.n_agents
-  zone_heatmap, policy                               one rollout, and what was learnt, of the first setting
-  runtime_vs_k, alternation, timeline                how the training went, and when the tasks ran
+in a browser, to print or to send.
 
 Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
 that still runs, or was interrupted, shows what there is and says what is missing.
@@ -32,6 +30,7 @@ The table goes to the standard output, everything else to the standard error.
 
 examples:
   python -m distmarl.report results/robots
+  python -m distmarl.report results/robots --open
   python -m distmarl.report results/robots > robots.txt
 
 exit codes: 0 done, 2 no usable results
@@ -42,22 +41,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
     parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
+    parser.add_argument("--open", action="store_true", help="open the page in the browser")
     return run_command(parser, _run, argv)
 
 
 def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
-    from distmarl.report.text import print_report
+    from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
 
     folder = open_location(arguments.folder)
+    if arguments.open and not isinstance(folder, LocalFolder):
+        raise ResultsError(f"--open: the page will lie in {folder}, where no browser can open it; leave the option out")
     report = write_report(folder, vectors=True)
     print_report(report, output_console(), messages)
-    if report.n_failures:
+    if n_failures := len(report.numbers.failures):
         failures = folder.describe("failures")
-        messages.print(f"{counted(report.n_failures, 'task')} failed: see {failures}", markup=False)
-    if report.unfinished:
+        messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)
+    if report.numbers.unfinished:
         messages.print("To go on, run the sweep's command again.")
+    if arguments.open and not webbrowser.open(Path(report.page).absolute().as_uri()):
+        messages.print(f"no browser could be started; the page is {report.page}", markup=False)
     return DONE
 
 

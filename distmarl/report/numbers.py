@@ -1,165 +1,228 @@
-"""From tables to numbers: what was measured at each subsample size."""
+"""What a results folder holds, as far as its report is about it: the one place where a report reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from distmarl.model.options import EvaluationMethod
-from distmarl.results.folder import sweep_settings
+from distmarl.config.checking import k_values
+from distmarl.errors import ResultsError
+from distmarl.report.returns import summarise
+from distmarl.results.fields import Table
+from distmarl.results.folder import SWEEP_FILE, read_provenance, read_sweep, rollouts_per_seed, sweep_settings
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.storage.lock import find_writer
+from distmarl.results.tables import (
+    ALTERNATIONS,
+    BASELINES,
+    EVALUATIONS,
+    EXACT_RETURNS,
+    FAILURES,
+    NASH_GAPS,
+    SETTINGS,
+    TIMINGS,
+    TRAININGS,
+)
+from distmarl.study.kinds import KINDS
+from distmarl.study.pending import Pending, find_pending
 
-POINT = ["setting_id", "k"]
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """The one of several settings that a figure shows.
 
-def summarise(
-    points: pd.DataFrame, trainings: pd.DataFrame, timings: pd.DataFrame, settings: pd.DataFrame
-) -> pd.DataFrame:
-    """Return one row for each setting of the sweep and each k that has been evaluated.
-
-    Parameters
+    Attributes
     ----------
-    points : DataFrame
-        The table ``summary`` of the evaluations that the report is about.
-    trainings, timings, settings : DataFrame
-        The tables of a results folder. Rows of settings that are not ``in_sweep`` are left out.
-
-    Returns
-    -------
-    DataFrame
-        Settings in the order of the sweep file, k increasing. Columns are those of the table ``summary``, with the
-        exact return as ``mean_return`` of what has no rollouts, and
-
-        - ``label``: the setting's grid values in short;
-        - ``train_seconds`` (s): wall-clock time of G-LEARN; NaN where none was stored;
-        - ``bound`` (reward), ``converged``: the training's certificate; missing where none was stored.
-    """
-    measured = points.drop(columns=["sweep", *(name for name in points.columns if "." in name)])
-    measured["mean_return"] = measured["mean_return"].fillna(measured["exact_return"])
-    seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "seconds"]].astype({"k": "int64"})
-    certificates = trainings[[*POINT, "bound", "converged"]].astype({"converged": "boolean"})
-    return (
-        _ordered_settings(settings)
-        .merge(measured, on="setting_id")
-        .merge(seconds.rename(columns={"seconds": "train_seconds"}), on=POINT, how="left")
-        .merge(certificates, on=POINT, how="left")
-        .sort_values(["order", "k"], ignore_index=True)
-        .drop(columns="order")
-    )
-
-
-def with_labels(rows: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table for the points of a summary, in its order, with the settings' labels.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Rows of a table with the columns ``setting_id`` and ``k``.
-    summary : DataFrame
-        What :func:`summarise` returns.
-    """
-    return summary[[*POINT, "label"]].merge(rows, on=POINT)
-
-
-def known_returns(summary: pd.DataFrame) -> pd.Series[float]:
-    """Return the exact return of each row, or the rollouts' mean where none is known."""
-    return summary["exact_return"].fillna(summary["mean_return"])
-
-
-def improvement(summary: pd.DataFrame) -> pd.DataFrame:
-    """Return what each setting gains from its smallest to its largest evaluated k, exactly where that is known.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        What :func:`summarise` returns.
-
-    Returns
-    -------
-    DataFrame
-        One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
-        ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
-    """
-    known = summary.assign(known_return=known_returns(summary))
-    by_setting = known.sort_values("k", kind="stable").groupby("setting_id", sort=False)
-    gains = by_setting.agg(
-        label=("label", "first"),
-        first_k=("k", "first"),
-        last_k=("k", "last"),
-        first_return=("known_return", "first"),
-        last_return=("known_return", "last"),
-    )
-    gains["absolute"] = gains["last_return"] - gains["first_return"]
-    gains["percent"] = 100 * gains["absolute"] / gains["first_return"].abs().replace(0, np.nan)
-    return gains.loc[summary["setting_id"].unique()].reset_index()
-
-
-def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows' trainings are known not to have converged.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        What :func:`summarise` returns.
-
-    Returns
-    -------
-    ndarray of bool, shape (rows,)
-    """
-    return ~summary["converged"].fillna(True).to_numpy(dtype=bool)
-
-
-def unfinished_note(
-    points: pd.DataFrame,
-    settings: pd.DataFrame,
-    *,
-    k_values: Sequence[int],
-    n_eval_seeds: int,
-    method: EvaluationMethod = "rollouts",
-) -> str | None:
-    """Return how far an unfinished sweep is, or None when nothing is missing.
-
-    Parameters
-    ----------
-    points : DataFrame
-        The table ``summary`` of the evaluations that the sweep file asks for.
-    settings : DataFrame
-        The table of a results folder.
+    setting_id : str
+        Its id.
     k_values : sequence of int
-        Subsample sizes that the sweep file asks for.
-    n_eval_seeds : int
-        Evaluation seeds that it asks for, per k.
-    method : {"rollouts", "exact", "both"}
-        How it asks for returns. An exact one counts like an evaluation seed.
+        Its subsample sizes, increasing.
+    label : str
+        Its grid values in short.
+    n_settings : int
+        How many there are.
     """
-    ids = settings.loc[settings["in_sweep"], "setting_id"]
-    n_per_point = (n_eval_seeds if method != "exact" else 0) + (method != "rollouts")
-    planned = len(ids) * len(k_values) * n_per_point
-    asked = points[points["setting_id"].isin(ids)]
-    done = int(asked["n_seeds"].sum()) if method != "exact" else 0
-    done += int(asked["exact_return"].notna().sum()) if method != "rollouts" else 0
-    return None if done >= planned else f"unfinished: {done} of {planned} evaluations"
+
+    setting_id: str
+    k_values: Sequence[int]
+    label: str
+    n_settings: int
 
 
-def missing_note(n_gaps: tuple[int, int], n_baselines: tuple[int, int]) -> str | None:
-    """Return which gaps and baselines are missing, or None.
+class Numbers:
+    """The numbers of a report. Each table is read when it is first asked for, and kept.
+
+    Only what the sweep file asks for is here: rows of an earlier, larger sweep stay in the tables.
 
     Parameters
     ----------
-    n_gaps, n_baselines : tuple of int
-        How many there are, and how many the sweep file asks for.
+    snapshot : Snapshot
+        The tables of the results folder.
     """
-    missing = [
-        f"{done} of {planned} {name}"
-        for (done, planned), name in ((n_gaps, "Nash gaps"), (n_baselines, "baselines"))
-        if done < planned
-    ]
-    return f"unfinished: {', '.join(missing)}" if missing else None
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self.folder = snapshot.folder
+        self.sweep = read_sweep(snapshot.folder)
+        self.k_values = k_values(self.sweep.experiment)
+        method = self.sweep.evaluation.method
+        n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
+        exact_k = self.k_values if method != "rollouts" else ()
+        # First of all: whatever it rests on has been committed when the other tables are read.
+        self._points = snapshot.summary(lambda k, seed: k in self.k_values and seed < n_seeds, exact_k=exact_k)
+
+    @cached_property
+    def settings(self) -> pd.DataFrame:
+        """The sweep's settings in the order of its file, with their ``place`` in it, from 0 on."""
+        settings = sweep_settings(self._snapshot.read(SETTINGS))
+        return settings.assign(place=range(len(settings)))
+
+    @cached_property
+    def summary(self) -> pd.DataFrame:
+        """What :func:`distmarl.report.returns.summarise` returns."""
+        return summarise(self._points, self.trainings, self.timings, self.settings)
+
+    @cached_property
+    def trainings(self) -> pd.DataFrame:
+        """The trainings, with ``label`` and ``place`` of the settings."""
+        trainings = self._placed(self._snapshot.read(TRAININGS), "k")
+        return trainings[trainings["k"].isin(self.k_values)]
+
+    @cached_property
+    def alternations(self) -> pd.DataFrame:
+        """The proposals of the alternations, with ``label`` and ``place`` of the settings."""
+        return self._placed(self._snapshot.read(ALTERNATIONS), "iteration")
+
+    @cached_property
+    def nash_gaps(self) -> pd.DataFrame:
+        """The Nash gaps, with ``label`` and ``place`` of the settings."""
+        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k")
+        return gaps[(gaps["method"] == self.sweep.experiment.nash_gap) & gaps["k"].isin(self.k_values)]
+
+    @cached_property
+    def baselines(self) -> pd.DataFrame:
+        """The baselines, with ``label`` and ``place`` of the settings."""
+        baselines = self._placed(self._snapshot.read(BASELINES))
+        return baselines[baselines["baseline"].isin(self.sweep.experiment.baselines)]
+
+    @cached_property
+    def timings(self) -> pd.DataFrame:
+        """When the tasks of the sweep's settings ran, and for how long."""
+        timings = self._snapshot.read(TIMINGS)
+        return timings[timings["setting_id"].isin(self.settings["setting_id"])]
+
+    @cached_property
+    def failures(self) -> pd.DataFrame:
+        """The tasks that have failed and have not succeeded since."""
+        return self._snapshot.read(FAILURES)
+
+    @cached_property
+    def n_agents(self) -> dict[str, int]:
+        """The number of local agents of each setting that has been evaluated, by its id."""
+        sizes: dict[str, int] = {}
+        for table in (EVALUATIONS, EXACT_RETURNS):
+            unread = [name for name in table.schema.names if name not in (*table.key, "n_agents")]
+            rows = self._snapshot.read(table, without=unread).drop_duplicates("setting_id")
+            sizes |= dict(zip(rows["setting_id"], rows["n_agents"], strict=True))
+        return sizes
+
+    @cached_property
+    def provenance(self) -> dict[str, Any]:
+        """The sessions that wrote to the folder."""
+        return read_provenance(self.folder)
+
+    @cached_property
+    def sweep_file(self) -> str:
+        """``sweep.yaml``: the sweep with every default filled in."""
+        return self.folder.read(SWEEP_FILE).decode()
+
+    @cached_property
+    def files(self) -> set[str]:
+        """Names of the files and folders in the folder, as it was found."""
+        return set(self.folder.names())
+
+    @cached_property
+    def pending(self) -> Pending:
+        """What the sweep file asks for and the tables lack."""
+        return find_pending(self.sweep, rollouts_per_seed(self.settings, self.sweep), self._snapshot)
+
+    @property
+    def unfinished(self) -> str | None:
+        """How far an unfinished sweep is; None for a finished one."""
+        return self.pending.note
+
+    @property
+    def unfinished_by_kind(self) -> str | None:
+        """How far an unfinished sweep is, and with what; None for a finished one."""
+        return f"{self.unfinished} ({missing_kinds(self.pending)})" if self.unfinished else None
+
+    def first_with(self, table: Table) -> Chosen | None:
+        """Return the first evaluated setting that a table has rows of, and its k there."""
+        found = {(setting_id, k) for setting_id, k, *_ in self._snapshot.keys(table)}
+        settings = self.summary.drop_duplicates("setting_id")
+        asked_for = set(self.summary["k"])
+        for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):
+            ks = sorted(int(k) for name, k in found if name == setting_id and k in asked_for)
+            if ks:
+                return Chosen(setting_id, ks, label, len(settings))
+        return None
+
+    def read(self, table: Table, **key: Any) -> pd.DataFrame:
+        """Return some rows of a table that is too long to be read whole."""
+        return self._snapshot.read(table, **key)
+
+    def _placed(self, rows: pd.DataFrame, *by: str) -> pd.DataFrame:
+        """Return the rows of the sweep's settings, in their order."""
+        places = self.settings[["setting_id", "label", "place"]]
+        return places.merge(rows, on="setting_id").sort_values(["place", *by], kind="stable", ignore_index=True)
 
 
-def _ordered_settings(settings: pd.DataFrame) -> pd.DataFrame:
-    """Return the id, label and place of the sweep's settings, in the order of the sweep file."""
-    chosen = sweep_settings(settings)[["setting_id", "label"]]
-    return chosen.assign(order=range(len(chosen)))
+def read_numbers(snapshot: Snapshot) -> Numbers:
+    """Return what a report says of a results folder, without writing anything.
+
+    Raises
+    ------
+    ResultsError
+        When the folder holds no evaluation of its sweep yet.
+    ConfigError
+        When its sweep file cannot be read.
+    """
+    numbers = Numbers(snapshot)
+    if numbers.summary.empty:
+        n_failures = len(numbers.failures)
+        failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
+        runs = find_writer(snapshot.folder) is not None
+        remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
+        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
+    return numbers
+
+
+def missing_kinds(pending: Pending) -> str:
+    """Return how far the kinds of tasks are that are not done: ``30 of 250 evaluations, 0 of 1 baselines``."""
+    done = pending.done
+    return ", ".join(
+        f"{done[name]:,} of {pending.asked_for[name]:,} {kind.plural}"
+        for name, kind in KINDS.items()
+        if done[name] < pending.asked_for[name]
+    )
+
+
+def session_cpus(provenance: Mapping[str, Any]) -> float | None:
+    """Return how many CPUs each session started with; None where that is not known, or where they differ.
+
+    Parameters
+    ----------
+    provenance : mapping
+        The content of ``provenance.json``.
+    """
+    found = {node_cpus(session.get("resources", {}).get("nodes", [])) for session in provenance.get("sessions", [])}
+    return found.pop() or None if len(found) == 1 else None
+
+
+def node_cpus(nodes: Sequence[Mapping[str, float]]) -> float:
+    """Return how many CPUs some nodes have."""
+    return sum(node.get("CPU", 0) for node in nodes)

@@ -33,20 +33,6 @@ SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
 PAGE_FILE = "report.html"
 TOOL = "distmarl"
-# What a report draws, as .png and .pdf.
-FIGURES = (
-    "reward_vs_k",
-    "difference_vs_k",
-    "runtime_vs_k",
-    "mode_accuracy_vs_k",
-    "nash_gap_vs_k",
-    "price_of_subsampling",
-    "zone_heatmap",
-    "policy",
-    "scaling",
-    "alternation",
-    "timeline",
-)
 
 
 def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> None:
@@ -106,7 +92,7 @@ def start_session(
     session : dict
         What provenance.json says about the session.
     overwrite : bool
-        Delete what earlier sessions of any sweep left here; other files stay.
+        Delete the tables that earlier sessions of any sweep left here; other files stay.
     lock : Lock, optional
         The folder's lock, which this process holds.
 
@@ -122,7 +108,6 @@ def start_session(
     if overwrite:
         for name in (*TABLES, PARTS):
             folder.delete_folder(name)
-        folder.delete(name for name in folder.names() if _is_figure(name) or name == PAGE_FILE)
     folder.delete_torn_files()
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
@@ -220,11 +205,6 @@ def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) 
             f"{folder}: holds the results of the sweep {provenance.get('sweep')!r}, not of {sweep_name!r}; "
             "choose another folder with --out, or start afresh with --overwrite"
         )
-
-
-def _is_figure(name: str) -> bool:
-    stem, _, kind = name.rpartition(".")
-    return stem in FIGURES and kind in ("png", "pdf")
 
 
 def _write_text(folder: Location, name: str, text: str) -> None:

@@ -185,7 +185,7 @@ def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | 
 
 def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     """Draw the figures; print the final table and where everything lies."""
-    from distmarl.report.text import print_report
+    from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
 
     stop = Stop()

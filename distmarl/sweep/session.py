@@ -70,6 +70,10 @@ def run_session(
     with locked(folder, wait=True, tell=tell) as lock, start_executor() as executor:
         session = describe_session(sys.orig_argv, executor.resources)
         store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+        if overwrite:
+            from distmarl.report.write import delete_report  # and with it matplotlib
+
+            delete_report(folder)
         store.add_settings(_setting_rows(plan), plan.sweep.grid)
         stop = Stop()
         driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)

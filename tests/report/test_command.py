@@ -1,3 +1,4 @@
+import webbrowser
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -5,6 +6,7 @@ import pytest
 
 import distmarl
 from distmarl.report.__main__ import main
+from distmarl.report.figures import style
 from distmarl.results.fields import VERSION_KEY
 from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import EVALUATIONS, FAILURES
@@ -47,7 +49,10 @@ def test_what_is_missing_is_told(tmp_path):
     store.commit("g_learn-only-2", [(FAILURES, [failure_row("only", 2)])])
     done = run(tmp_path)
     assert done.returncode == 0
-    assert "unfinished: 2 of 4 evaluations" in done.stderr
+    assert (
+        "unfinished: 3 of 7 tasks (0 of 1 shared local policies, 1 of 2 global policies, 2 of 4 evaluations)"
+        in done.stderr
+    )
     assert "skipped mode_accuracy_vs_k.png: " in done.stderr
     assert f"1 task failed: see {tmp_path / 'failures'}" in done.stderr
 
@@ -113,3 +118,24 @@ def test_no_folder_is_bad_input():
     done = run()
     assert done.returncode == 2
     assert "usage: python -m distmarl.report" in done.stderr
+
+
+@pytest.mark.parametrize(("is_there", "told"), [(True, ""), (False, "no browser could be started; the page is ")])
+def test_the_page_is_opened_in_the_browser(tmp_path, monkeypatch, capsys, is_there, told):
+    monkeypatch.setitem(style.STYLE, "figure.dpi", 50)
+    commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2))
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda place: opened.append(place) or is_there)
+    assert main([str(tmp_path)]) == 0
+    assert opened == []
+    assert main([str(tmp_path), "--open"]) == 0
+    assert opened == [(tmp_path / "report.html").as_uri()]
+    assert told in capsys.readouterr().err
+
+
+def test_a_page_in_an_object_store_is_not_opened(capsys):
+    assert main(["s3://bucket/robots", "--open"]) == 2
+    message = (
+        "error: --open: the page will lie in s3://bucket/robots, where no browser can open it; leave the option out"
+    )
+    assert capsys.readouterr().err.splitlines() == [message]

@@ -8,15 +8,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from distmarl.errors import ConfigError, ResultsError
-from distmarl.report import write
+from distmarl.report import catalogue
 from distmarl.report.figures import style
-from distmarl.report.write import FIGURE_NAMES, figure_makers
-from distmarl.results.folder import FIGURES as FIGURES_OF_A_FOLDER
+from distmarl.report.write import delete_report
 from distmarl.results.folder import SWEEP_FILE
 from distmarl.results.snapshot import DATA_FILE, PARTS, Snapshot
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, TRAININGS
-from tests.places import locked, start_session, write_report
+from tests.places import locked, write_report
 from tests.report.results_folders import commit_details, commit_points, failure_row, grid_of, start_folder
 
 FIGURES = [
@@ -59,8 +58,8 @@ def test_a_report_has_numbers_and_figures(tmp_path):
     assert report.figures == tuple(str(tmp_path / name) for name in FIGURES)
     assert all(is_whole_png(Path(path)) for path in report.figures)
     assert report.page == str(tmp_path / "report.html")
-    assert report.summary["mean_return"].tolist() == [10.5, 20.5]
-    assert (report.skipped, report.n_failures, report.unfinished) == ((), 0, None)
+    assert report.numbers.summary["mean_return"].tolist() == [10.5, 20.5]
+    assert (report.skipped, len(report.numbers.failures), report.numbers.unfinished) == ({}, 0, None)
 
 
 @pytest.mark.usefixtures("blank_figures")
@@ -81,9 +80,8 @@ def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monke
     finished_folder(tmp_path)
     some = ["difference_vs_k", "zone_heatmap", "timeline"]
     pictures, vectors = [f"{name}.png" for name in some], [f"{name}.pdf" for name in some]
-    monkeypatch.setattr(
-        write, "figure_makers", lambda numbers: {name: figure_makers(numbers)[name] for name in pictures}
-    )
+    for name in [name for name in catalogue.FIGURES if name not in some]:
+        monkeypatch.delitem(catalogue.FIGURES, name)
     report = write_report(tmp_path, vectors=True)
     assert [Path(path).name for path in report.figures] == [*pictures, *vectors]
     first = {name: (tmp_path / name).read_bytes() for name in (*pictures, *vectors)}
@@ -102,20 +100,16 @@ def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monke
 
 
 @pytest.mark.usefixtures("blank_figures")
-def test_starting_afresh_deletes_all_figures_and_nothing_else(tmp_path):
-    finished_folder(tmp_path)
+def test_all_figures_can_be_deleted_and_nothing_else(tmp_path):
+    store = finished_folder(tmp_path)
     write_report(tmp_path, vectors=True)
     for name in ("mine_vs_k.png", "policy.txt", "reward_vs_k.svg"):
         (tmp_path / name).write_bytes(b"of a user")
-    start_session(tmp_path, "tiny", {}, {}, overwrite=True)
+    delete_report(store.folder)
     kept = {path.name for path in tmp_path.iterdir()}
     assert not any((tmp_path / name).exists() for name in FIGURES)
     assert not list(tmp_path.glob("*.pdf"))
     assert {"mine_vs_k.png", "policy.txt", "reward_vs_k.svg"} <= kept
-
-
-def test_the_folder_knows_every_figure():
-    assert [f"{name}.png" for name in FIGURES_OF_A_FOLDER] == [*FIGURE_NAMES]
 
 
 def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
@@ -152,7 +146,7 @@ def test_without_publishing_the_tables_are_left_alone(tmp_path):
     before = sorted(parts(tmp_path))
     report = write_report(tmp_path, publish=False)
     assert sorted(parts(tmp_path)) == before
-    assert len(report.summary) == 2
+    assert len(report.numbers.summary) == 2
 
 
 @pytest.mark.usefixtures("blank_figures")
@@ -171,7 +165,7 @@ def test_a_folder_that_is_being_written_is_read_without_publishing(tmp_path):
         fcntl.flock(stream, fcntl.LOCK_EX)
         report = write_report(tmp_path)
     assert sorted(parts(tmp_path)) == before
-    assert report.summary["n_seeds"].tolist() == [2, 2]
+    assert report.numbers.summary["n_seeds"].tolist() == [2, 2]
 
 
 @pytest.mark.usefixtures("blank_figures")
@@ -190,15 +184,18 @@ def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeyp
     monkeypatch.setattr(Snapshot, "_part_names", parts_that_go_away)
     report = write_report(tmp_path, publish=False)
     assert publish_once.is_set()
-    assert report.summary["n_seeds"].tolist() == [2, 2]
-    assert report.summary["bound"].notna().all()
+    assert report.numbers.summary["n_seeds"].tolist() == [2, 2]
+    assert report.numbers.summary["bound"].notna().all()
 
 
 @pytest.mark.usefixtures("blank_figures")
 def test_an_unfinished_sweep_is_told(tmp_path):
     store = start_folder(tmp_path, k_values=[1, 2, 4], n_eval_seeds=3)
     commit_points(store, grid_of(["only"], [1, 2], 2))
-    assert write_report(tmp_path).unfinished == "unfinished: 4 of 9 evaluations"
+    numbers = write_report(tmp_path).numbers
+    assert numbers.unfinished == "unfinished: 6 of 13 tasks"
+    missing = "0 of 1 shared local policies, 2 of 3 global policies, 4 of 9 evaluations"
+    assert numbers.unfinished_by_kind == f"unfinished: 6 of 13 tasks ({missing})"
 
 
 def test_the_unfinished_mark_is_in_the_figure(tmp_path):
@@ -218,8 +215,8 @@ def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(t
     commit_details(store, ["only"], [1, 2])
     (tmp_path / "mode_accuracy_vs_k.png").write_bytes(b"of earlier results")
     report = write_report(tmp_path)
-    assert [figure.name for figure in report.skipped] == ["mode_accuracy_vs_k.png"]
-    assert "as many global actions as local states" in report.skipped[0].reason
+    assert [*report.skipped] == ["mode_accuracy_vs_k"]
+    assert "as many global actions as local states" in report.skipped["mode_accuracy_vs_k"]
     assert [Path(path).name for path in report.figures] == [name for name in FIGURES if "accuracy" not in name]
     assert not (tmp_path / "mode_accuracy_vs_k.png").exists()
 
@@ -228,7 +225,7 @@ def test_undefined_mode_accuracy_is_skipped_with_its_reason_and_its_old_figure(t
 def test_failures_are_counted(tmp_path):
     store = finished_folder(tmp_path)
     store.commit("g_learn-only-9", [(FAILURES, [failure_row("only", 9)])])
-    assert write_report(tmp_path).n_failures == 1
+    assert len(write_report(tmp_path).numbers.failures) == 1
 
 
 def test_a_sweep_without_evaluations_is_refused(tmp_path):

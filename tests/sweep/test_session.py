@@ -12,6 +12,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ResultsError, TaskTimeoutError
+from distmarl.report.catalogue import FIGURES
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.base import TaskKey
 from distmarl.sweep import pace
@@ -223,6 +224,19 @@ def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(
     assert 0 < len(rest.submitted) < 7
     run(tmp_path / "whole")
     assert table_bytes(small_disk / "out") == table_bytes(tmp_path / "whole")
+
+
+def test_overwriting_deletes_the_report_of_earlier_results_and_nothing_else(tmp_path: Path) -> None:
+    run(tmp_path)
+    old = [f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")] + ["report.html"]
+    kept = ["mine_vs_k.png", "policy.txt", "reward_vs_k.svg"]
+    for name in (*old, *kept):
+        (tmp_path / name).write_bytes(b"of earlier results")
+    run(tmp_path)
+    assert all((tmp_path / name).exists() for name in (*old, *kept))
+    run(tmp_path, overwrite=True)
+    assert not any((tmp_path / name).exists() for name in old)
+    assert all((tmp_path / name).exists() for name in kept)
 
 
 def test_overwriting_starts_afresh(tmp_path: Path) -> None:

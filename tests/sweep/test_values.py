@@ -197,18 +197,19 @@ def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> No
 @pytest.mark.usefixtures("blank_figures")
 def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) -> None:
     run(tmp_path, changed(EXACT, experiment={"nash_gap": "estimate", "baselines": ["random"]}))
-    assert write_report(tmp_path).unfinished is None
+    assert write_report(tmp_path).numbers.unfinished is None
     for name in ("nash_gaps", "baselines"):
         (tmp_path / name / "data.parquet").unlink()
-    assert write_report(tmp_path).unfinished == "unfinished: 0 of 2 Nash gaps, 0 of 1 baselines"
+    missing = "0 of 1 baselines, 0 of 2 Nash gaps"
+    assert write_report(tmp_path).numbers.unfinished_by_kind == f"unfinished: 5 of 8 tasks ({missing})"
 
 
 @pytest.mark.usefixtures("blank_figures")
 def test_the_report_is_about_exact_returns_once_only_they_are_asked_for(tmp_path: Path) -> None:
     run(tmp_path, BOTH)
-    both = write_report(tmp_path).summary
+    both = write_report(tmp_path).numbers.summary
     assert both["n_seeds"].tolist() == [2, 2]
     run(tmp_path, EXACT)
-    exact = write_report(tmp_path).summary
+    exact = write_report(tmp_path).numbers.summary
     assert exact["n_seeds"].tolist() == [0, 0]
     assert exact["mean_return"].tolist() == exact["exact_return"].tolist() == both["exact_return"].tolist()

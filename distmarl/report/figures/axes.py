@@ -1,4 +1,4 @@
-"""The parts that all figures share: the k axis, plain numbers, and notes above the axes."""
+"""The parts that figures share: axes to draw on, the k axis, plain numbers, notes above and a legend below."""
 
 from __future__ import annotations
 
@@ -6,23 +6,35 @@ import textwrap
 from collections.abc import Sequence
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
 
-from distmarl.report.figures.style import NOTE_COLOUR, NOTE_SIZE_PT, PALETTE, WARNING_COLOUR, SeriesStyle
+from distmarl.errors import InvalidArgumentError
+from distmarl.report.figures.style import (
+    HEIGHT_IN,
+    NOTE_COLOUR,
+    NOTE_SIZE_PT,
+    PALETTE,
+    WARNING_COLOUR,
+    WIDTH_IN,
+    PaperFigure,
+    SeriesStyle,
+    figure_width,
+)
 
 K_LABEL = "subsample size k (agents)"
 RETURN_LABEL = "discounted return (reward)"
 LOG_SCALE_FROM = 10.0  # ratio of the largest to the smallest value
 K_MARGIN = 0.03
 NOTE_LINE_PT = 8.5
-NOTE_CHARACTERS = 54  # about what fits above axes that are as wide as a column
+NOTE_CHARACTER_PT, NOTE_OVERHANG_PT = 3.4, 16.0  # about; notes may reach into the margin
 LEGEND_LINE_IN = 0.15
-LEGEND_CHARACTERS = 54  # about what fits below a figure in one line
+LINE_CHARACTERS = 54  # about what fits into a line as wide as a column
 MAX_NAMED = len(PALETTE)
 
 
@@ -57,24 +69,56 @@ def use_plain_numbers(axis: Axis, subs: tuple[float, ...]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
-def add_notes(axes: Axes, notes: list[str], unfinished: str | None, *, above_pt: float = 0.0) -> int:
+def characters(width_in: float) -> int:
+    """Return about how many characters fit into a line."""
+    return max(1, round(LINE_CHARACTERS * width_in / WIDTH_IN))
+
+
+def axes_to_draw_on(width: float | None, ax: Axes | None, height_in: float = HEIGHT_IN) -> Axes:
+    """Return the given axes, or else those of a new figure.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When the width is not positive, or given beside axes, whose figure has one.
+    """
+    if ax is None:
+        return PaperFigure(figsize=(figure_width(width), height_in)).add_subplot()
+    if width is not None:
+        raise InvalidArgumentError("width: must be left out beside ax, whose figure has a width of its own")
+    return ax
+
+
+def figure_of(axes: Axes) -> Figure:
+    """Return the figure that axes belong to."""
+    figure = axes.figure
+    return figure.figure if isinstance(figure, SubFigure) else figure
+
+
+def fitting_columns(n_columns: int, width_in: float) -> int:
+    """Return how many columns of a legend fit, of those that a figure as wide as a column has room for."""
+    return max(1, min(n_columns, round(n_columns * width_in / WIDTH_IN)))
+
+
+def add_notes(axes: Axes, notes: Sequence[str], unfinished: str | None, *, above_pt: float = 0.0) -> int:
     """Write small lines above the axes, the one of an unfinished sweep on top, and return their number.
 
     Parameters
     ----------
     axes : Axes
         Where.
-    notes : list of str
-        The lines, from the top down.
+    notes : sequence of str
+        The lines, from the top down; one that does not fit is folded.
     unfinished : str, optional
         What to say of an unfinished sweep.
     above_pt : float
         Points that a title takes below them.
     """
-    lines = [(note, NOTE_COLOUR) for note in reversed(notes)]
-    if unfinished:
-        lines.append((unfinished, WARNING_COLOUR))
-    for number, (text, colour) in enumerate(lines):
+    width_pt = 72 * axes.bbox.width / axes.figure.dpi
+    room = max(1, int((width_pt + NOTE_OVERHANG_PT) / NOTE_CHARACTER_PT))
+    texts = [(unfinished or "", WARNING_COLOUR), *((note, NOTE_COLOUR) for note in notes)]
+    lines = [(line, colour) for text, colour in texts for line in textwrap.wrap(text, room)]
+    for number, (text, colour) in enumerate(reversed(lines)):
         axes.annotate(
             text,
             xy=(0, 1),
@@ -87,20 +131,42 @@ def add_notes(axes: Axes, notes: list[str], unfinished: str | None, *, above_pt:
     return len(lines)
 
 
-def add_series_legend(figure: Figure, labels: Sequence[str], styles: Sequence[SeriesStyle]) -> int:
-    """Name series below the axes, where no data are, and return the number of lines that takes.
+def add_legend(axes: Axes, ax: Axes | None, handles: Sequence[Artist], labels: Sequence[str], n_columns: int) -> int:
+    """Name what was drawn and return the number of lines that takes; none within axes that were given.
+
+    It stands below a figure of ours, where no data are, and in the emptiest place of axes that were given.
+    """
+    if not handles:
+        return 0
+    if ax is not None:
+        ax.legend(handles, labels, fontsize=NOTE_SIZE_PT)
+        return 0
+    figure = figure_of(axes)
+    n_columns = fitting_columns(n_columns, figure.get_figwidth())
+    figure.legend(handles, labels, loc="outside lower center", ncols=n_columns)
+    return max(label.count("\n") + 1 for label in labels) * -(-len(labels) // n_columns)
+
+
+def add_series_legend(axes: Axes, ax: Axes | None, labels: Sequence[str], styles: Sequence[SeriesStyle]) -> int:
+    """Name series, and return the number of lines that takes.
 
     Of more than ``MAX_NAMED`` some are named, from the first to the last.
     """
     if not labels:
         return 0
+    room = characters(figure_of(axes).get_figwidth())
     named = np.linspace(0, len(labels) - 1, min(len(labels), MAX_NAMED)).round().astype(int)
-    texts = [textwrap.fill(labels[index], LEGEND_CHARACTERS) for index in named]
-    n_columns = max(1, min(len(texts), LEGEND_CHARACTERS // (max(len(labels[index]) for index in named) + 6)))
+    texts = [textwrap.fill(labels[index], room) for index in named]
+    n_columns = max(1, min(len(texts), LINE_CHARACTERS // (max(len(labels[index]) for index in named) + 6)))
     handles = [Line2D([], [], color=styles[index].colour, marker=styles[index].marker) for index in named]
-    figure.legend(handles, texts, loc="outside lower center", ncols=n_columns)
-    n_lines = max(text.count("\n") + 1 for text in texts)
-    return n_lines * -(-len(texts) // n_columns)
+    return add_legend(axes, ax, handles, texts, n_columns)
+
+
+def set_height(axes: Axes, ax: Axes | None, height_in: float, *, n_legend_lines: int, n_notes: int) -> None:
+    """Make a figure of ours higher by what stands above and below its axes."""
+    if ax is None:
+        height_in = height_in + LEGEND_LINE_IN * n_legend_lines + NOTE_LINE_PT / 72 * n_notes
+        figure_of(axes).set_figheight(height_in)
 
 
 def named_note(n_series: int) -> list[str]:

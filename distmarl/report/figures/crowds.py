@@ -7,6 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.model.counts import count_vectors
+
 Ints = NDArray[np.int64]
 
 
@@ -41,21 +43,7 @@ def leaders(k: int, n_states: int) -> tuple[Ints, Ints]:
 
     The count vectors of k agents are in lexicographic order; each array has shape (C,).
     """
-    vectors = _count_vectors(k, n_states)
+    vectors = count_vectors(k, n_states)
     leading = vectors.max(axis=1)
     is_single = (vectors == leading[:, None]).sum(axis=1) == 1
     return np.where(is_single, vectors.argmax(axis=1), -1), leading
-
-
-def _count_vectors(k: int, n_states: int) -> Ints:
-    """Return the count vectors of k agents in lexicographic order, (C, L), one state after the other."""
-    left = np.array([k])
-    columns: list[Ints] = []
-    for _ in range(n_states - 1):
-        repeats = left + 1
-        starts = np.repeat(np.cumsum(repeats) - repeats, repeats)
-        entry = np.arange(repeats.sum()) - starts
-        columns = [np.repeat(column, repeats) for column in columns]
-        columns.append(entry)
-        left = np.repeat(left, repeats) - entry
-    return np.column_stack([*columns, left])

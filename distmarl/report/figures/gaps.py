@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import K_LABEL, add_notes, set_k_axis
+from distmarl.report.figure import Caption, ReportFigure
+from distmarl.report.figures.axes import K_LABEL, add_notes, fitting_columns, set_k_axis
 from distmarl.report.figures.frames import check_frame, label_of
-from distmarl.report.figures.style import HEIGHT_IN, NOTE_COLOUR, PALETTE, WIDTH_IN, PaperFigure, paper_style
+from distmarl.report.figures.style import (
+    BAND_ALPHA,
+    HEIGHT_IN,
+    NOTE_COLOUR,
+    PALETTE,
+    WIDTH_IN,
+    PaperFigure,
+    figure_width,
+    paper_style,
+)
+from distmarl.report.numbers import Numbers
 
 SOURCE = "dm.open(...).nash_gaps"
 COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error")
@@ -21,7 +33,6 @@ GAIN_LABEL = "gain by deviating (reward)"
 MAX_PANELS = 12
 N_COLUMNS = 2
 PANEL_HEIGHT_IN = 1.9
-BAND_ALPHA = 0.18
 REFERENCE_POINTS = 200
 
 Array = NDArray[np.float64]
@@ -44,7 +55,15 @@ BRACKETS = (
 )
 
 
-def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+def _gaps(numbers: Numbers) -> dict[str, Any]:
+    return {"gaps": numbers.nash_gaps}
+
+
+def _has_gaps(numbers: Numbers) -> bool:
+    return len(numbers.nash_gaps) > 0
+
+
+def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None) -> Figure | None:
     """Draw what deviating would gain against k, as brackets, beside the rates of the theory.
 
     A bracket is a band from a lower bound (markers) to an upper bound. The rates are 1/sqrt(k) and
@@ -56,6 +75,8 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
         Rows of the table ``nash_gaps`` of one method; panels are named by ``label`` where there is such a column.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches; by default that of a paper's column for each column of panels.
 
     Returns
     -------
@@ -71,7 +92,7 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
     if gaps.empty:
         return None
     with paper_style():
-        figure, panels = _panels(gaps, unfinished)
+        figure, panels = _panels(gaps, unfinished, width)
         for axes, rows in panels:
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
@@ -83,7 +104,25 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figur
     return figure
 
 
-def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+NASH_GAP = ReportFigure(
+    nash_gap_vs_k,
+    _gaps,
+    Caption(
+        "Nash gap against k",
+        "What deviating alone would gain: the global agent with a better policy, or one local agent with another one. "
+        "Zero is an equilibrium. Grey lines are the rates of the theory, scaled to the first point.",
+        "Exact gaps are brackets: the band reaches from a certified lower to a certified upper bound. Estimates come "
+        "from paired rollouts, with 95 % intervals. Infinite horizon where the table nash_gaps says so.",
+        "Chart of the gain by deviating, of the global agent and of one local agent, against the subsample size k",
+    ),
+    absent="no gap is known",
+    is_asked_for=_has_gaps,
+)
+
+
+def price_of_subsampling(
+    gaps: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None
+) -> Figure | None:
     """Draw what the pairs are worth against k, beside the best answer that sees all agents.
 
     Parameters
@@ -92,6 +131,8 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
         Rows of the table ``nash_gaps``; panels are named by ``label`` where there is such a column.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches; by default that of a paper's column for each column of panels.
 
     Returns
     -------
@@ -108,7 +149,7 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
     if exact.empty:
         return None
     with paper_style():
-        figure, panels = _panels(exact, unfinished)
+        figure, panels = _panels(exact, unfinished, width)
         for axes, rows in panels:
             k, value, _ = _column(rows, "joint_value")
             _, gain, _ = _column(rows, "global_upper")
@@ -120,14 +161,32 @@ def price_of_subsampling(gaps: pd.DataFrame, *, unfinished: str | None = None) -
     return figure
 
 
-def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
+PRICE = ReportFigure(
+    price_of_subsampling,
+    _gaps,
+    Caption(
+        "The price of subsampling",
+        "What the pair is worth with k agents in view, and what it would be worth if the global agent answered with "
+        "all agents in view. The shaded distance is the price of seeing k only.",
+        "Exact values over all steps to come: the pair's joint value, and that value plus the certified upper bound of "
+        "the global agent's gain, from the table nash_gaps.",
+        "Chart of the exact value with k agents in view and with all agents in view, against k",
+    ),
+    absent="it needs exact Nash gaps",
+    is_asked_for=_has_gaps,
+)
+
+
+def _panels(
+    gaps: pd.DataFrame, unfinished: str | None, width: float | None
+) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Return a figure with an empty panel for each setting, and the setting's rows."""
     settings = list(gaps.groupby("setting_id", sort=False))
     shown = settings[:MAX_PANELS]
     n_columns = min(N_COLUMNS, len(shown))
     n_rows = -(-len(shown) // n_columns)
     height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
-    figure = PaperFigure(figsize=(WIDTH_IN * n_columns, height))
+    figure = PaperFigure(figsize=(figure_width(width, WIDTH_IN * n_columns), height))
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes in grid[len(shown) :]:
         axes.remove()
@@ -138,11 +197,8 @@ def _panels(gaps: pd.DataFrame, unfinished: str | None) -> tuple[Figure, list[tu
         if len(settings) > 1:
             axes.set_title(label_of(rows), fontsize=7)
         panels.append((axes, rows))
-    if len(settings) > MAX_PANELS:
-        notes = [f"{MAX_PANELS} of {len(settings)} settings shown"]
-        add_notes(grid[0], notes, unfinished)
-    elif unfinished:
-        add_notes(grid[0], [], unfinished)
+    notes = [f"{MAX_PANELS} of {len(settings)} settings shown"] if len(settings) > MAX_PANELS else []
+    add_notes(grid[0], notes, unfinished)
     return figure, panels
 
 
@@ -186,4 +242,6 @@ def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
 
 def _add_legend(figure: Figure, axes: Axes) -> None:
     handles, labels = axes.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=min(2, len(labels)))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=min(fitting_columns(2, figure.get_figwidth()), len(labels))
+    )

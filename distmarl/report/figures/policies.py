@@ -17,20 +17,24 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import NOTE_CHARACTERS, add_notes
+from distmarl.report.figure import Caption, ReportFigure
+from distmarl.report.figures.axes import add_notes, characters
 from distmarl.report.figures.crowds import Ints, crowd_actions
-from distmarl.report.figures.frames import check_frame, first_setting, spread
+from distmarl.report.figures.frames import check_frame, first_setting, setting_note, spread
 from distmarl.report.figures.style import (
     MANY_COLOURS,
     NOTE_COLOUR,
     NOTE_SIZE_PT,
     PALETTE,
     WARNING_COLOUR,
-    WIDTH_IN,
     PaperFigure,
+    figure_width,
+    luminance,
     paper_style,
     series_styles,
 )
+from distmarl.report.numbers import Numbers
+from distmarl.results.tables import GLOBAL_POLICIES, LOCAL_POLICIES, TRAININGS
 
 LOCAL_SOURCE, GLOBAL_SOURCE = "dm.open(...).local_policies", "dm.open(...).global_policies"
 LOCAL_COLUMNS = ("setting_id", "s_g", "s_l", "a_l", "probability")
@@ -40,7 +44,7 @@ PROBABILITIES = "Greys"
 MAX_STATES = 6  # panels in a row
 MAX_TICKS = 8
 MAX_NUMBERED = 40  # cells of a panel that have room for a number
-WIDTH_PER_STATE_IN, MIN_WIDTH_IN = 1.15, 4.4
+WIDTH_PER_STATE_IN, REST_WIDTH_IN, MIN_WIDTH_IN = 1.15, 0.9, 4.4
 HEIGHTS_IN = (1.3, 1.5, 1.55)
 NOTE_HEIGHT_IN = 0.13
 EMPTY_HEIGHT_IN = 0.02
@@ -48,7 +52,7 @@ GAP = 0.18  # between matrices, in shares of their width
 N_COUNT_TICKS = 4
 NUMBER_SIZE_PT = 4.5
 DARK_FROM = 0.55  # probability from which a number is written in white
-DARK_BELOW = 0.5  # luminance below which one is
+DARK_BELOW = 0.26  # luminance below which one is
 MAX_MARKERS = 12
 VIEWS_NOTE = "views: count vectors with a single largest entry, all weighted alike"
 
@@ -62,6 +66,7 @@ def policy(
     is_steered: bool | None = None,
     setting: str | None = None,
     unfinished: str | None = None,
+    width: float | None = None,
 ) -> Figure | None:
     """Draw what one setting has learnt: the local policy, and what the global policy does as a crowd grows.
 
@@ -81,6 +86,8 @@ def policy(
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
         What to write above the panels of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches, which shows as many global states as fit; by default what six of them need.
 
     Returns
     -------
@@ -103,10 +110,12 @@ def policy(
     n_states = table.shape[1]
     crowds = {k: crowd_actions(by_k[k], k, n_states) for k in spread(sorted(by_k))}
     n_actions = 1 + max(int(actions.max()) for actions in by_k.values())
-    states = np.unique(np.linspace(0, len(table) - 1, min(MAX_STATES, len(table))).round().astype(int))
+    n_fitting = MAX_STATES if width is None else round((figure_width(width) - REST_WIDTH_IN) / WIDTH_PER_STATE_IN)
+    n_shown = max(1, min(MAX_STATES, n_fitting, len(table)))
+    states = np.unique(np.linspace(0, len(table) - 1, n_shown).round().astype(int))
     with paper_style():
-        width = max(MIN_WIDTH_IN, WIDTH_PER_STATE_IN * len(states) + 0.9)
-        notes = textwrap.wrap(setting or note or "", round(NOTE_CHARACTERS * width / WIDTH_IN))
+        width = figure_width(width, max(MIN_WIDTH_IN, WIDTH_PER_STATE_IN * len(states) + REST_WIDTH_IN))
+        notes = textwrap.wrap(setting or note or "", characters(width))
         notes += [f"{len(states)} of {len(table)} global states shown"] if len(states) < len(table) else []
         has_shares = n_actions == n_states if is_steered is None else is_steered
         rows = [NOTE_HEIGHT_IN * (len(notes) + bool(unfinished)) or EMPTY_HEIGHT_IN, *HEIGHTS_IN[: 2 + has_shares]]
@@ -118,6 +127,41 @@ def policy(
         if has_shares:
             _draw_shares(bottom[0], crowds)
     return figure
+
+
+def _first_policies(numbers: Numbers) -> dict[str, Any] | None:
+    """Read the policies of the first setting that has some; of long global policies only those that are shown."""
+    chosen = numbers.first_with(TRAININGS)
+    if chosen is None:
+        return None
+    points = numbers.summary[numbers.summary["setting_id"] == chosen.setting_id]
+    shown = spread(chosen.k_values)
+    return {
+        "local_policies": numbers.read(LOCAL_POLICIES, setting_id=chosen.setting_id),
+        "global_policies": numbers.read(GLOBAL_POLICIES, setting_id=chosen.setting_id, k=shown),
+        # The mode accuracy is null where global actions are no local states; without rollouts it is not known.
+        "is_steered": bool(points["mode_accuracy"].notna().any()) if points["n_seeds"].max() > 0 else None,
+        "setting": setting_note(chosen.n_settings, chosen.label),
+    }
+
+
+POLICY = ReportFigure(
+    policy,
+    _first_policies,
+    Caption(
+        "The learnt policies",
+        "Top: the probability of each local action in each local state, a panel for each global state. Below: the "
+        "commonest global action by which state is the most populated of the agents seen, and by how many of them are "
+        "in it. Bottom, where global actions are local states: the share of views in which the action is the most "
+        "populated state, against the share of the agents seen that are there, a line for each of at most four k.",
+        "Of the first setting that has policies, from the tables local_policies and global_policies; the second row "
+        "is that of the largest k. Views are count vectors with a single largest entry, all weighted alike, however "
+        "often they are met; the bottom row takes all global states together.",
+        "Panels of the local policy's action probabilities, of the commonest global action by the most populated "
+        "state seen and its count and, where it is defined, of the share of views in which the action is that state",
+    ),
+    absent="no policy is stored",
+)
 
 
 def _local_table(rows: pd.DataFrame) -> Array:
@@ -172,7 +216,7 @@ def _draw_crowds(figure: SubFigure, crowds: dict[int, Ints], states: Ints, n_act
         for leader, row in enumerate(block):
             for action, first, last in _runs(row):
                 if last > first or n_columns <= MAX_TICKS:
-                    is_dark = _luminance(colours(action)) < DARK_BELOW
+                    is_dark = luminance(colours(action)) < DARK_BELOW
                     _write(axes, start + (first + last) / 2, leader, str(action), is_dark=is_dark)
     round_counts = [count for count in range(smallest, k + 1) if count % -(-n_columns // N_COUNT_TICKS) == 0]
     _set_x_ticks(axes, blocks, round_counts, first=smallest)
@@ -253,11 +297,6 @@ def _runs(row: Array) -> Iterator[tuple[int, int, int]]:
     for first, end in itertools.pairwise([0, *edges.tolist(), len(row)]):
         if not np.isnan(row[first]):
             yield int(row[first]), first, end - 1
-
-
-def _luminance(colour: tuple[float, float, float, float]) -> float:
-    """Return how bright a colour is to the eye, from 0 to 1."""
-    return 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
 
 
 def _action_colours(number: int) -> ListedColormap:

@@ -15,9 +15,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import NOTE_CHARACTERS, add_notes
-from distmarl.report.figures.frames import check_frame, first_setting, spread
-from distmarl.report.figures.style import NOTE_SIZE_PT, PALETTE, WIDTH_IN, PaperFigure, paper_style
+from distmarl.report.figure import Caption, ReportFigure
+from distmarl.report.figures.axes import add_notes, characters, fitting_columns
+from distmarl.report.figures.frames import check_frame, first_setting, setting_note, spread
+from distmarl.report.figures.style import NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
+from distmarl.report.numbers import Numbers
+from distmarl.results.tables import ROLLOUTS
 
 SOURCE = "dm.open(...).rollouts"
 COLUMNS = ("setting_id", "k", "seed", "n_global_actions", "global_actions", "populations", "modes")
@@ -37,7 +40,9 @@ REST_HEIGHT_IN = 1.25
 MODE_HALF_HEIGHT = 0.44
 
 
-def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinished: str | None = None) -> Figure | None:
+def zone_heatmap(
+    rollouts: pd.DataFrame, *, setting: str | None = None, unfinished: str | None = None, width: float | None = None
+) -> Figure | None:
     """Draw how one rollout goes: the share of agents in each local state, the true mode and the global action.
 
     One panel for each of at most four k, from the smallest to the largest, all from the same start and on the same
@@ -52,6 +57,8 @@ def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinish
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
         What to write above the panels of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches; by default that of a paper's column.
 
     Returns
     -------
@@ -70,7 +77,7 @@ def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinish
     by_k = chosen.sort_values("seed", kind="stable").groupby("k").first()
     shown = by_k.loc[spread([int(k) for k in by_k.index])]
     with paper_style():
-        size = (WIDTH_IN, PANEL_HEIGHT_IN * len(shown) + REST_HEIGHT_IN)
+        size = (figure_width(width), PANEL_HEIGHT_IN * len(shown) + REST_HEIGHT_IN)
         figure = PaperFigure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0, h_pad=PANEL_PAD_IN))
         panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         largest = max(float(_shares(row).max()) for _, row in shown.iterrows())
@@ -85,8 +92,38 @@ def zone_heatmap(rollouts: pd.DataFrame, *, setting: str | None = None, unfinish
         look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
         figure.colorbar(images[0], ax=list(panels), label=SHARE_LABEL, **look)  # all have the same scale
         _add_legend(figure, _is_steered(shown.iloc[0]))
-        _add_notes(panels[0], shown.iloc[0], setting or note, unfinished)
+        notes = [_rollout_note(shown.iloc[0]), *_steps_note(shown.iloc[0])]
+        notes += textwrap.wrap(setting or note or "", characters(size[0]))
+        add_notes(panels[0], notes, unfinished, above_pt=NOTE_SIZE_PT + 4)
     return figure
+
+
+def _first_rollouts(numbers: Numbers) -> dict[str, Any] | None:
+    """Read the rollouts of the first setting that has some, of the k that are shown."""
+    chosen = numbers.first_with(ROLLOUTS)
+    if chosen is None:
+        return None
+    rollouts = numbers.read(ROLLOUTS, setting_id=chosen.setting_id, k=spread(chosen.k_values))
+    return {"rollouts": rollouts, "setting": setting_note(chosen.n_settings, chosen.label)}
+
+
+ZONE_HEATMAP = ReportFigure(
+    zone_heatmap,
+    _first_rollouts,
+    Caption(
+        "One rollout, step by step",
+        "The share of agents in each local state over time, a panel for each of at most four k. Lines above and below "
+        "a state mark it as the most populated one; of several that tie, each. A dot is a global action that is a most "
+        "populated state, a cross one that is not; where global actions are no local states, they are a line with an "
+        "axis of its own.",
+        "The first rollout of the first evaluation seed for each k, from the same start and on the same random "
+        "numbers, of the first setting that has one; the shares are those of all n agents. From the table rollouts. "
+        "It illustrates; the other figures measure.",
+        "Heat maps of the share of agents per local state over time, one for each k, with the most populated states "
+        "outlined and the global actions marked",
+    ),
+    absent="no rollout is recorded (evaluation.method: exact has none)",
+)
 
 
 def _array(column: Any) -> NDArray[Any]:
@@ -158,13 +195,15 @@ def _add_legend(figure: Figure, is_steered: bool) -> None:
         labels = ["most populated", "global action: there", "elsewhere"]
     else:
         handles, labels = [mode, Line2D([], [], color=MISS_COLOUR)], ["most populated", "global action"]
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
+    figure.legend(
+        handles, labels, loc="outside lower center", ncols=fitting_columns(len(labels), figure.get_figwidth())
+    )
 
 
-def _add_notes(axes: Axes, row: pd.Series, setting: str | None, unfinished: str | None) -> None:
-    """Write what the rollout is, above the first panel's title."""
+def _rollout_note(row: pd.Series) -> str:
+    return f"first rollout of evaluation seed {int(row['seed'])}; the same start for every k"
+
+
+def _steps_note(row: pd.Series) -> list[str]:
     n_steps = len(row["populations"])
-    notes = [f"first rollout of evaluation seed {int(row['seed'])}; the same start for every k"]
-    notes += [f"the first {MAX_STEPS} of {n_steps} steps"] if n_steps > MAX_STEPS else []
-    notes += textwrap.wrap(setting or "", NOTE_CHARACTERS)
-    add_notes(axes, notes, unfinished, above_pt=NOTE_SIZE_PT + 4)
+    return [f"the first {MAX_STEPS} of {n_steps} steps"] if n_steps > MAX_STEPS else []

@@ -10,17 +10,19 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import (
     LOG_SCALE_FROM,
-    NOTE_CHARACTERS,
     NOTE_LINE_PT,
     RETURN_LABEL,
     add_notes,
+    characters,
     use_plain_numbers,
 )
 from distmarl.report.figures.frames import check_frame, spread
-from distmarl.report.figures.style import WIDTH_IN, PaperFigure, paper_style, series_styles
-from distmarl.report.numbers import known_returns
+from distmarl.report.figures.style import BAR_ALPHA, WIDTH_IN, PaperFigure, figure_width, paper_style, series_styles
+from distmarl.report.numbers import Numbers
+from distmarl.report.returns import known_returns
 
 SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).points()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
@@ -30,12 +32,17 @@ N_AGENTS = "environment.n_agents"
 MAX_ROWS = 4
 ROW_HEIGHT_IN = 1.6
 REST_HEIGHT_IN = 0.7
-BAR_ALPHA = 0.7
 N_AGENTS_LABEL = "number of local agents n"
 PRICE_NOTES = {"exact": "difference of exact returns", "paired": "same seeds of the rollouts for every k"}
 
 
-def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
+def scaling(
+    summary: pd.DataFrame,
+    settings: pd.DataFrame,
+    *,
+    unfinished: str | None = None,
+    width: float | None = None,
+) -> Figure | None:
     """Draw the return against the size n of the population, for a few k, and what seeing only k agents costs there.
 
     On the left the return (exact where it is known; bars are the 95 % interval of rollouts), on the right how much
@@ -45,11 +52,13 @@ def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | 
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.numbers.summarise` returns.
+        What :func:`distmarl.report.returns.summarise` returns.
     settings : DataFrame
         The table ``settings``, with the grid's columns.
     unfinished : str, optional
         What to write above the panels of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches; by default that of two columns of a paper.
 
     Returns
     -------
@@ -71,14 +80,15 @@ def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | 
     chosen = spread(sorted(int(k) for k in pd.concat(shown)["k"].unique()))
     styles = dict(zip(chosen, series_styles(len(chosen)), strict=True))
     with paper_style():
-        figure = PaperFigure(figsize=(2 * WIDTH_IN, ROW_HEIGHT_IN * len(shown) + REST_HEIGHT_IN))
+        width = figure_width(width, 2 * WIDTH_IN)
+        figure = PaperFigure(figsize=(width, ROW_HEIGHT_IN * len(shown) + REST_HEIGHT_IN))
         panels = figure.subplots(len(shown), 2, squeeze=False, sharex=True)
         for (left, right), rows in zip(panels, shown, strict=True):
             for k, style in styles.items():
                 look = {"color": style.colour, "marker": style.marker, "label": f"k = {k}"}
                 _draw(left, right, rows[rows["k"] == k].sort_values("n_agents"), look)
             right.set_ylim(bottom=min(0.0, right.get_ylim()[0]))
-            left.set_title(textwrap.fill(rows["group"].iloc[0], NOTE_CHARACTERS), fontsize=7, loc="left", pad=2)
+            left.set_title(textwrap.fill(rows["group"].iloc[0], characters(width / 2)), fontsize=7, loc="left", pad=2)
             left.set_ylabel(RETURN_LABEL, fontsize=7)
             right.set_ylabel(f"lost against k = {rows['k'].max()}", fontsize=7)
         for axes in panels[-1]:
@@ -91,6 +101,28 @@ def scaling(summary: pd.DataFrame, settings: pd.DataFrame, *, unfinished: str | 
         add_notes(panels[0, 0], [*_interval_note(points), *notes], unfinished, above_pt=above_pt)
         add_notes(panels[0, 1], _price_note(pd.concat(shown), unfinished), None)
     return figure
+
+
+def _varies_n_agents(numbers: Numbers) -> bool:
+    return N_AGENTS in numbers.sweep.grid
+
+
+SCALING = ReportFigure(
+    scaling,
+    lambda numbers: {"summary": numbers.summary, "settings": numbers.settings},
+    Caption(
+        "Return against the size of the population",
+        "Left: the return against the number n of local agents, a line for each of at most four k. Right: how much "
+        "less it is than at the largest k. A row for each combination of the grid's other values.",
+        "Returns are exact where they are known, else means over rollouts with their 95 % interval (Student's t) as "
+        "a bar. What is lost is the difference of these returns for the same n; settings that lack the row's "
+        "largest k have none.",
+        "Line charts, for several k, of the return and of what it lacks against the largest k, over the number of "
+        "local agents",
+    ),
+    absent="no two sizes of the population have been evaluated",
+    is_asked_for=_varies_n_agents,
+)
 
 
 def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:

@@ -12,14 +12,19 @@ from dataclasses import dataclass
 
 import matplotlib
 import matplotlib.style
-from matplotlib.colors import to_hex
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.typing import ColorType
+
+from distmarl.errors import InvalidArgumentError
 
 WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
 DPI = 300
 NOTEBOOK_DPI = 144
 
+BAND_ALPHA = 0.2
+BAR_ALPHA = 0.7
 NOTE_SIZE_PT = 6.5
 NOTE_COLOUR = "#555555"
 WARNING_COLOUR = "#B34700"
@@ -110,6 +115,25 @@ def paper_style() -> Iterator[None]:
     """Draw in the style of all figures, whatever the user's own matplotlib style is."""
     with matplotlib.style.context(["default", STYLE]):
         yield
+
+
+def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
+    """Return how wide a figure shall be, in inches.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When it is not positive.
+    """
+    if width is not None and not width > 0:
+        raise InvalidArgumentError(f"width: must be positive (inches), got {width!r}")
+    return default if width is None else width
+
+
+def luminance(colour: ColorType) -> float:
+    """Return how bright a colour is to the eye, from 0 to 1, as WCAG 2.2 defines it."""
+    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour))
+    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def lay_out(figure: Figure) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from distmarl.report.numbers import improvement, known_returns
+from distmarl.report.numbers import Numbers
+from distmarl.report.returns import improvement, known_returns
 
 SHARE = 0.95
 BASELINE = "full_information"
@@ -66,13 +67,29 @@ class Headline:
         return self.full is not None and self.full.value > 0
 
 
+def reached_text(headline: Headline) -> str:
+    """Return the k at which the share of full information is reached, or why there is none."""
+    if headline.full is None:
+        return "not known"
+    if not headline.has_share:
+        return "not defined"
+    if headline.reached_at is None:
+        return "not reached"
+    return f"{headline.reached_at}"
+
+
+def find_headlines(numbers: Numbers) -> list[Headline]:
+    """Return the headline of each setting, in the sweep's order."""
+    return headlines(numbers.summary, numbers.baselines, numbers.n_agents)
+
+
 def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str, int]) -> list[Headline]:
     """Return the headline of each setting, in the summary's order.
 
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.numbers.summarise` returns.
+        What :func:`distmarl.report.returns.summarise` returns.
     baselines : DataFrame
         Rows of the table ``baselines``.
     n_agents : dict

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 from matplotlib.figure import Figure
 
-from distmarl.report.figures.captions import CAPTIONS, Caption
+from distmarl.report.catalogue import FIGURES
+from distmarl.report.figure import Caption
 from distmarl.report.page.svg import InlineFigure, inline_figure
-
-# What draws each figure, by its file name, and why it may draw none.
-Makers: TypeAlias = Mapping[str, tuple[Callable[[], Figure | None], str | None]]
 
 CSS_PX_PER_IN = 96
 WIDE_IN = 4.5  # wider figures have panels side by side, and scroll in a box of their own on a phone
@@ -25,7 +22,7 @@ class PageFigure:
     Attributes
     ----------
     name : str
-        Its file name.
+        Its name.
     caption : Caption
         The words under it.
     inline : InlineFigure
@@ -43,29 +40,24 @@ class PageFigure:
     is_alone: bool = False
 
 
-def page_figures(makers: Makers, reading: str) -> tuple[list[PageFigure], list[tuple[str, str]]]:
-    """Return the figures, and the titles of those that cannot be drawn, with the reasons.
+def page_figures(drawn: Mapping[str, Figure], reading: str) -> list[PageFigure]:
+    """Return the figures of the page.
 
     Parameters
     ----------
-    makers : mapping
-        What :func:`distmarl.report.write.figure_makers` returns.
+    drawn : mapping
+        The figures, by their names.
     reading : str
         What to add to the words in place of the first figure.
     """
-    drawn: list[PageFigure] = []
-    skipped: list[tuple[str, str]] = []
-    for name, (draw, reason) in makers.items():
-        caption, figure = CAPTIONS[name], draw()
-        if figure is not None:
-            words = caption.alternative + ("" if drawn else reading)
-            inline = inline_figure(figure, name.partition(".")[0], words)
-            min_width = round(CSS_PX_PER_IN * inline.width_in) if inline.width_in > WIDE_IN else None
-            drawn.append(PageFigure(name, caption, inline, min_width))
-        elif reason is not None:
-            skipped.append((caption.title, reason))
-    alone = lone_places([figure.min_width is not None for figure in drawn])
-    return [replace(figure, is_alone=place in alone) for place, figure in enumerate(drawn)], skipped
+    found: list[PageFigure] = []
+    for name, figure in drawn.items():
+        caption = FIGURES[name].caption
+        inline = inline_figure(figure, name, caption.alternative + ("" if found else reading))
+        min_width = round(CSS_PX_PER_IN * inline.width_in) if inline.width_in > WIDE_IN else None
+        found.append(PageFigure(name, caption, inline, min_width))
+    alone = lone_places([figure.min_width is not None for figure in found])
+    return [replace(figure, is_alone=place in alone) for place, figure in enumerate(found)]
 
 
 def lone_places(is_wide: Sequence[bool]) -> set[int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
+from distmarl.report.numbers import node_cpus
 from distmarl.wording import counted, duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
@@ -64,7 +65,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureFacts:
     """A task that failed and has not succeeded since: its name, its error, and what may explain it."""
 
     name: str
@@ -96,19 +97,7 @@ def run_facts(provenance: Mapping[str, Any], settings_file: str) -> RunFacts:
     )
 
 
-def session_cpus(provenance: Mapping[str, Any]) -> float | None:
-    """Return how many CPUs each session started with; None where that is not known, or where they differ.
-
-    Parameters
-    ----------
-    provenance : mapping
-        The content of ``provenance.json``.
-    """
-    found = {_cpus(session.get("resources", {}).get("nodes", [])) for session in provenance.get("sessions", [])}
-    return found.pop() or None if len(found) == 1 else None
-
-
-def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Failure]:
+def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[FailureFacts]:
     """Return the tasks that failed, at most ``MAX_FAILURES``.
 
     Parameters
@@ -121,7 +110,7 @@ def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[Failure]:
     return [_failure(row, labels) for row in rows.head(MAX_FAILURES).to_dict("records")]
 
 
-def _failure(row: Mapping[Any, Any], labels: Mapping[str, str]) -> Failure:
+def _failure(row: Mapping[Any, Any], labels: Mapping[str, str]) -> FailureFacts:
     label = labels.get(row["setting_id"], row["setting_id"])
     parts = [label, *(f"{name} = {int(row[name])}" for name in ("k", "seed") if not pd.isna(row[name]))]
     name = ", ".join(part for part in parts if part)
@@ -130,7 +119,7 @@ def _failure(row: Mapping[Any, Any], labels: Mapping[str, str]) -> Failure:
         where.append(f"{row['failed_at']:%d %b %Y, %H:%M} UTC")
     texts = (("Traceback", "traceback"), ("Arguments", "arguments"), ("End of its log", "log_tail"))
     details = [(head, str(row[column])) for head, column in texts if not pd.isna(row[column]) and row[column]]
-    return Failure(f"{row['task']} {name}".strip(), str(row["error"]), ", ".join(where), details)
+    return FailureFacts(f"{row['task']} {name}".strip(), str(row["error"]), ", ".join(where), details)
 
 
 def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
@@ -156,11 +145,7 @@ def _resources(resources: Mapping[str, Any]) -> str:
         return ", ".join(f"{name} {value}" for name, value in resources.items()) or UNKNOWN
     memory = sum(node.get("memory", 0) for node in nodes) / 2**30
     where = "local Ray" if resources.get("address") == "local" else f"Ray at {resources.get('address')}"
-    return f"{where}: {counted(len(nodes), 'node')}, {_cpus(nodes):g} CPUs, {memory:.0f} GiB"
-
-
-def _cpus(nodes: Sequence[Mapping[str, float]]) -> float:
-    return sum(node.get("CPU", 0) for node in nodes)
+    return f"{where}: {counted(len(nodes), 'node')}, {node_cpus(nodes):g} CPUs, {memory:.0f} GiB"
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from distmarl.report.figures.style import NOTE_COLOUR, STYLE, paper_style
+from distmarl.report.figures.style import NOTE_COLOUR, STYLE, luminance, paper_style
 
 NAMESPACE = re.compile(r"\{[^}]*\}")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -97,13 +97,8 @@ def on_dark(colour: str) -> str:
 
 def contrast(colour: str, other: str) -> float:
     """Return the contrast ratio of two colours, from 1 to 21, as WCAG 2.2 defines it."""
-    light, dark = sorted((_luminance(colour), _luminance(other)), reverse=True)
+    light, dark = sorted((luminance(colour), luminance(other)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    linear = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in to_rgb(colour))
-    return sum(weight * part for weight, part in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
 
 
 def _mixed(rgb: tuple[float, float, float], share: float) -> str:

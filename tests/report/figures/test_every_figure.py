@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import distmarl as dm
-from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers
+from distmarl.report.catalogue import FIGURES
+from distmarl.report.numbers import read_numbers
 from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS
 from tests.places import snapshot_of, write_report
 from tests.report.results_folders import (
@@ -38,7 +39,7 @@ GRID = {
         itertools.product((30, 100, 300, 1000), (0.9, 0.95), ("exact", "rounded", "sampled"))
     )
 }
-ONE_SETTING = [name for name in FIGURE_NAMES if name != "scaling.png"]
+ONE_SETTING = [name for name in FIGURES if name != "scaling"]
 
 
 def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
@@ -78,8 +79,8 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
 
 
 def figures_of(folder: Path) -> dict[str, Figure]:
-    makers = figure_makers(read_numbers(snapshot_of(folder)))
-    drawn = {name: draw() for name, (draw, _) in makers.items()}
+    numbers = read_numbers(snapshot_of(folder))
+    drawn = {name: figure.drawn(numbers) for name, figure in FIGURES.items()}
     return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
@@ -99,7 +100,7 @@ def named_things(figure: Figure) -> list[Text]:
 @pytest.mark.parametrize("state", ["finished", "unfinished", "failed"])
 def test_every_figure_is_drawn_and_says_what_is_missing(tmp_path: Path, settings: Any, state: str) -> None:
     figures = figures_of(sweep_folder(tmp_path, settings, state))
-    assert [*figures] == (ONE_SETTING if settings is PLAIN else [*FIGURE_NAMES])
+    assert [*figures] == (ONE_SETTING if settings is PLAIN else [*FIGURES])
     for name, figure in figures.items():
         figure.draw_without_rendering()
         said = [text.get_text() for text in texts(figure)]
@@ -113,22 +114,22 @@ def test_every_figure_is_drawn_and_says_what_is_missing(tmp_path: Path, settings
 
 def test_the_figures_of_a_grid_show_its_numbers(tmp_path: Path) -> None:
     figures = figures_of(sweep_folder(tmp_path, GRID, "finished"))
-    assert len(figures["alternation.png"].axes[0].lines) == 2 * 24
-    assert len(figures["scaling.png"].axes) == 2 * 4
-    heatmap = [axes.get_title(loc="left") for axes in figures["zone_heatmap.png"].axes]
+    assert len(figures["alternation"].axes[0].lines) == 2 * 24
+    assert len(figures["scaling"].axes) == 2 * 4
+    heatmap = [axes.get_title(loc="left") for axes in figures["zone_heatmap"].axes]
     assert [title.partition(":")[0] for title in heatmap if title] == ["k = 1", "k = 2", "k = 4", "k = 12"]
-    for name in ("zone_heatmap.png", "policy.png"):
+    for name in ("zone_heatmap", "policy"):
         said = [text.get_text() for text in texts(figures[name])]
         assert any(text.startswith("1 of 24 settings: n_agents=30, gamma=0.9,") for text in said)
-    assert any(text.get_text().startswith("144 tasks; ") for text in figures["timeline.png"].axes[0].texts)
+    assert any(text.get_text().startswith("144 tasks; ") for text in figures["timeline"].axes[0].texts)
 
 
 def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path: Path) -> None:
     run(tmp_path, {**TINY, "grid": {"environment.n_agents": [5, 8]}})
     report = write_report(tmp_path)
-    missing = {"nash_gap_vs_k.png", "price_of_subsampling.png"}
-    assert [Path(name).name for name in report.figures] == [name for name in FIGURE_NAMES if name not in missing]
-    assert report.skipped == ()
+    missing = {"nash_gap_vs_k", "price_of_subsampling"}
+    assert [Path(name).stem for name in report.figures] == [name for name in FIGURES if name not in missing]
+    assert report.skipped == {}
     r = dm.open(tmp_path)
     figure = r.figures.zone_heatmap()
     first = r.rollouts.query("`environment.n_agents` == 5 and k == 1").iloc[0]
@@ -139,9 +140,9 @@ def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path:
 
 def test_without_rollouts_the_heatmap_is_skipped_with_its_reason(tmp_path: Path) -> None:
     run(tmp_path, changed(TINY, evaluation={"method": "exact"}))
-    skipped = {one.name: one.reason for one in write_report(tmp_path).skipped}
-    assert skipped["zone_heatmap.png"] == "no rollout is recorded (evaluation.method: exact has none)"
-    assert "policy.png" not in skipped
+    skipped = write_report(tmp_path).skipped
+    assert skipped["zone_heatmap"] == "no rollout is recorded (evaluation.method: exact has none)"
+    assert "policy" not in skipped
     with pytest.raises(dm.DistmarlError, match="zone_heatmap cannot be drawn: no rollout is recorded"):
         dm.open(tmp_path).figures.zone_heatmap()
 
@@ -162,8 +163,8 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
         "alternation": dm.figures.alternation(r.alternations),
         "timeline": dm.figures.timeline(r.timings),
     }
-    assert [*drawn] == [name.removesuffix(".png") for name in FIGURE_NAMES]
-    assert sorted(drawn) == dm.figures.__all__
+    assert [*drawn] == [*FIGURES]
+    assert sorted(drawn) == dm.figures.__all__ == dir(dm.figures)
     assert [name for name, figure in drawn.items() if figure is None] == [
         "nash_gap_vs_k",
         "price_of_subsampling",
@@ -174,7 +175,7 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["reward_vs_k", "difference_vs_k", "runtime_vs_k", "mode_accuracy_vs_k"])
 @pytest.mark.parametrize("frame", [None, {"k": [1]}, pd.DataFrame({"k": [1]})])
 def test_another_frame_is_refused(name: str, frame: Any) -> None:
-    with pytest.raises(dm.DistmarlError, match=r"summary: must be a .*such as dm\.open\(\.\.\.\)\.summary\(\)"):
+    with pytest.raises(dm.DistmarlError, match=r"summary: must be a .*such as dm\.open\(\.\.\.\)\.points\(\)"):
         getattr(dm.figures, name)(frame)
 
 

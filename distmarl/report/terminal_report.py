@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from io import TextIOWrapper
-from typing import TYPE_CHECKING
 
 import pandas as pd
 from rich import box
@@ -14,16 +13,11 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.report.numbers import improvement, is_unconverged
+from distmarl.report.returns import MISSING, decimals_of, has_exact, improvement, is_unconverged
+from distmarl.report.write import Report
 from distmarl.wording import shortened
 
-if TYPE_CHECKING:
-    from distmarl.report.write import Report
-
-MIN_DECIMALS = 2
-SIGNIFICANT_DIGITS = 3
 UNCONVERGED_MARK = "*"
-MISSING = "-"
 WIDE = 1000
 # What a table takes for each column, and at its edges, beside the cells.
 BETWEEN, EDGES = 3, 2
@@ -39,24 +33,25 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     output, messages : Console
         Where the numbers go, and where everything else goes.
     """
+    summary, unfinished = report.numbers.summary, report.numbers.unfinished_by_kind
     if isinstance(output.file, TextIOWrapper):
         output.file.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
-    output.print(results_table(report.summary, output.width))
-    for line in improvement_lines(report.summary):
+    output.print(terminal_table(summary, output.width))
+    for line in improvement_lines(summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in (*report.figures, report.page)]
-    lines += [f"skipped {figure.name}: {figure.reason}" for figure in report.skipped]
-    for line in [*lines, *([report.unfinished] if report.unfinished else [])]:
+    lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
+    for line in [*lines, *([unfinished] if unfinished else [])]:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
-def results_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
+def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     """Return the table of values and training times against k.
 
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.numbers.summarise` returns. Several settings are groups of rows.
+        What :func:`distmarl.report.returns.summarise` returns. Several settings are groups of rows.
     width : int
         Columns of the terminal. Where they are few, the label of a setting goes over several rows; where they are
         fewer still, it stands above a table of its own.
@@ -136,7 +131,7 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.numbers.summarise` returns. A setting with one k has no lines.
+        What :func:`distmarl.report.returns.summarise` returns. A setting with one k has no lines.
     """
     decimals = decimals_of(summary)
     lines = []
@@ -154,11 +149,6 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def has_exact(summary: pd.DataFrame) -> bool:
-    """Return whether exact returns stand beside those of rollouts."""
-    return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)
-
-
 def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[str]]:
     """Yield k, value, exact value if there are any, and training time of each row as text."""
     names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
@@ -170,17 +160,3 @@ def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[s
         exactly = [f"{value:.{decimals + 2}f}" if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
         yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
-
-
-def decimals_of(summary: pd.DataFrame) -> int:
-    """Return how many decimals show enough digits of the largest return.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        What :func:`distmarl.report.numbers.summarise` returns.
-    """
-    largest = float(summary["mean_return"].abs().max())
-    if not largest:
-        return MIN_DECIMALS
-    return max(MIN_DECIMALS, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(largest)))

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from distmarl.report.text import improvement_lines, label_lines, results_table
+from distmarl.report.terminal_report import improvement_lines, label_lines, terminal_table
 
 
 def summary_of(labels: list[str], **columns: object) -> pd.DataFrame:
@@ -23,7 +23,7 @@ def summary_of(labels: list[str], **columns: object) -> pd.DataFrame:
 def rendered(summary: pd.DataFrame) -> list[list[str]]:
     """Return the cells of each printed line."""
     stream = io.StringIO()
-    Console(file=stream, width=100).print(results_table(summary))
+    Console(file=stream, width=100).print(terminal_table(summary))
     return [line.split() for line in stream.getvalue().splitlines() if line.strip()]
 
 
@@ -107,7 +107,7 @@ LONG_LABELS = [
 @pytest.mark.parametrize("exact", [np.nan, 75.12345])
 def test_no_number_is_cut_in_a_narrow_terminal(width: int, labels: list[str], exact: float) -> None:
     stream = io.StringIO()
-    Console(file=stream, width=width).print(results_table(summary_of(labels, exact_return=exact), width))
+    Console(file=stream, width=width).print(terminal_table(summary_of(labels, exact_return=exact), width))
     text = stream.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text

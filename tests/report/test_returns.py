@@ -1,18 +1,17 @@
 import math
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
+from distmarl.results.settings import sweep_settings
 
-from distmarl.report.numbers import improvement, is_unconverged, summarise, unfinished_note
+from distmarl.report.returns import improvement, is_unconverged, summarise
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS, SUMMARY, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, grid_of, setting_row, start_folder, timing_row
 
 
 def read_tables(store: Store) -> tuple[pd.DataFrame, ...]:
-    return store.summary(), *(store.read(table) for table in (TRAININGS, TIMINGS, SETTINGS))
+    return store.summary(), store.read(TRAININGS), store.read(TIMINGS), sweep_settings(store.read(SETTINGS))
 
 
 def summary_of(store: Store) -> pd.DataFrame:
@@ -126,23 +125,3 @@ def test_improvement_on_nothing_has_no_percentage(tmp_path):
     gains = improvement(summary_of(store))
     assert gains["absolute"].tolist() == [1.0]
     assert gains["percent"].isna().all()
-
-
-def test_a_finished_sweep_has_no_note(tmp_path):
-    store = start_folder(tmp_path)
-    commit_points(store, grid_of(["only"], [1, 2], 2))
-    points, _, _, settings = read_tables(store)
-    assert unfinished_note(points, settings, k_values=(1, 2), n_eval_seeds=2) is None
-
-
-def test_points_outside_the_sweep_do_not_finish_it(tmp_path):
-    store = start_folder(tmp_path)
-    commit_points(store, [("only", 1, 0), ("only", 1, 7), ("only", 9, 0), ("gone", 2, 0), ("gone", 2, 1)])
-    points = store.summary(lambda k, seed: k in (1, 2) and seed < 2)
-    note = unfinished_note(points, store.read(SETTINGS), k_values=(1, 2), n_eval_seeds=2)
-    assert note == "unfinished: 1 of 4 evaluations"
-
-
-def test_numbers_need_no_matplotlib():
-    code = "import sys, distmarl.report.numbers; sys.exit('matplotlib' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

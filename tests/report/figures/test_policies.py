@@ -119,6 +119,12 @@ def test_of_many_global_states_some_are_shown() -> None:
     assert labels(figure).count(f"global state {MAX_STATES + 3}") == 2
 
 
+def test_a_narrow_figure_shows_fewer_global_states() -> None:
+    figure = drawn(*frames(n_global_states=5), width=3.5)
+    assert "2 of 5 global states shown" in texts(figure)
+    assert len(texts(drawn(*frames(n_global_states=5), width=6.65))) == 0
+
+
 def test_of_several_settings_the_first_is_drawn_and_named() -> None:
     local, seen = frames(names=("a", "b"))
     local.loc[local["setting_id"] == "b", "probability"] = 0.5

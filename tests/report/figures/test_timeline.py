@@ -1,4 +1,4 @@
-"""The figures of how a sweep went: its alternations and its tasks."""
+"""The figure of when the tasks ran."""
 
 from __future__ import annotations
 
@@ -14,36 +14,18 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.figures.runs import TASKS, alternation, timeline
-from distmarl.report.page.run_facts import session_cpus
-from distmarl.report.stored import draw_timeline
+from distmarl.report.figures.timeline import TIMELINE, kind_colours, timeline
+from distmarl.report.numbers import Numbers, session_cpus
 from distmarl.results.tables import TIMINGS
 from distmarl.wording import timestamp
 from tests.places import start_session
-from tests.report.results_folders import alternation_row, setting_row, task_row
+from tests.report.results_folders import setting_row, task_row
 
 Bar = tuple[float, float, int]
 
 
 def notes(figure: Figure) -> list[str]:
     return [artist.get_text() for artist in figure.axes[0].texts if isinstance(artist, Annotation)]
-
-
-def history_of(*names: str) -> pd.DataFrame:
-    rows = []
-    for place, name in enumerate(names):
-        rows += [
-            alternation_row(name, 0, 8.0 + place),
-            alternation_row(name, 1, 7.0 + place, accepted=False),
-            alternation_row(name, 2, 9.0 + place, stopped="converged"),
-        ]
-    return pd.DataFrame(rows)
-
-
-def alternation_of(history: pd.DataFrame, **options: Any) -> Figure:
-    figure = alternation(history, **options)
-    assert figure is not None
-    return figure
 
 
 def timeline_of(*rows: dict[str, Any], **options: Any) -> Figure:
@@ -55,54 +37,13 @@ def timeline_of(*rows: dict[str, Any], **options: Any) -> Figure:
 def bars(figure: Figure) -> dict[str, list[Bar]]:
     """Return the first second, the last and the row of each bar, by the kind of its task."""
     found = {}
-    kinds = {colour.lower(): kind for kind, (_, colour) in TASKS.items()}
+    kinds = {colour.lower(): kind for kind, colour in kind_colours().items()}
     for one in figure.axes[0].collections:
         assert isinstance(one, PolyCollection)
         corners = [path.vertices for path in one.get_paths()]
         ends = [(corner[:, 0].min(), corner[:, 0].max(), round(corner[:-1, 1].mean())) for corner in corners]
         found[kinds[to_hex(one.get_facecolor()[0])]] = [(float(a), float(b), row) for a, b, row in ends]
     return found
-
-
-def test_kept_proposals_are_a_line_and_reverted_ones_crosses() -> None:
-    axes = alternation_of(history_of("a")).axes[0]
-    line, crosses = axes.lines
-    assert line.get_xydata().tolist() == [[0, 8], [2, 9]]
-    assert crosses.get_xydata().tolist() == [[1, 7]]
-    assert (line.get_marker(), crosses.get_marker(), crosses.get_linestyle()) == ("o", "x", "None")
-
-
-def test_a_local_policy_stands_half_a_step_after_the_global_one() -> None:
-    rows = [alternation_row("a", 0, 8.0, proposal="global"), alternation_row("a", 0, 9.0, proposal="local")]
-    axes = alternation_of(pd.DataFrame(rows)).axes[0]
-    assert axes.lines[0].get_xydata().tolist() == [[0, 8], [0.5, 9]]
-    assert axes.get_xlabel() == "outer iteration (global policy, then local)"
-    assert alternation_of(history_of("a")).axes[0].get_xlabel() == "outer iteration"
-
-
-def test_the_notes_count_what_was_reverted_and_why_it_ended() -> None:
-    history = history_of("a", "b")
-    history.loc[5, "stopped_because"] = "n_outer_iterations"
-    assert notes(alternation_of(history))[::-1] == [
-        "line: kept proposals; cross: reverted (2)",
-        "stopped because: converged (1), n outer iterations (1)",
-    ]
-    kept = history_of("a").assign(accepted=True, stopped_because=None)
-    assert notes(alternation_of(kept, unfinished="unfinished: 0")) == [
-        "line: kept proposals; none was reverted",
-        "unfinished: 0",
-    ]
-
-
-def test_every_setting_has_a_line_in_its_own_style() -> None:
-    history = history_of(*"abc").assign(label=lambda rows: "n=" + rows["setting_id"])
-    figure = alternation_of(history)
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["n=a", "n=b", "n=c"]
-    assert len({(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}) == 6
-    many = alternation_of(history_of(*(f"s{number:02}" for number in range(24))))
-    assert len(many.axes[0].lines) == 48
-    assert "8 of 24 settings named; colours in the grid's order" in notes(many)
-    assert not alternation_of(history_of("a")).legends
 
 
 def test_tasks_at_the_same_time_lie_in_different_rows() -> None:
@@ -186,7 +127,7 @@ def test_the_report_takes_the_cpus_from_the_sessions(tmp_path: Path) -> None:
     store = start_session(tmp_path, "tiny", {"name": "tiny"}, session, overwrite=False)
     store.add_settings([setting_row("only", {})], {})
     store.commit("evaluate", [(TIMINGS, [task_row("evaluate", 0, 1, cpu_seconds=3.0)])])
-    figure = draw_timeline(store, unfinished=None)
+    figure = TIMELINE.drawn(Numbers(store))
     assert figure is not None
     assert "used slots busy 100 % of the time; 4 CPUs busy 75 %" in notes(figure)
 
@@ -208,12 +149,10 @@ def test_cpus_are_known_where_all_sessions_agree(sessions: list[list[float]], n_
 
 
 def test_nothing_stored_is_no_figure() -> None:
-    assert alternation(history_of("a").iloc[:0]) is None
     assert timeline(pd.DataFrame([task_row("evaluate", 0, 1, started_at=pd.NaT)])) is None
     assert timeline(pd.DataFrame([task_row("outer_iteration", 0, 1)])) is None
 
 
-@pytest.mark.parametrize("draw", [alternation, timeline])
-def test_another_frame_is_refused(draw: Any) -> None:
-    with pytest.raises(InvalidArgumentError, match=r"must be a frame such as dm\.open.* it has no column"):
-        draw(pd.DataFrame({"setting_id": []}))
+def test_another_frame_is_refused() -> None:
+    with pytest.raises(InvalidArgumentError, match=r"timings: must be a frame such as dm\.open.* it has no column"):
+        timeline(pd.DataFrame({"setting_id": []}))

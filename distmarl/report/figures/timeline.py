@@ -1,9 +1,9 @@
-"""Figures of how a sweep went: pure functions of the tables ``alternations`` and ``timings``."""
+"""The figure of when the tasks ran: a pure function of the table ``timings``."""
 
 from __future__ import annotations
 
 import heapq
-from typing import Any
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -11,39 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import LEGEND_LINE_IN, NOTE_LINE_PT, add_notes, add_series_legend, named_note
-from distmarl.report.figures.frames import check_frame, label_of
-from distmarl.report.figures.style import (
-    HEIGHT_IN,
-    NOTE_COLOUR,
-    PALETTE,
-    WIDTH_IN,
-    PaperFigure,
-    paper_style,
-    series_styles,
-)
+from distmarl.report.figure import Caption, ReportFigure
+from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, add_notes, axes_to_draw_on, figure_of
+from distmarl.report.figures.frames import check_frame
+from distmarl.report.figures.style import NOTE_COLOUR, PALETTE, paper_style
+from distmarl.report.numbers import session_cpus
+from distmarl.study.kinds import KINDS
 from distmarl.wording import TIME_UNITS, counted
 
-ALTERNATIONS_SOURCE, TIMINGS_SOURCE = "dm.open(...).alternations", "dm.open(...).timings"
-ALTERNATION_COLUMNS = ("setting_id", "iteration", "proposal", "joint_value", "accepted", "stopped_because")
-TIMING_COLUMNS = ("task", "seconds", "hostname", "started_at")
+SOURCE = "dm.open(...).timings"
+COLUMNS = ("task", "seconds", "hostname", "started_at")
 
-# Where a proposal stands between its iteration and the next one.
-OFFSETS = {"pair": 0.0, "global": 0.0, "local": 0.5}
-REVERTED_PT = 4.5
-
-# How each kind of task is named and drawn.
-TASKS = {
-    "shared_policy": ("shared local policy", PALETTE[0]),
-    "g_learn": ("global policy", PALETTE[5]),
-    "baselines": ("baselines", PALETTE[3]),
-    "nash_gap": ("Nash gap", PALETTE[2]),
-    "exact_return": ("exact return", PALETTE[6]),
-    "evaluate": ("evaluation", PALETTE[4]),
-}
+# In the order of the kinds of task; the first six are as far from one another as those of the palette are.
+KIND_COLOURS = tuple(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7))
 PART_OF_A_TASK = "outer_iteration"
 BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
 BREAK_WIDTH = 0.02
@@ -56,72 +38,15 @@ MIN_UNITS = 5  # that an axis is long
 TINY_S = 1e-9
 BAR_HALF_HEIGHT = 0.42
 
-Array = NDArray[np.float64]
 
-
-def alternation(alternations: pd.DataFrame, *, unfinished: str | None = None) -> Figure | None:
-    """Draw what each proposal of the alternation was worth, a line for each setting through those that were kept.
-
-    A cross is a proposal that was reverted. Where each policy is proposed by itself, the global one stands at
-    its outer iteration and the local one half a step further.
-
-    Parameters
-    ----------
-    alternations : DataFrame
-        Rows of the table ``alternations``, with ``label`` of the settings if they are to be named by it.
-    unfinished : str, optional
-        What to write above the axes of an unfinished sweep.
-
-    Returns
-    -------
-    Figure or None
-        None when nothing was proposed.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When columns are missing.
-    """
-    check_frame(alternations, "alternations", ALTERNATIONS_SOURCE, ALTERNATION_COLUMNS)
-    if alternations.empty:
-        return None
-    groups = [rows for _, rows in alternations.groupby("setting_id", sort=False)]
-    styles = series_styles(len(groups))
-    with paper_style():
-        figure = PaperFigure()
-        axes = figure.add_subplot()
-        for rows, style in zip(groups, styles, strict=True):
-            places = rows["iteration"] + rows["proposal"].map(OFFSETS)
-            kept = rows["accepted"].to_numpy(dtype=bool)
-            look: dict[str, Any] = {"color": style.colour, "label": label_of(rows)}
-            axes.plot(places[kept], rows["joint_value"][kept], marker=style.marker, **look)
-            cross: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": REVERTED_PT, "zorder": 4}
-            axes.plot(places[~kept], rows["joint_value"][~kept], **look | cross | {"label": "_"})
-        axes.set_xlabel("outer iteration" + (_EACH_NOTE if (alternations["proposal"] == "local").any() else ""))
-        axes.set_ylabel("joint value (reward)")
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
-        labels = [label_of(rows) for rows in groups] if len(groups) > 1 else []
-        notes = [*_alternation_notes(alternations), *named_note(len(labels))]
-        n_lines = add_series_legend(figure, labels, styles)
-        n_notes = add_notes(axes, notes, unfinished)
-        figure.set_size_inches(WIDTH_IN, HEIGHT_IN + LEGEND_LINE_IN * n_lines + NOTE_LINE_PT / 72 * n_notes)
-    return figure
-
-
-_EACH_NOTE = " (global policy, then local)"
-
-
-def _alternation_notes(alternations: pd.DataFrame) -> list[str]:
-    """Return how many proposals were kept, and why the alternations ended."""
-    kept = alternations["accepted"].to_numpy(dtype=bool)
-    reverted = f"; cross: reverted ({(~kept).sum()})" if not kept.all() else "; none was reverted"
-    reasons = alternations["stopped_because"].dropna().value_counts()
-    counts = [f"{name} ({number})" if len(reasons) > 1 else str(name) for name, number in reasons.items()]
-    ended = f"stopped because: {', '.join(counts).replace('_', ' ')}"
-    return [f"line: kept proposals{reverted}", *([ended] if counts else [])]
-
-
-def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: str | None = None) -> Figure | None:
+def timeline(
+    timings: pd.DataFrame,
+    *,
+    n_cpus: float | None = None,
+    unfinished: str | None = None,
+    width: float | None = None,
+    ax: Axes | None = None,
+) -> Figure | None:
     """Draw when the tasks ran, which shows whether the cluster is used.
 
     A row is a slot of a host: tasks that ran at the same time lie in different rows, and as many rows are drawn as
@@ -136,6 +61,10 @@ def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: 
         How many CPUs there were to run tasks on; not told of where more tasks than that ran at once.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
+    width : float, optional
+        Width of the figure in inches; by default that of a paper's column.
+    ax : Axes, optional
+        Where to draw instead of in a figure of its own.
 
     Returns
     -------
@@ -147,7 +76,7 @@ def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: 
     InvalidArgumentError
         When columns are missing.
     """
-    check_frame(timings, "timings", TIMINGS_SOURCE, TIMING_COLUMNS)
+    check_frame(timings, "timings", SOURCE, COLUMNS)
     known = timings[(timings["task"] != PART_OF_A_TASK) & timings["started_at"].notna() & timings["seconds"].notna()]
     if known.empty:
         return None
@@ -162,24 +91,45 @@ def timeline(timings: pd.DataFrame, *, n_cpus: float | None = None, unfinished: 
     span = max(float(drawn["end"].max()), TINY_S)
     with paper_style():
         height = min(max(MIN_HEIGHT_IN, ROW_HEIGHT_IN * n_rows), MAX_HEIGHT_IN)
-        figure = PaperFigure(figsize=(WIDTH_IN, height + REST_HEIGHT_IN))
-        axes = figure.add_subplot()
+        axes = axes_to_draw_on(width, ax, height + REST_HEIGHT_IN)
         handles = []
-        for kind, (name, colour) in TASKS.items():
+        for kind, colour in kind_colours().items():
             of_kind = (bars["task"] == kind).to_numpy()
             if of_kind.any():
                 _draw_bars(axes, drawn[of_kind], rows[of_kind], colour, span)
-                handles.append(Patch(color=colour, label=name))
+                handles.append(Patch(color=colour, label=KINDS[kind].noun))
         for place in breaks:
             axes.axvline(place / scale, color=NOTE_COLOUR, linestyle=":", linewidth=1.2)
         _name_rows(axes, hosts, firsts)
         axes.set_xlim(0, span)
         axes.set_xlabel(f"time since the first task started ({unit})")
-        figure.legend(handles=handles, loc="outside lower center", ncols=3)
-        n_notes = add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks, n_cpus), unfinished)
-        n_lines = -(-len(handles) // 3) + n_notes
-        figure.set_size_inches(WIDTH_IN, height + REST_HEIGHT_IN / 2 + LEGEND_LINE_IN * n_lines)
-    return figure
+        n_lines = add_legend(axes, ax, handles, [str(handle.get_label()) for handle in handles], 3)
+        n_lines += add_notes(axes, _timeline_notes(bars, n_rows, len(hosts), breaks, n_cpus), unfinished)
+        if ax is None:
+            figure_of(axes).set_figheight(height + REST_HEIGHT_IN / 2 + LEGEND_LINE_IN * n_lines)
+    return figure_of(axes)
+
+
+TIMELINE = ReportFigure(
+    timeline,
+    lambda numbers: {"timings": numbers.timings, "n_cpus": session_cpus(numbers.provenance)},
+    Caption(
+        "Tasks over time",
+        "When the tasks ran, coloured by their kind. A row is a slot of a host: it has as many as it ever ran tasks at "
+        "once. Blank is a slot that waited; a long last bar is a task that the others had to wait for. Long times in "
+        "which nothing ran, as between two sessions, are cut out at the dotted lines.",
+        "Start and wall-clock time of every task of the sweep's settings in the table timings. Each task takes the "
+        "first free slot of its host, also one that ran on several cores; tasks too close to be told apart are drawn "
+        "as one bar. The CPUs are those that every session started with; they are busy by the tasks' processor time.",
+        "Timeline of tasks as bars coloured by kind, in as many rows per host as it ever ran tasks at once",
+    ),
+    absent="no task's start is stored",
+)
+
+
+def kind_colours() -> dict[str, str]:
+    """Return the colour of each kind of task."""
+    return dict(zip(KINDS, itertools.cycle(KIND_COLOURS), strict=False))
 
 
 def _as_bars(timings: pd.DataFrame) -> pd.DataFrame:

@@ -3,8 +3,8 @@ import math
 import pandas as pd
 import pytest
 
-from distmarl.report.page.headline import headlines
-from distmarl.report.page.tables import headline_table, reached_text
+from distmarl.report.page.headline import headlines, reached_text
+from distmarl.report.page.tables import SETTINGS, settings_row
 from tests.report.pages import baseline_row
 
 N_AGENTS = {"one": 8}
@@ -68,10 +68,12 @@ def test_a_share_that_no_k_reaches_is_said_to_be_so():
     assert (one.reached_at, reached_text(one)) == (None, "not reached")
 
 
+def heads_of(*found) -> list[str]:
+    rows = pd.DataFrame([settings_row(one, place) for place, one in enumerate(found)])
+    return [column.head for column in SETTINGS.columns(rows, 2)]
+
+
 def test_the_table_of_settings_names_k_in_its_heads_where_all_have_the_same():
-    same = headlines(summary_of({1: 80.0, 8: 100.0}), baselines_of(), N_AGENTS)
-    assert [column.head for column in headline_table(same, 2).columns][1:3] == ["Value, k = 1", "Value, k = 8"]
-    other = headlines(summary_of({2: 80.0, 8: 100.0}), baselines_of(), N_AGENTS)
-    table = headline_table([*same, *other], 2)
-    assert [column.head for column in table.columns][1:4] == ["Smallest k", "Value there", "Largest k"]
-    assert all(len(row) == len(table.columns) for row in table.rows)
+    same = headline_of({1: 80.0, 8: 100.0})
+    assert heads_of(same, same)[:2] == ["Value, k = 1", "Value, k = 8"]
+    assert heads_of(same, headline_of({2: 80.0, 8: 100.0}))[:3] == ["Smallest k", "Value there", "Largest k"]

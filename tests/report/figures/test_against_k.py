@@ -11,12 +11,12 @@ from matplotlib.text import Annotation
 
 from distmarl.report.figures.against_k import (
     BAND_NOTE,
-    UNCONVERGED_NOTE,
     difference_vs_k,
     mode_accuracy_vs_k,
     reward_vs_k,
     runtime_vs_k,
 )
+from distmarl.report.figures.series import UNCONVERGED_NOTE
 
 K_VALUES = (1, 2, 5)
 

@@ -8,7 +8,9 @@ from functools import partial
 from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError, nearest_name
-from distmarl.report.write import FIGURE_NAMES, figure_makers, read_numbers
+from distmarl.report.catalogue import FIGURES
+from distmarl.report.figure import ReportFigure
+from distmarl.report.numbers import read_numbers
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 
@@ -26,15 +28,13 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
         self._folder = folder
 
     def __getitem__(self, name: str) -> Callable[[], Figure]:
-        if f"{name}.png" not in FIGURE_NAMES:
-            raise KeyError(name)
-        return partial(self._draw, name)
+        return partial(self._draw, FIGURES[name])
 
     def __iter__(self) -> Iterator[str]:
-        return (name.removesuffix(".png") for name in FIGURE_NAMES)
+        return iter(FIGURES)
 
     def __len__(self) -> int:
-        return len(FIGURE_NAMES)
+        return len(FIGURES)
 
     def __getattr__(self, name: str) -> Callable[[], Figure]:
         if name not in self:
@@ -47,10 +47,11 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
     def __repr__(self) -> str:
         return f"figures, each drawn when it is called: {', '.join(f'{name}()' for name in self)}"
 
-    def _draw(self, name: str) -> Figure:
+    def _draw(self, figure: ReportFigure) -> Figure:
         """Draw a figure, or say why there is nothing to draw."""
-        draw, reason = figure_makers(read_numbers(Snapshot(self._folder)))[f"{name}.png"]
-        figure = draw()
-        if figure is None:
-            raise ResultsError(f"{self._folder}: {name} cannot be drawn: {reason or 'the sweep has no such numbers'}")
-        return figure
+        numbers = read_numbers(Snapshot(self._folder))
+        drawn = figure.drawn(numbers)
+        if drawn is None:
+            reason = figure.why_absent(numbers) or "the sweep has no such numbers"
+            raise ResultsError(f"{self._folder}: {figure.name} cannot be drawn: {reason}")
+        return drawn

@@ -1,0 +1,117 @@
+"""From tables to returns: what was measured at each subsample size, and how it is written."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+POINT = ["setting_id", "k"]
+MISSING = "-"
+MIN_DECIMALS = 2
+SIGNIFICANT_DIGITS = 3
+
+
+def summarise(
+    points: pd.DataFrame, trainings: pd.DataFrame, timings: pd.DataFrame, settings: pd.DataFrame
+) -> pd.DataFrame:
+    """Return one row for each setting of the sweep and each k that has been evaluated.
+
+    Parameters
+    ----------
+    points : DataFrame
+        The table ``summary`` of the evaluations that the report is about.
+    trainings, timings : DataFrame
+        The tables of a results folder.
+    settings : DataFrame
+        The sweep's settings, in the order of its file; rows of others are left out.
+
+    Returns
+    -------
+    DataFrame
+        Settings in the order of the sweep file, k increasing. Columns are those of the table ``summary``, with the
+        exact return as ``mean_return`` of what has no rollouts, and
+
+        - ``label``: the setting's grid values in short;
+        - ``train_seconds`` (s): wall-clock time of G-LEARN; NaN where none was stored;
+        - ``bound`` (reward), ``converged``: the training's certificate; missing where none was stored.
+    """
+    measured = points.drop(columns=["sweep", *(name for name in points.columns if "." in name)])
+    measured["mean_return"] = measured["mean_return"].fillna(measured["exact_return"])
+    seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "seconds"]].astype({"k": "int64"})
+    certificates = trainings[[*POINT, "bound", "converged"]].astype({"converged": "boolean"})
+    return (
+        settings[["setting_id", "label"]]
+        .merge(measured.sort_values("k", kind="stable"), on="setting_id")
+        .merge(seconds.rename(columns={"seconds": "train_seconds"}), on=POINT, how="left")
+        .merge(certificates, on=POINT, how="left")
+    )
+
+
+def known_returns(summary: pd.DataFrame) -> pd.Series[float]:
+    """Return the exact return of each row, or the rollouts' mean where none is known."""
+    return summary["exact_return"].fillna(summary["mean_return"])
+
+
+def improvement(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return what each setting gains from its smallest to its largest evaluated k, exactly where that is known.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+
+    Returns
+    -------
+    DataFrame
+        One row per setting: ``setting_id``, ``label``, ``first_k``, ``last_k`` (agents), ``first_return``,
+        ``last_return``, ``absolute`` (reward) and ``percent`` of the first return's size, NaN when that is 0.
+    """
+    known = summary.assign(known_return=known_returns(summary))
+    by_setting = known.sort_values("k", kind="stable").groupby("setting_id", sort=False)
+    gains = by_setting.agg(
+        label=("label", "first"),
+        first_k=("k", "first"),
+        last_k=("k", "last"),
+        first_return=("known_return", "first"),
+        last_return=("known_return", "last"),
+    )
+    gains["absolute"] = gains["last_return"] - gains["first_return"]
+    gains["percent"] = 100 * gains["absolute"] / gains["first_return"].abs().replace(0, np.nan)
+    return gains.loc[summary["setting_id"].unique()].reset_index()
+
+
+def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows' trainings are known not to have converged.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+
+    Returns
+    -------
+    ndarray of bool, shape (rows,)
+    """
+    return ~summary["converged"].fillna(True).to_numpy(dtype=bool)
+
+
+def has_exact(summary: pd.DataFrame) -> bool:
+    """Return whether exact returns stand beside those of rollouts."""
+    return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)
+
+
+def decimals_of(summary: pd.DataFrame) -> int:
+    """Return how many decimals show enough digits of the largest return.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+    """
+    largest = float(summary["mean_return"].abs().max())
+    if not largest:
+        return MIN_DECIMALS
+    return max(MIN_DECIMALS, SIGNIFICANT_DIGITS - 1 - math.floor(math.log10(largest)))
