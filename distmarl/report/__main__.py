@@ -42,7 +42,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
     parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
+    if {"-h", "--help"} & set(sys.argv[1:] if argv is None else argv):
+        parser.epilog = f"{_figures()}\n\n{EPILOG}"
     return run_command(parser, _run, argv)
+
+
+def _figures() -> str:
+    """Return the figures by name; the list takes matplotlib, so only who asks for help waits for it."""
+    from distmarl.report.catalogue import FIGURES
+
+    return "\n".join(["figures:", *(f"  {name:22}{figure.caption.title}" for name, figure in FIGURES.items())])
 
 
 def _run(arguments: argparse.Namespace, messages: Console) -> int:

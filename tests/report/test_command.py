@@ -6,6 +6,7 @@ import pytest
 
 import distmarl
 from distmarl.report.__main__ import main
+from distmarl.report.catalogue import FIGURES
 from distmarl.report.figures import style
 from distmarl.results.fields import VERSION_KEY
 from distmarl.results.snapshot import DATA_FILE
@@ -139,3 +140,10 @@ def test_a_page_in_an_object_store_is_not_opened(capsys):
         "error: --open: the page will lie in s3://bucket/robots, where no browser can open it; leave the option out"
     )
     assert capsys.readouterr().err.splitlines() == [message]
+
+
+def test_help_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    text = capsys.readouterr().out
+    assert all(f"  {name} " in text for name in FIGURES)
