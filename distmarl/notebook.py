@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -76,15 +76,13 @@ class Results:
         """
         if name not in TABLES:
             raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
-        if name == SUMMARY.name:
-            return _SummaryTable(self._snapshot().summary())
-        return self._snapshot().read(TABLES[name])
+        return self._snapshot().summary() if name == SUMMARY.name else self._snapshot().read(TABLES[name])
 
     def points(self) -> pd.DataFrame:
         """Return what the report shows: a row for each setting and k of the sweep.
 
         Beside what the table ``summary`` holds, a row has the setting's label, the time of the training and its
-        certificate; see :func:`distmarl.report.numbers.summarise`.
+        certificate; see :func:`distmarl.report.returns.summarise`.
 
         Raises
         ------
@@ -216,13 +214,6 @@ def open_folder(folder: Place) -> Results:
     read_sweep(snapshot.folder)
     read_settings(snapshot)
     return Results(snapshot.folder)
-
-
-class _SummaryTable(pd.DataFrame):
-    """The table ``summary``, which tells whoever calls it what they want."""
-
-    def __call__(self) -> NoReturn:
-        raise TypeError("summary is a table, like all others; what the report shows is returned by points()")
 
 
 def _find_setting(snapshot: Snapshot, setting: str | Mapping[str, Any] | None) -> Mapping[Any, Any]:
