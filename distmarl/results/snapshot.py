@@ -107,10 +107,11 @@ class Snapshot:
             Naming the file and both versions.
         """
         for table in TABLES.values():
-            for name in [published_name(table), *self._part_names(table)[:1]]:
-                with suppress(FileNotFoundError):
-                    (file,) = self.folder.files([name])
-                    PublishedFile(file, table)
+            with suppress(FileNotFoundError):
+                (published,) = self.folder.files([published_name(table)])
+                PublishedFile(published, table)
+            for part in self.folder.files(self._part_names(table)[:1]):
+                read_part(part, table, may_be_torn=self.folder.may_tear_files)
 
     def torn_parts(self) -> list[str]:
         """Return the parts of which a loss of power has left only a piece; no table takes them in."""
