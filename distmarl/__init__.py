@@ -24,12 +24,11 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.version import __version__
 
 if TYPE_CHECKING:
     from distmarl import figures as figures
     from distmarl.notebook import Results
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AlternatingResult",

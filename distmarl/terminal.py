@@ -11,8 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-import distmarl
 from distmarl.errors import DistmarlError
+from distmarl.version import __version__
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # A line of a file is as long as it has to be.
@@ -37,7 +37,7 @@ def command_parser(module: str, description: str, epilog: str) -> argparse.Argum
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
+    parser.add_argument("--version", action="version", version=f"distmarl {__version__}")
     return parser
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from distmarl.report.figures.against_k import DIFFERENCE, MODE_ACCURACY, REWARD, RUNTIME
 from distmarl.report.figures.alternations import ALTERNATION
 from distmarl.report.figures.gaps import NASH_GAP, PRICE
-from distmarl.report.figures.policies import POLICY
-from distmarl.report.figures.rollouts import ZONE_HEATMAP
+from distmarl.report.figures.learnt_policies import POLICY
 from distmarl.report.figures.scaling import SCALING
 from distmarl.report.figures.timeline import TIMELINE
+from distmarl.report.figures.zone_heatmap import ZONE_HEATMAP
 
 FIGURES = {
     figure.name: figure

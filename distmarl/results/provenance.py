@@ -13,7 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import distmarl
+from distmarl.version import __version__
 from distmarl.wording import timestamp
 
 PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
@@ -36,7 +36,7 @@ def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str,
     return {
         "command": command,
         "started_at": timestamp(),
-        "distmarl": distmarl.__version__,
+        "distmarl": __version__,
         "commit": None if commit is None else commit.removesuffix(DIRTY),
         "dirty": None if commit is None else commit.endswith(DIRTY),
         "python": sys.version.split()[0],
@@ -95,7 +95,7 @@ REQUIRED = ("command", "started_at")
 
 def _commit() -> str | None:
     """Return the commit of the checkout that distmarl runs from; of a copy, what whoever made it says."""
-    root = Path(distmarl.__file__).parent.parent
+    root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return os.environ.get(COMMIT_VARIABLE) or None
     try:

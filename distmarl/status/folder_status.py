@@ -21,7 +21,7 @@ from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import FAILURES, TIMINGS
 from distmarl.study.kinds import KINDS, needed_group
-from distmarl.study.kinds.base import TaskGroup
+from distmarl.study.kinds.kind import TaskGroup
 from distmarl.study.pending import count_tasks, find_pending
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]

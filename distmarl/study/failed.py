@@ -8,7 +8,7 @@ from typing import Any
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.pending import Pending
 
 

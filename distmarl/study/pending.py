@@ -13,7 +13,7 @@ from distmarl.config.checking import k_values
 from distmarl.model.options import SweepFile
 from distmarl.results.snapshot import Snapshot
 from distmarl.study.kinds import KINDS, needed_group
-from distmarl.study.kinds.base import Asked, Kind, TaskGroup, TaskKey
+from distmarl.study.kinds.kind import Asked, Kind, TaskGroup, TaskKey
 
 # The seeds of a group that is one task, without a seed.
 NO_SEED: Sequence[int | None] = (None,)

@@ -18,7 +18,7 @@ from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS, needed_group
-from distmarl.study.kinds.base import TaskGroup, TaskKey
+from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.requests import lent_cores, memory_request
 from distmarl.sweep.executors.executor import Completed, Executor, Task

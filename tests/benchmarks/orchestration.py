@@ -19,7 +19,7 @@ from typing import Any
 import ray
 
 from distmarl.model.options import Runner
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver

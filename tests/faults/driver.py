@@ -27,7 +27,7 @@ from typing import Any
 
 import ray
 
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.__main__ import main as run_command
 from distmarl.sweep.executors import ray_private, ray_worker
 from distmarl.sweep.executors.ray_executor import RayExecutor

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from distmarl.model.options import Runner
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.executors.executor import Completed, Task
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of

@@ -14,7 +14,7 @@ import pytest
 
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from tests.commands import REPOSITORY, RunCommand, started
 from tests.faults.kill_loop import ROBOTS, kill_loop
 from tests.faults.lost_value import LARGE

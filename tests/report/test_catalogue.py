@@ -14,8 +14,8 @@ from distmarl.report.catalogue import FIGURES
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures import style
 from distmarl.report.page.cells import K, text_column
+from distmarl.report.page.page_tables import PAGE_TABLES
 from distmarl.report.page.table import PageTable
-from distmarl.report.page.tables import PAGE_TABLES
 from distmarl.report.write import delete_report
 from tests.places import write_report
 from tests.report.pages import Page

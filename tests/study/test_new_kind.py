@@ -21,7 +21,7 @@ from distmarl.results.tables import PAIR, TABLES
 from distmarl.status.__main__ import main as status
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult
+from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult
 from distmarl.sweep.__main__ import main as sweep
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast

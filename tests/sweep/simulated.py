@@ -15,7 +15,7 @@ from typing import Any
 from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.executors.executor import Completed, Executor, Task

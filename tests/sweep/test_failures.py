@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.executors.failures import describe_arguments
 from distmarl.sweep.executors.task_log import TAIL_BYTES
 from distmarl.sweep.session import Interrupted

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep import driver, pace
 from distmarl.sweep.driver import Driver

@@ -14,7 +14,7 @@ import distmarl as dm
 from distmarl.errors import ResultsError, TaskTimeoutError
 from distmarl.report.catalogue import FIGURES
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep import pace
 from distmarl.sweep.executors.executor import Task
 from distmarl.sweep.executors.serial import SerialExecutor

@@ -17,18 +17,18 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from matplotlib.figure import Figure
 
-import distmarl
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.numbers import Numbers
 from distmarl.report.page.headline import SHARE, Headline, find_headlines, reached_text
 from distmarl.report.page.inline_figures import dark_colours, page_figures
+from distmarl.report.page.page_tables import PAGE_TABLES
 from distmarl.report.page.run_facts import failures, run_facts
 from distmarl.report.page.table import filled
-from distmarl.report.page.tables import PAGE_TABLES
 from distmarl.report.returns import decimals_of
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE
 from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import TABLES
+from distmarl.version import __version__
 
 SNIPPET = """\
 import pandas as pd
@@ -83,7 +83,7 @@ def render_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[
     tables = [filled(table, numbers) for table in PAGE_TABLES.values()]
     script = _packaged("page.js")
     return _template().render(
-        version=distmarl.__version__,
+        version=__version__,
         name=facts.sweep,
         style=_packaged("page.css"),
         script=script,

@@ -1,15 +1,15 @@
 """The kinds of task that a sweep has, in the order in which they are told of.
 
-A kind is a file of its own with a record (:class:`~distmarl.study.kinds.base.Kind`), and a line here.
+A kind is a file of its own with a record (:class:`~distmarl.study.kinds.kind.Kind`), and a line here.
 """
 
 from __future__ import annotations
 
-from distmarl.study.kinds.base import Kind, TaskGroup
 from distmarl.study.kinds.baseline_values import BASELINES
 from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
 from distmarl.study.kinds.global_policies import G_LEARN
+from distmarl.study.kinds.kind import Kind, TaskGroup
 from distmarl.study.kinds.nash_gaps import NASH_GAP
 from distmarl.study.kinds.shared_policies import SHARED_POLICY
 

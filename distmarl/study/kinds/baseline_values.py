@@ -14,7 +14,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import (
+from distmarl.study.kinds.kind import (
     Asked,
     Kind,
     Refusal,

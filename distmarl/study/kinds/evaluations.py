@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from distmarl.dynamics.rollouts import RecordedRollout
 from distmarl.results.tables import EVALUATIONS
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult, in_short, nan_as_null, required
+from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, in_short, nan_as_null, required
 from distmarl.study.memory import rollout_bytes
 from distmarl.study.seconds import rollouts_s
 from distmarl.values.evaluate import evaluate

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from distmarl.errors import InvalidArgumentError
 from distmarl.results.tables import EXACT_RETURNS
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, required
+from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, required
 from distmarl.study.memory import exact_value_bytes
 from distmarl.study.seconds import population_s
 from distmarl.values.exact_return import check_population_size, exact_return

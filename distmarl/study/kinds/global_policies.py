@@ -13,7 +13,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies
 from distmarl.results.tables import TRAININGS
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import Kind, Rows, TaskKey, TaskResult, required
+from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, required
 from distmarl.study.memory import training_bytes
 from distmarl.study.seconds import training_s
 from distmarl.wording import duration

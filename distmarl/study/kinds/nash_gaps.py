@@ -13,7 +13,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
+from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
 from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration

@@ -17,7 +17,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
 from distmarl.results.tables import ALTERNATIONS
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
+from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
 from distmarl.study.memory import exact_value_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
 from distmarl.values.exact_return import check_population_size

@@ -24,7 +24,7 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskGroup, TaskKey
+from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.values.evaluate import evaluate
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from distmarl.study.kinds import KINDS, needed_group
-from distmarl.study.kinds.base import TaskGroup, TaskKey
+from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.sweep.estimates.costs import Costs
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from distmarl.errors import ExecutorError
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskGroup
+from distmarl.study.kinds.kind import TaskGroup
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.wording import mebibytes

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study.kinds.base import Rows, TaskResult
+from distmarl.study.kinds.kind import Rows, TaskResult
 from distmarl.sweep.executors.failures import Failure, describe_failure
 from distmarl.sweep.executors.task_log import LogMark
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey, TaskResult
+from distmarl.study.kinds.kind import TaskKey, TaskResult
 from distmarl.sweep.executors.execution import Outcome
 
 MIN_IN_LINE = 14

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from distmarl.study.job import Job
-from distmarl.study.kinds.base import TaskKey, TaskResult
+from distmarl.study.kinds.kind import TaskKey, TaskResult
 
 
 @dataclass(frozen=True, slots=True)

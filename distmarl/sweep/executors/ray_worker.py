@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import ray
 
-from distmarl.study.kinds.base import TaskResult
+from distmarl.study.kinds.kind import TaskResult
 from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.execution import Outcome, execute
 from distmarl.sweep.executors.ray_notes import noted

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch

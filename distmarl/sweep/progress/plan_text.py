@@ -13,7 +13,7 @@ from rich.text import Text
 from distmarl.results.storage.location import Location
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import Kind, TaskKey
+from distmarl.study.kinds.kind import Kind, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.progress.tally import Tally

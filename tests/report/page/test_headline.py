@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from distmarl.report.page.headline import headlines, reached_text
-from distmarl.report.page.tables import SETTINGS, settings_row
+from distmarl.report.page.page_tables import SETTINGS, settings_row
 from tests.report.pages import baseline_row
 
 N_AGENTS = {"one": 8}

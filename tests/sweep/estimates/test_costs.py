@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.estimates import costs as costs_module
 from distmarl.sweep.estimates.costs import Costs, core_seconds, estimate_costs, robust_mean
 from tests.places import snapshot_of

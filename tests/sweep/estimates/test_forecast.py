@@ -11,7 +11,7 @@ import pytest
 
 from distmarl.config.reading import read_sweep_file
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan, make_plan
 from distmarl.sweep import pace
 from distmarl.sweep.driver import Driver

@@ -33,7 +33,7 @@ from distmarl.model.counts import n_count_vectors
 from distmarl.model.policies import uniform_local_policy
 from distmarl.study.plan import make_plan
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 
 name, k, n_threads, mapping = json.loads(sys.argv[1])
 (job,) = make_plan(RawSweep(mapping, "measured")).jobs

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study.kinds.base import TaskResult
+from distmarl.study.kinds.kind import TaskResult
 from distmarl.sweep.executors import execution
 from distmarl.sweep.executors.execution import execute
 from tests.faults.deafness import Deaf, linger, listen_to_nothing

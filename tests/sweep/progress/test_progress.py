@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distmarl.study.kinds.base import TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast

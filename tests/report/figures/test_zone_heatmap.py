@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.figures.rollouts import MAX_STEPS, zone_heatmap
+from distmarl.report.figures.zone_heatmap import MAX_STEPS, zone_heatmap
 from tests.report.results_folders import rollout_row
 
 
