@@ -11,8 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.errors import ResultsError
-from distmarl.results.storage.location import LocalFolder
-from distmarl.results.storage.opening import open_location
+from distmarl.results.storage.opening import is_on_disk, open_location
 from distmarl.terminal import DONE, command_parser, output_console, run_command
 from distmarl.wording import counted
 
@@ -59,13 +58,13 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
 
-    folder = open_location(arguments.folder)
-    if arguments.open and not isinstance(folder, LocalFolder):
-        raise ResultsError(f"--open: the page will lie in {folder}, where no browser can open it; leave the option out")
-    report = write_report(folder, vectors=True)
+    if arguments.open and not is_on_disk(arguments.folder):
+        place = f"the page will lie in {arguments.folder}, where no browser can open it"
+        raise ResultsError(f"--open: {place}; leave the option out")
+    report = write_report(open_location(arguments.folder), vectors=True)
     print_report(report, output_console(), messages)
     if n_failures := len(report.numbers.failures):
-        failures = folder.describe("failures")
+        failures = report.numbers.folder.describe("failures")
         messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)
     if report.numbers.unfinished:
         messages.print("To go on, run the sweep's command again.")

@@ -2,9 +2,9 @@ import math
 
 import pandas as pd
 import pytest
-from distmarl.results.settings import sweep_settings
 
 from distmarl.report.returns import improvement, is_unconverged, summarise
+from distmarl.results.folder import sweep_settings
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS, SUMMARY, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, grid_of, setting_row, start_folder, timing_row

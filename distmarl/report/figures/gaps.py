@@ -32,6 +32,7 @@ COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error"
 GAIN_LABEL = "gain by deviating (reward)"
 MAX_PANELS = 12
 N_COLUMNS = 2
+MIN_PANEL_IN = 2.2
 PANEL_HEIGHT_IN = 1.9
 REFERENCE_POINTS = 200
 
@@ -183,10 +184,11 @@ def _panels(
     """Return a figure with an empty panel for each setting, and the setting's rows."""
     settings = list(gaps.groupby("setting_id", sort=False))
     shown = settings[:MAX_PANELS]
-    n_columns = min(N_COLUMNS, len(shown))
+    width = figure_width(width, WIDTH_IN * min(N_COLUMNS, len(shown)))
+    n_columns = max(1, min(N_COLUMNS, len(shown), int(width / MIN_PANEL_IN)))
     n_rows = -(-len(shown) // n_columns)
     height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
-    figure = PaperFigure(figsize=(figure_width(width, WIDTH_IN * n_columns), height))
+    figure = PaperFigure(figsize=(width, height))
     grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
     for axes in grid[len(shown) :]:
         axes.remove()

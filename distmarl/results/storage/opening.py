@@ -29,6 +29,11 @@ MAX_ATTEMPTS = 5
 Place: TypeAlias = Location | Path | str
 
 
+def is_on_disk(place: str) -> bool:
+    """Return whether a place is a path, or the URI of one, without looking at it."""
+    return not URI.match(place) or place.startswith("file:")
+
+
 def open_location(place: Place) -> Location:
     """Return where results lie.
 
