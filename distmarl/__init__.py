@@ -1,7 +1,6 @@
 """distmarl: approximate Nash equilibria of a global agent and n local agents, of which it sees k.
 
-The names below are the notebook API. ``python -m distmarl`` lists the commands: ``distmarl.sweep``,
-``distmarl.status``, ``distmarl.report`` and ``distmarl.config``.
+The names below are the notebook API. ``python -m distmarl`` lists the commands.
 """
 
 from __future__ import annotations

@@ -14,14 +14,15 @@ panel are drawn on axes of one's own with ``ax=``.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+
+from matplotlib.figure import Figure
 
 from distmarl.report.catalogue import FIGURES
 
 __all__ = sorted(FIGURES)
 
 
-def __getattr__(name: str) -> Callable[..., Any]:
+def __getattr__(name: str) -> Callable[..., Figure | None]:
     if name in FIGURES:
         return FIGURES[name].draw
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

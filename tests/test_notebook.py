@@ -160,6 +160,10 @@ def test_a_running_sweep_is_read_as_far_as_it_is(tmp_path: Path) -> None:
     assert "unfinished" not in repr(r)
 
 
+def test_a_figure_of_a_folder_takes_a_width(finished: Path) -> None:
+    assert dm.open(finished).figures.reward_vs_k(width=6.5).get_figwidth() == 6.5
+
+
 def test_the_summary_is_a_table_like_any_other(finished: Path) -> None:
     r = dm.open(finished)
     assert r.summary["k"].tolist() == [1, 3]

@@ -1,1 +1,1 @@
-"""How policies are found (value iteration, G-LEARN, L-LEARN, their alternation) and what a pair is worth exactly."""
+"""How policies are found: G-LEARN, L-LEARN and their alternation."""

@@ -1,4 +1,4 @@
-"""The sections of a sweep file, with every key's type, range and only default.
+"""The sections of a sweep file, with every key's type, range and default, each written once.
 
 They are plain data: a file is checked against them when it is read (:mod:`distmarl.config.checking`), which also
 refuses what is not finite or of another type. The JSON schema and the list of all keys are made from them, and the

@@ -33,10 +33,6 @@ class Caption:
     alternative: str
 
 
-def _always(_: Numbers) -> bool:
-    return True
-
-
 @dataclass(frozen=True, slots=True)
 class ReportFigure:
     """A figure of the report.
@@ -59,17 +55,17 @@ class ReportFigure:
     read: Callable[[Numbers], dict[str, Any] | None]
     caption: Caption
     absent: str
-    is_asked_for: Callable[[Numbers], bool] = _always
+    is_asked_for: Callable[[Numbers], bool] = lambda _numbers: True
 
     @property
     def name(self) -> str:
         """The name of the function, and of the figure's files."""
         return self.draw.__name__
 
-    def drawn(self, numbers: Numbers) -> Figure | None:
-        """Draw the figure; None where there is nothing to draw."""
+    def drawn(self, numbers: Numbers, **options: Any) -> Figure | None:
+        """Draw the figure, with options such as ``width``; None where there is nothing to draw."""
         arguments = self.read(numbers)
-        return None if arguments is None else self.draw(**arguments, unfinished=numbers.unfinished)
+        return None if arguments is None else self.draw(**arguments, unfinished=numbers.unfinished, **options)
 
     def why_absent(self, numbers: Numbers) -> str | None:
         """Return why there is nothing to draw; None where nobody asked for it."""

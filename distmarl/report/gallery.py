@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -15,7 +16,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 
 
-class Gallery(Mapping[str, Callable[[], Figure]]):
+class Gallery(Mapping[str, Callable[..., Figure]]):
     """The figures that a report writes, by name. Each is a function, which draws what there is now.
 
     Parameters
@@ -27,7 +28,7 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
     def __init__(self, folder: Location) -> None:
         self._folder = folder
 
-    def __getitem__(self, name: str) -> Callable[[], Figure]:
+    def __getitem__(self, name: str) -> Callable[..., Figure]:
         return partial(self._draw, FIGURES[name])
 
     def __iter__(self) -> Iterator[str]:
@@ -36,7 +37,7 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
     def __len__(self) -> int:
         return len(FIGURES)
 
-    def __getattr__(self, name: str) -> Callable[[], Figure]:
+    def __getattr__(self, name: str) -> Callable[..., Figure]:
         if name not in self:
             raise AttributeError(f"there is no figure {name!r}; {nearest_name(name, self)}")
         return self[name]
@@ -47,10 +48,10 @@ class Gallery(Mapping[str, Callable[[], Figure]]):
     def __repr__(self) -> str:
         return f"figures, each drawn when it is called: {', '.join(f'{name}()' for name in self)}"
 
-    def _draw(self, figure: ReportFigure) -> Figure:
-        """Draw a figure, or say why there is nothing to draw."""
+    def _draw(self, figure: ReportFigure, **options: Any) -> Figure:
+        """Draw a figure with options such as ``width``, or say why there is nothing to draw."""
         numbers = read_numbers(Snapshot(self._folder))
-        drawn = figure.drawn(numbers)
+        drawn = figure.drawn(numbers, **options)
         if drawn is None:
             reason = figure.why_absent(numbers) or "the sweep has no such numbers"
             raise ResultsError(f"{self._folder}: {figure.name} cannot be drawn: {reason}")

@@ -133,9 +133,10 @@ def _is_done(setting: SettingStatus) -> bool:
     return all(phase.state == "done" for phase in setting.phases.values())
 
 
-def _column(kind: str) -> str:
-    """Return what a setting has of a kind of task, in words."""
-    return KINDS[kind].noun if KINDS[kind].per == "setting" else KINDS[kind].plural
+def _column(name: str) -> str:
+    """Return what a setting has of a kind of task, in words; a kind of another version by its name."""
+    kind = KINDS.get(name)
+    return name if kind is None else kind.noun if kind.per == "setting" else kind.plural
 
 
 def _name(failure: FailedTask) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from distmarl.config.checking import k_values
 from distmarl.model.options import SweepFile
@@ -19,7 +20,7 @@ from distmarl.study.kinds.kind import Asked, Kind, TaskGroup, TaskKey
 NO_SEED: Sequence[int | None] = (None,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Pending:
     """The tasks of a sweep that no session has done.
 
@@ -34,10 +35,13 @@ class Pending:
     missing: Mapping[TaskGroup, Sequence[int | None]]
     asked_for: Counter[str]
 
-    @property
+    @cached_property
     def n_tasks(self) -> Counter[str]:
         """Number of missing tasks of each kind."""
-        return _count(self.missing)
+        counts: Counter[str] = Counter()
+        for group, seeds in self.missing.items():
+            counts[group.kind] += len(seeds)
+        return counts
 
     @property
     def done(self) -> Counter[str]:
@@ -124,11 +128,4 @@ def _ks(kind: Kind, sweep: SweepFile) -> Sequence[int | None]:
 
 
 def _seeds(kind: Kind, sweep: SweepFile) -> Sequence[int | None]:
-    return range(sweep.experiment.n_eval_seeds) if kind.per == "seed" else NO_SEED
-
-
-def _count(groups: Mapping[TaskGroup, Sequence[int | None]]) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    for group, seeds in groups.items():
-        counts[group.kind] += len(seeds)
-    return counts
+    return range(sweep.experiment.n_eval_seeds) if kind.is_short else NO_SEED

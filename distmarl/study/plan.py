@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from distmarl.config.checking import k_values
@@ -21,7 +22,7 @@ from distmarl.study.job import Job
 from distmarl.study.pending import Pending, count_tasks, find_pending, kinds_of
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """A checked sweep.
 
@@ -38,6 +39,11 @@ class Plan:
     sweep: SweepFile
     jobs: Sequence[Job]
     resolved: dict[str, Any]
+
+    @cached_property
+    def by_id(self) -> dict[str, Job]:
+        """The jobs by their settings' ids."""
+        return {job.setting_id: job for job in self.jobs}
 
     @property
     def k_values(self) -> Sequence[int]:
@@ -107,7 +113,7 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
     key = "k_values" if experiment.k_values is not None else "k_range"
     sizes = {key: k_values(experiment)[-1], "reference_k": setting.reference_k}
     setting_name = f" of the setting {setting.label}" if setting.grid else ""
-    for key, k in sizes.items():
+    for name, k in sizes.items():
         problem = None
         if k > environment.n_agents:
             problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
@@ -117,13 +123,14 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
         if problem:
-            raise ConfigError(f"{raw.place(('experiment', key))}: experiment.{key}: {problem}")
+            raise ConfigError(f"{raw.place(('experiment', name))}: experiment.{name}: {problem}")
 
 
 def _check_tasks(raw: RawSweep, sweep: SweepFile, job: Job) -> None:
     """Refuse tasks that could never run, such as exact values of populations that are too large for them."""
-    for key, rule, value, reason in (refusal for kind in kinds_of(sweep) for refusal in kind.refusals(job)):
-        setting = job.setting
-        place = raw.place(split_key(key))
-        setting_name = f" in the setting {setting.label}" if setting.grid else ""
-        raise ConfigError(f"{place}: {key}: must {rule}{setting_name}, got {value!r}: {reason}") from None
+    refusal = next((refusal for kind in kinds_of(sweep) for refusal in kind.refusals(job)), None)
+    if refusal is not None:
+        place = raw.place(split_key(refusal.key))
+        setting_name = f" in the setting {job.setting.label}" if job.setting.grid else ""
+        rule = f"{refusal.key}: must {refusal.rule}{setting_name}, got {refusal.value!r}"
+        raise ConfigError(f"{place}: {rule}: {refusal.reason}")

@@ -20,7 +20,7 @@ from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS, needed_group
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
-from distmarl.sweep.estimates.requests import lent_cores, memory_request
+from distmarl.sweep.estimates.requests import cores_for, memory_request
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.pace import Pace
 from distmarl.sweep.progress.lines import Progress
@@ -71,7 +71,7 @@ class Driver:
         self._progress = progress
         self._stop = stop
         self._fail_fast = fail_fast
-        self._jobs = {job.setting_id: job for job in plan.jobs}
+        self._jobs = plan.by_id
         self._job_handles: dict[str, Any] = {}
         self._pending = plan.pending(store)
         self._failed = FailedTasks(store, self._pending)
@@ -148,14 +148,14 @@ class Driver:
         self._completed += arrived
         if self._fail_fast and any(completed.outcome.failure for completed in arrived):
             self._stop.request()
-        timings = [completed.outcome.timing for completed in arrived if _is_short(completed.task.key)]
+        timings = [completed.outcome.timing for completed in arrived if KINDS[completed.task.key.kind].is_short]
         if any(timings):
             self._batched_seconds = max([MIN_SECONDS, *(timing["seconds"] for timing in timings if timing)])
 
     def _next_batch(self) -> list[Task]:
         """Take the first task that is ready; those of evaluation seeds, which come last, are taken together."""
         batch = [self._ready.take()]
-        if _is_short(batch[0].key):
+        if KINDS[batch[0].key.kind].is_short:
             n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
             n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._batched_seconds) - 1)
             batch += [self._ready.take() for _ in range(n_more)]
@@ -222,23 +222,14 @@ class Driver:
     def _push(self, group: TaskGroup, values: Iterable[Any]) -> None:
         """Make the missing tasks of a group ready, with the values that they need."""
         kind, job = KINDS[group.kind], self._jobs[group.setting_id]
-        n_cpus = self._n_cpus(group)
+        node = self._executor.largest_node_cpus, self._executor.largest_node_memory
+        n_cpus = cores_for(self._plan, self._pending, group, self._executor.n_slots, *node)
         memory_bytes = memory_request(kind.n_bytes(job, group.k, n_cpus))
         handle, values = self._handle(job), tuple(values)
         seeds = self._pending.missing[group]
         tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes) for seed in seeds)
-        cost = math.inf if kind.needs is None else 0.0 if kind.per == "seed" else kind.seconds(job, group.k)
+        cost = math.inf if kind.needs is None else 0.0 if kind.is_short else kind.seconds(job, group.k)
         self._ready.add(tasks, len(seeds), cost)
-
-    def _n_cpus(self, group: TaskGroup) -> int:
-        """Return the cores for tasks of a group."""
-        kind, executor = KINDS[group.kind], self._executor
-        if not kind.has_threads:
-            return 1
-        if kind.needs is not None:
-            return self._plan.sweep.runner.cpus_per_train or 1
-        node = executor.largest_node_cpus, executor.largest_node_memory
-        return lent_cores(self._plan, self._pending, self._jobs[group.setting_id], executor.n_slots, *node)
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
@@ -254,11 +245,6 @@ def _batch_name(batch: list[Completed]) -> str:
         return first
     digest = hashlib.blake2b(" ".join(others).encode(), digest_size=8).hexdigest()
     return f"{first}-and-{len(others)}-more-{digest}"
-
-
-def _is_short(key: TaskKey) -> bool:
-    """Return whether a task is one of an evaluation seed's: many and short."""
-    return KINDS[key.kind].per == "seed"
 
 
 def _chain(group: TaskGroup) -> list[TaskGroup]:

@@ -18,10 +18,6 @@ MAX_ROWS = 2000  # of one table; a browser still scrolls and sorts them at once
 Section: TypeAlias = Literal["headline", "results", "certainty"]
 
 
-def _nothing(_: Numbers) -> str:
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class PageTable:
     """A table of the page. One without rows is left out.
@@ -56,7 +52,7 @@ class PageTable:
     rows: Callable[[Numbers], pd.DataFrame]
     columns: Callable[[pd.DataFrame, int], list[Column]]
     title: str = ""
-    introduction: Callable[[Numbers], str] = _nothing
+    introduction: Callable[[Numbers], str] = lambda _numbers: ""
     is_folded: bool = False
 
 

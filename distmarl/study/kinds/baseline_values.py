@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, methods
 from distmarl.equilibrium.deviations import surrogate_bytes
-from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
 from distmarl.study.job import Job
@@ -24,6 +23,7 @@ from distmarl.study.kinds.kind import (
     TaskResult,
     in_short,
     nan_as_null,
+    refused_if,
 )
 from distmarl.study.memory import exact_value_bytes, rollout_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
@@ -115,10 +115,8 @@ def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
 def _refusals(job: Job) -> Iterator[Refusal]:
     names = job.experiment.baselines
     if "full_information" in names:
-        try:
-            check_population_size(job.environment)
-        except InvalidArgumentError as error:
-            yield Refusal("experiment.baselines", "leave out full_information", list(names), error)
+        rule = "leave out full_information"
+        yield from refused_if(check_population_size, job, "experiment.baselines", rule, list(names))
 
 
 BASELINES = Kind(

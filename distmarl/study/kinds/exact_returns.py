@@ -7,10 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.errors import InvalidArgumentError
 from distmarl.results.tables import EXACT_RETURNS
 from distmarl.study.job import Job
-from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, required
+from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, refused_if, required
 from distmarl.study.memory import exact_value_bytes
 from distmarl.study.seconds import population_s
 from distmarl.values.exact_return import check_population_size, exact_return
@@ -43,10 +42,7 @@ def _results(rows: Rows, _seconds: float) -> Iterator[str]:
 def _refusals(job: Job) -> Iterator[Refusal]:
     method = job.setting.evaluation.method
     if method != "rollouts":
-        try:
-            check_population_size(job.environment)
-        except InvalidArgumentError as error:
-            yield Refusal("evaluation.method", "be rollouts", method, error)
+        yield from refused_if(check_population_size, job, "evaluation.method", "be rollouts", method)
 
 
 EXACT_RETURN = Kind(

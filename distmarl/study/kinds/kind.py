@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.environment import Environment
 from distmarl.model.options import SweepFile
 from distmarl.results.fields import Table
 from distmarl.results.snapshot import Snapshot
@@ -99,22 +100,6 @@ class Asked(NamedTuple):
     n_rollouts: Mapping[str, int]
 
 
-def _no_lines(key: TaskKey, rows: Rows) -> Iterable[str]:  # noqa: ARG001
-    return ()
-
-
-def _no_results(rows: Rows, seconds: float) -> Iterable[str]:  # noqa: ARG001
-    return ()
-
-
-def _nothing_refused(job: Job) -> Iterable[Refusal]:  # noqa: ARG001
-    return ()
-
-
-def _always(sweep: SweepFile) -> bool:  # noqa: ARG001
-    return True
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:
     """A kind of task.
@@ -165,12 +150,17 @@ class Kind:
     n_bytes: Callable[[Job, int | None, int], int]
     needs: str | None = None
     has_threads: bool = False
-    is_asked_for: Callable[[SweepFile], bool] = _always
+    is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None
     load: Callable[[Snapshot, str, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
-    results: Callable[[Rows, float], Iterable[str]] = _no_results
-    unconverged: Callable[[TaskKey, Rows], Iterable[str]] = _no_lines
-    refusals: Callable[[Job], Iterable[Refusal]] = _nothing_refused
+    results: Callable[[Rows, float], Iterable[str]] = lambda _rows, _seconds: ()
+    unconverged: Callable[[TaskKey, Rows], Iterable[str]] = lambda _key, _rows: ()
+    refusals: Callable[[Job], Iterable[Refusal]] = lambda _job: ()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its tasks are those of evaluation seeds: many and short, so that they fit in anywhere."""
+        return self.per == "seed"
 
     def tasks_done(self, store: Snapshot, asked: Asked) -> set[TaskPlace]:
         """Return where tasks are done."""
@@ -197,3 +187,11 @@ def required(number: int | None) -> int:
     if number is None:
         raise TypeError("this kind of task has a k, or a seed, of its own")
     return number
+
+
+def refused_if(check: Callable[[Environment], None], job: Job, key: str, rule: str, value: Any) -> Iterator[Refusal]:
+    """Yield why a job's tasks could never run, if a check of its game says so."""
+    try:
+        check(job.environment)
+    except InvalidArgumentError as error:
+        yield Refusal(key, rule, value, error)

@@ -8,12 +8,12 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.equilibrium.estimated_gaps import MAX_SEEN
 from distmarl.equilibrium.nash_gap import GapMethod, check_gap_size, gap_bytes, nash_gap
-from distmarl.errors import InvalidArgumentError
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
-from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, required
+from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, refused_if, required
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
 from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
@@ -21,7 +21,7 @@ from distmarl.wording import duration
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
 # sweeps over a smaller population.
 N_VALUES_OF_A_GAP = 20
-N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE, MAX_VECTORS_OF_AN_ESTIMATE = 20_000, 120, 50_000
+N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE = 20_000, 120
 
 
 def measure_nash_gap(
@@ -59,7 +59,7 @@ def _seconds(job: Job, _k: int | None) -> float:
     if job.experiment.nash_gap == "exact":
         return N_VALUES_OF_A_GAP * population_s(job)
     n_agents = job.environment.n_agents
-    n_vectors = min(job.n_count_vectors(n_agents), MAX_VECTORS_OF_AN_ESTIMATE)
+    n_vectors = min(job.n_count_vectors(n_agents), MAX_SEEN)
     sweeps = N_SWEEPS_OF_AN_ESTIMATE * sweep_s(job, n_agents, n_vectors, "exact")
     return sweeps + rollouts_s(job, N_ROLLOUTS_OF_AN_ESTIMATE)
 
@@ -80,11 +80,8 @@ def _results(_rows: Rows, seconds: float) -> Iterator[str]:
 def _refusals(job: Job) -> Iterator[Refusal]:
     method = job.experiment.nash_gap
     if method == "exact":
-        try:
-            check_population_size(job.environment)
-            check_gap_size(job.environment)
-        except InvalidArgumentError as error:
-            yield Refusal("experiment.nash_gap", "be off or estimate", method, error)
+        for check in (check_population_size, check_gap_size):
+            yield from refused_if(check, job, "experiment.nash_gap", "be off or estimate", method)
 
 
 NASH_GAP = Kind(

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.errors import InvalidArgumentError
 from distmarl.learning.alternating import alternate
 from distmarl.learning.proposals import ProposalOutcome
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
 from distmarl.results.tables import ALTERNATIONS
 from distmarl.study.job import Job
-from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null
+from distmarl.study.kinds.kind import Kind, Refusal, Rows, TaskKey, TaskResult, in_short, nan_as_null, refused_if
 from distmarl.study.memory import exact_value_bytes, training_bytes
 from distmarl.study.seconds import population_s, rollouts_s, training_s
 from distmarl.values.exact_return import check_population_size
@@ -104,10 +103,7 @@ def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
 def _refusals(job: Job) -> Iterator[Refusal]:
     joint_value = job.setting.alternating.joint_value
     if joint_value == "exact":
-        try:
-            check_population_size(job.environment)
-        except InvalidArgumentError as error:
-            yield Refusal("alternating.joint_value", "be rollouts", joint_value, error)
+        yield from refused_if(check_population_size, job, "alternating.joint_value", "be rollouts", joint_value)
 
 
 SHARED_POLICY = Kind(

@@ -54,7 +54,7 @@ class Costs:
 
     def __init__(self, plan: Plan, factors: Mapping[str, float], basis: str) -> None:
         self.basis = basis
-        self._jobs = {job.setting_id: job for job in plan.jobs}
+        self._jobs = plan.by_id
         self._factors = factors
         self._first: dict[TaskGroup, float] = {}
         # Of the last tasks of each kind, beyond the first factor.
@@ -130,7 +130,7 @@ def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
 
 def _stored_factors(plan: Plan, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Measured]]:
     """Return the factors of the tasks of a plan that have run."""
-    jobs = {job.setting_id: job for job in plan.jobs}
+    jobs = plan.by_id
     measured: dict[str, list[Measured]] = defaultdict(list)
     for row in rows:
         if row["setting_id"] in jobs and row["task"] in KINDS:

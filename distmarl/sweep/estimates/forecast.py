@@ -55,7 +55,7 @@ class Forecast:
 
     def submitted(self, key: TaskKey, n_cpus: int) -> None:
         """Learn that a task was submitted, and how many cores it takes."""
-        if not fills_gaps(key.group):
+        if not KINDS[key.kind].is_short:
             group = key.group
             self._n_cpus[group] = n_cpus
             self._in_line[group] = None
@@ -110,11 +110,6 @@ class Forecast:
         return self.costs.seconds(*group) / width, width
 
 
-def fills_gaps(group: TaskGroup) -> bool:
-    """Return whether tasks are those of evaluation seeds: many and short, so that they fit in anywhere."""
-    return KINDS[group.kind].per == "seed"
-
-
 class _Schedule:
     """Tasks on slots, the longest first; evaluations are work that fits in anywhere."""
 
@@ -138,7 +133,7 @@ class _Schedule:
 
     def add(self, group: TaskGroup, seconds: float, width: int, number: int) -> None:
         """Run tasks as soon as there is a slot for them."""
-        if fills_gaps(group):
+        if KINDS[group.kind].is_short:
             self._work += seconds * number
             self._latest = max(self._latest, self._now + seconds)
         else:

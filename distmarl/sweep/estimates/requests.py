@@ -26,8 +26,11 @@ def memory_request(n_bytes: int) -> int:
     return n_bytes if n_bytes >= SMALL_TASK_BYTES else 0
 
 
-def lent_cores(plan: Plan, pending: Pending, job: Job, n_slots: int, node_cpus: int, node_memory: int) -> int:
-    """Return the cores for a task that needs no other: nothing else can run before it, so idle ones are lent.
+def cores_for(plan: Plan, pending: Pending, group: TaskGroup, n_slots: int, node_cpus: int, node_memory: int) -> int:
+    """Return the cores for each task of a group.
+
+    Those that need no other task are lent the idle ones, unless ``runner.cpus_per_train`` says how many they get:
+    nothing else can run before them.
 
     Parameters
     ----------
@@ -35,20 +38,21 @@ def lent_cores(plan: Plan, pending: Pending, job: Job, n_slots: int, node_cpus: 
         The sweep.
     pending : Pending
         What is left of it.
-    job : Job
-        The task's setting.
+    group : TaskGroup
+        The tasks.
     n_slots : int
         Cores that there are in all.
     node_cpus, node_memory : int
         Cores of the largest node, and the bytes of memory of the one that has most.
     """
-    asked = plan.sweep.runner.cpus_per_train
-    if asked is not None:
-        return asked
-    (kind,) = (kind for kind in KINDS.values() if kind.needs is None and kind.has_threads)
+    kind, job, asked = KINDS[group.kind], plan.by_id[group.setting_id], plan.sweep.runner.cpus_per_train
+    if not kind.has_threads:
+        return 1
+    if asked is not None or kind.needs is not None:
+        return asked or 1
     share = n_slots // max(1, pending.n_tasks[kind.name])
     n_cpus = max(1, min(share, node_cpus, job.environment.n_global_states))
-    while n_cpus > 1 and kind.n_bytes(job, None, n_cpus) > node_memory:
+    while n_cpus > 1 and kind.n_bytes(job, group.k, n_cpus) > node_memory:
         n_cpus -= 1
     return n_cpus
 
@@ -73,9 +77,8 @@ def check_memory(plan: Plan, pending: Pending, largest_node: int, where: str) ->
         With the arithmetic.
     """
     n_threads = plan.sweep.runner.cpus_per_train or 1
-    jobs = {job.setting_id: job for job in plan.jobs}
     for group in pending.missing:
-        kind, job = KINDS[group.kind], jobs[group.setting_id]
+        kind, job = KINDS[group.kind], plan.by_id[group.setting_id]
         needed = kind.n_bytes(job, group.k, n_threads)
         if memory_request(needed) > largest_node:
             raise ExecutorError(_refusal(job, group, needed, largest_node, where))

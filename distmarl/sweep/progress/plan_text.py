@@ -11,14 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.results.storage.location import Location
-from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.kind import Kind, TaskKey
+from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast
-from distmarl.sweep.estimates.requests import lent_cores, machine_memory
+from distmarl.sweep.estimates.requests import cores_for, machine_memory
 from distmarl.terminal import PLAIN_WIDTH
 from distmarl.wording import counted, duration, mebibytes
 
@@ -126,12 +125,12 @@ def _overview(plan: Plan, folder: Location) -> Iterator[tuple[str, str]]:
 
 def _stages(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> list[Stage]:
     """Return what would run of each kind of task."""
-    jobs = {job.setting_id: job for job in plan.jobs}
+    node_memory = machine_memory()
     seconds: dict[str, list[tuple[float, int]]] = {kind: [] for kind in KINDS}
     n_bytes = dict.fromkeys(KINDS, 0)
     for group, seeds in pending.missing.items():
-        kind, job = KINDS[group.kind], jobs[group.setting_id]
-        n_threads = _n_threads(plan, pending, job, kind, n_cpus)
+        kind, job = KINDS[group.kind], plan.by_id[group.setting_id]
+        n_threads = cores_for(plan, pending, group, n_cpus, n_cpus, node_memory)
         seconds[kind.name].append((costs.seconds(*group), len(seeds)))
         n_bytes[kind.name] = max(n_bytes[kind.name], kind.n_bytes(job, group.k, n_threads))
     n_tasks, n_missing = plan.n_tasks, pending.n_tasks
@@ -182,23 +181,14 @@ def _expected_s(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> floa
     """Return the seconds that the tasks take on some cores; shared policies are lent the idle ones."""
     forecast = Forecast(pending, costs, cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
     forecast.n_slots = n_cpus
-    missing = pending.by_setting()
+    missing, node_memory = pending.by_setting(), machine_memory()
     for job in plan.jobs:
         for group, seeds in missing.get(job.setting_id, {}).items():
             if KINDS[group.kind].needs is None:
-                n_threads = _n_threads(plan, pending, job, KINDS[group.kind], n_cpus)
+                n_threads = cores_for(plan, pending, group, n_cpus, n_cpus, node_memory)
                 for seed in seeds:
                     forecast.submitted(TaskKey(*group, seed), n_threads)
     return forecast.remaining_s()
-
-
-def _n_threads(plan: Plan, pending: Pending, job: Job, kind: Kind, n_cpus: int) -> int:
-    """Return the cores that a task would be given, on a machine like this one with so many cores."""
-    if not kind.has_threads:
-        return 1
-    if kind.needs is None:
-        return lent_cores(plan, pending, job, n_cpus, n_cpus, machine_memory())
-    return plan.sweep.runner.cpus_per_train or 1
 
 
 def _shortened(ks: Sequence[int]) -> str:
