@@ -240,7 +240,7 @@ def _grid_keys(values: Mapping[str, Any], grid_keys: Sequence[str]) -> list[tupl
         names = {key: key if "." in given else key.rpartition(".")[2] for key in grid_keys}
         keys = [key for key, name in names.items() if name == given]
         if not keys:
-            hint = nearest_name(given, names.values())
+            hint = nearest_name(given, names.values()) if names else "there is one setting: leave setting out"
             raise InvalidArgumentError(f"setting: no grid has had the key {given!r}; {hint}")
         found += [(key, value) for key in keys]
     return found

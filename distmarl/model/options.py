@@ -81,9 +81,9 @@ class LocalAgent:
     Attributes
     ----------
     policy : {"softmax", "greedy"}
-        What is made of Q: a softmax, or the best action, the lowest of several.
+        What is made of Q: a softmax, or the best action (of equally good ones, the lowest number).
     observation : {"outside", "included"}
-        Whether the agent reckons with being seen itself, as one of the k, with probability k/n.
+        Whether a local agent takes into account that it may itself be among the k agents seen (probability k/n).
     max_vi_iterations : int
         Cap on the sweeps of value iteration.
     convergence_threshold : float
@@ -110,7 +110,7 @@ class Alternating:
     update : {"pair", "each"}
         What is kept or rejected: both best responses together, or each by itself, as in the paper.
     joint_value : {"rollouts", "exact"}
-        What that is decided by: the mean return of rollouts, or the exact return.
+        How the worth of a proposed pair is measured: as the mean return of rollouts, or as the exact return.
     n_outer_iterations : int
         Rounds of a global and a local best response, at most.
     convergence_rtol : float

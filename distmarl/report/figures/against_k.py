@@ -60,7 +60,7 @@ def reward_vs_k(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns; every setting is a series.
+        ``dm.open(...).points()``; every setting is a series.
     baselines : DataFrame, optional
         The table ``baselines``, drawn as levels where there is one setting.
     unfinished : str, optional
@@ -130,7 +130,7 @@ def difference_vs_k(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns; every setting is a series.
+        ``dm.open(...).points()``; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -179,7 +179,7 @@ def runtime_vs_k(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns; every setting is a series.
+        ``dm.open(...).points()``; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -233,7 +233,7 @@ def mode_accuracy_vs_k(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns; every setting is a series.
+        ``dm.open(...).points()``; every setting is a series.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional

@@ -52,7 +52,7 @@ def scaling(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns.
+        ``dm.open(...).points()``.
     settings : DataFrame
         The table ``settings``, with the grid's columns.
     unfinished : str, optional

@@ -60,7 +60,7 @@ def draw_series(
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns.
+        ``dm.open(...).points()``.
     column : str
         What to draw.
     notes : list of str

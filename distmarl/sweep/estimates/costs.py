@@ -27,6 +27,7 @@ from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.values.evaluate import evaluate
+from distmarl.wording import counted
 
 # A factor rests on so many tasks, the last; one that took so many times longer than most counts as just so long.
 N_REMEMBERED = 100
@@ -124,7 +125,7 @@ def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
     return Costs(
         plan,
         {kind: timed.get(kind, 1.0) * slower for kind in KINDS} | factors,
-        f"the timings of {n_tasks:,} tasks in the results folder",
+        f"the timings of {counted(n_tasks, 'task')} in the results folder",
     )
 
 
