@@ -85,10 +85,20 @@ def with_keys(
     return sweep
 
 
-@functools.cache
 def key_types(section: type) -> dict[str, Any]:
     """Return the keys of a section, or of the sweep file, with their types as pydantic understands them."""
+    return _key_types(section, _registered())
+
+
+@functools.cache
+def _key_types(section: type, _names: tuple[tuple[str, ...], ...]) -> dict[str, Any]:
+    """Return the types of keys, which are worked out anew where a registry has other names now."""
     return {name: _in_pydantics_words(hint) for name, hint in get_type_hints(section, include_extras=True).items()}
+
+
+def _registered() -> tuple[tuple[str, ...], ...]:
+    """Return the names in all registries."""
+    return tuple(map(tuple, REGISTRIES.values()))
 
 
 def is_section(kind: Any) -> TypeGuard[type]:
@@ -200,9 +210,9 @@ def _in_pydantics_words(hint: Any) -> Any:
 
 
 @functools.cache
-def _key_adapter(section: type, key: str) -> TypeAdapter[Any]:
+def _key_adapter(section: type, key: str, names: tuple[tuple[str, ...], ...]) -> TypeAdapter[Any]:
     """Return what checks a key."""
-    return TypeAdapter(key_types(section)[key], config=STRICT)
+    return TypeAdapter(_key_types(section, names)[key], config=STRICT)
 
 
 @functools.cache
@@ -226,7 +236,8 @@ def _with_checked(
                 problems.append((here, f"must be a mapping of keys, got {value!r}"))
             continue
         try:
-            kept[name] = _key_adapter(owner, name).validate_python(tuple(value) if isinstance(value, list) else value)
+            adapter = _key_adapter(owner, name, _registered())
+            kept[name] = adapter.validate_python(tuple(value) if isinstance(value, list) else value)
         except ValidationError as error:
             found = [((*here, *details["loc"]), details) for details in error.errors()]
             problems += [(place, _describe_rule(details, place)) for place, details in found]
