@@ -29,4 +29,4 @@ def __getattr__(name: str) -> Callable[..., Figure | None]:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(FIGURES)
