@@ -63,7 +63,9 @@ def write_report(folder: Location, *, publish: bool = True, vectors: bool = Fals
         When its sweep file cannot be read.
     """
     snapshot = open_results(folder)
-    numbers = read_numbers((publish and _publish_if_free(folder)) or snapshot)
+    if publish:
+        _publish_if_free(folder)
+    numbers = read_numbers(snapshot)
     drawn: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
     for name, figure in FIGURES.items():
@@ -88,16 +90,14 @@ def delete_report(folder: Location) -> None:
     folder.delete({PAGE_FILE, *figure_files()} & set(folder.names()))
 
 
-def _publish_if_free(folder: Location) -> Store | None:
-    """Publish and return the tables, unless another process writes to the folder or this one may not."""
+def _publish_if_free(folder: Location) -> None:
+    """Publish, unless another process writes to the folder or this one may not."""
     with ExitStack() as stack:
         try:
             lock = stack.enter_context(locked(folder))
         except ResultsError:
-            return None  # reading merges what is not published
-        store = Store(folder, lock)
-        store.publish()
-        return store
+            return  # reading merges what is not published
+        Store(folder, lock).publish()
 
 
 def _delete_old_figures(numbers: Numbers, drawn: Collection[str]) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-import distmarl
+from distmarl.results import provenance
 from distmarl.results.provenance import describe_session
 
 
 @pytest.fixture
 def copy_of_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Let distmarl run from a folder that is no checkout."""
-    package = tmp_path / "distmarl"
-    package.mkdir()
-    shutil.copy(distmarl.__file__, package)
-    monkeypatch.setattr(distmarl, "__file__", str(package / "__init__.py"))
+    room = tmp_path / "distmarl" / "results"
+    room.mkdir(parents=True)
+    shutil.copy(provenance.__file__, room)
+    monkeypatch.setattr(provenance, "__file__", str(room / "provenance.py"))
     monkeypatch.delenv("DISTMARL_COMMIT", raising=False)
     return tmp_path
 
@@ -45,6 +45,6 @@ def test_a_checkout_knows_better_than_the_environment(copy_of_code: Path, monkey
     commit = git(copy_of_code, "rev-parse", "HEAD")
     session = describe_session([], {})
     assert (session["commit"], session["dirty"]) == (commit, False)
-    (copy_of_code / "distmarl" / "__init__.py").write_text("")
+    (copy_of_code / "distmarl" / "results" / "provenance.py").write_text("")
     session = describe_session([], {})
     assert (session["commit"], session["dirty"]) == (commit, True)
