@@ -51,6 +51,8 @@ def call_in(folder: Path, main: Callable[[list[str]], int]) -> RunCommand:
             patch.setattr(sys, "path", [*sys.path])
             patch.setattr(sys, "dont_write_bytecode", True)
             patch.delenv("RAY_ADDRESS", raising=False)
+            for module in folder.glob("*.py"):
+                patch.delitem(sys.modules, module.stem, raising=False)  # another folder's
             for name, value in environment.items():
                 patch.setenv(name, value)
             try:

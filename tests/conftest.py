@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,9 @@ __all__ = [
     "pytest_timeout_set_timer",
 ]  # hooks
 
+# What a script starts in the background is deaf to Ctrl-C, and so would be what tests start and interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Tests run on all cores already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
