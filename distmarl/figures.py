@@ -13,16 +13,13 @@ panel are drawn on axes of one's own with ``ax=``.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from matplotlib.figure import Figure
-
 from distmarl.report.catalogue import FIGURES
+from distmarl.report.figure import Draw
 
 __all__ = sorted(FIGURES)
 
 
-def __getattr__(name: str) -> Callable[..., Figure | None]:
+def __getattr__(name: str) -> Draw:
     if name in FIGURES:
         return FIGURES[name].draw
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

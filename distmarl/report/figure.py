@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from matplotlib.figure import Figure
 
@@ -33,6 +33,10 @@ class Caption:
     alternative: str
 
 
+# A pure function of frames, with options such as ``width``.
+Draw: TypeAlias = Callable[..., Figure | None]
+
+
 @dataclass(frozen=True, slots=True)
 class ReportFigure:
     """A figure of the report.
@@ -51,7 +55,7 @@ class ReportFigure:
         Whether the sweep asks for such numbers; where it does not, nobody misses the figure.
     """
 
-    draw: Callable[..., Figure | None]
+    draw: Draw
     read: Callable[[Numbers], dict[str, Any] | None]
     caption: Caption
     absent: str
