@@ -110,7 +110,7 @@ def g_learn(
     -----
     ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors.
     A sweep costs about G²·C multiply-adds for ``rounded``, m times that for ``sampled``, and
-    L(L - 1)·(k/L + 1) times that for ``exact``.
+    L(L - 1)/2·(k/L + 1) times that for ``exact``, twice as much for kernels that cannot be merged pair by pair.
 
     Examples
     --------

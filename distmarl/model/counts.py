@@ -15,6 +15,7 @@ and have less than ``z_i`` in state ``i``. No array over (k + 1)^L cells is ever
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from typing import Any
 
@@ -27,6 +28,8 @@ from distmarl.model.arrays import Ints
 MAX_RANK = np.iinfo(np.int64).max
 # Successors and orders of count vectors are kept as 32-bit numbers.
 MAX_COUNT_VECTORS = int(np.iinfo(np.int32).max)
+# Packed counts: bits that a table is looked up by, and of an integer that holds the numbers of several tables.
+TABLE_BITS, WORD_BITS = 16, 62
 
 
 def n_count_vectors(k: int, n_states: int) -> int:
@@ -145,6 +148,67 @@ def rank_valid(counts: NDArray[Any], k: int) -> Ints:
         remaining -= counts[..., state]
         number -= tables[state][remaining]
     return number
+
+
+class PackedCounts:
+    """Count vectors of k agents in L states as integers that can be added, and their ranks.
+
+    The rank of a vector is a sum over the states i >= 1 of a function of ``r_i``, the agents from state i on. These
+    L - 1 numbers lie side by side in one integer, or in a few where they are many, and a table gives the part of the
+    rank that belongs to as many of them as have 16 bits together.
+    """
+
+    def __init__(self, k: int, n_states: int) -> None:
+        self._k = k
+        cumulative = [*_cumulative_sizes(k, n_states), np.zeros(k + 1, dtype=np.int64)]
+        parts = [later - earlier for earlier, later in itertools.pairwise(cumulative)]
+        self._constant = int(cumulative[0][k])
+        n_bits = max(1, k.bit_length())
+        per_table = max(1, TABLE_BITS // n_bits)
+        table_bits = per_table * n_bits
+        tables = [_table(parts[first : first + per_table], n_bits) for first in range(0, len(parts), per_table)]
+        per_word = max(1, WORD_BITS // table_bits)
+        self._words: list[tuple[Ints, list[tuple[int, NDArray[np.int64]]]]] = []
+        for first in range(0, len(tables), per_word):
+            of_word = tables[first : first + per_word]
+            # One agent in each state, as it is added to the word.
+            units = np.zeros(n_states, dtype=np.int64)
+            for place in range(per_word * per_table):
+                state = first * per_table + place + 1
+                units[state:] += 1 << (place * n_bits)
+            self._words.append((units, [(number * table_bits, table) for number, table in enumerate(of_word)]))
+        self._mask = (1 << table_bits) - 1
+
+    def rank_of_sums(self, drawn: Ints, counts: Ints) -> Ints:
+        """Return the rank of the vector that the first ``counts[j]`` agents of each row j of states make up together.
+
+        Parameters
+        ----------
+        drawn : ndarray of int64, shape (L, k)
+            States of agents, k for each j.
+        counts : ndarray of int64, shape (L, C)
+            For each j, and each of C sums, how many of them are taken; k in all.
+        """
+        number = np.full(counts.shape[1], self._constant)
+        for units, tables in self._words:
+            arrivals = np.zeros((len(drawn), self._k + 1), dtype=np.int64)
+            np.cumsum(units[drawn], axis=1, out=arrivals[:, 1:])
+            total = arrivals[0].take(counts[0])
+            for taken, count in zip(arrivals[1:], counts[1:], strict=True):
+                total += taken.take(count)
+            for shift, table in tables:
+                number += table.take((total >> shift) & self._mask)
+        return number
+
+
+def _table(parts: list[Ints], n_bits: int) -> Ints:
+    """Return the sum of functions of r_i for all values of the r_i side by side."""
+    table = np.zeros(1, dtype=np.int64)
+    for part in parts:
+        padded = np.zeros(1 << n_bits, dtype=np.int64)
+        padded[: len(part)] = part
+        table = (padded[:, None] + table).ravel()
+    return table
 
 
 @functools.lru_cache(maxsize=128)

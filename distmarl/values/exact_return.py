@@ -117,8 +117,8 @@ def exact_return(
     Notes
     -----
     Works on C = comb(n + L - 1, L - 1) count vectors: 46,376 for 30 agents in 5 states, 635,376 for 60. A sweep costs
-    about L(L - 1)(n / L + 1) G² C multiply-adds. Memory is about 8 G C (3 A_g + 20) bytes; populations that need more
-    than 4 GiB are refused before work starts.
+    about L(L - 1)/2 (n / L + 1) G² C multiply-adds. Memory is about 8 G C (3 A_g + 20) bytes; populations that need
+    more than 4 GiB are refused before work starts.
 
     Examples
     --------

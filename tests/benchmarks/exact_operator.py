@@ -3,8 +3,8 @@
     python -m tests.benchmarks.exact_operator [--k 5 10 20 30 40 50 60] [--figure cost.png]
 
 One sweep of value iteration applies T for each of the G = 5 global states of the robots game to five columns. Its
-L(L - 1) moves reorder C rows each (memory) and multiply them with binomial weights (arithmetic). The limits are
-measured in the same run: the bandwidth of copying a large array, and the speed of a matrix product.
+L(L - 1) / 2 two-way moves reorder C rows each (memory) and multiply them with binomial weights (arithmetic). The limits
+are measured in the same run: the bandwidth of copying a large array, and the speed of a matrix product.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from distmarl.model.counts import n_count_vectors  # noqa: E402
 from distmarl.model.policies import local_kernel  # noqa: E402
 
 N_STATES = 5
-N_MOVES = N_STATES * (N_STATES - 1)
+N_MOVES = N_STATES * (N_STATES - 1) // 2
 
 
 def copy_bandwidth() -> float:
@@ -76,7 +76,7 @@ def main() -> None:
         command = [sys.executable, "-m", "tests.benchmarks.exact_operator", "--measure", "--k", str(k)]
         taken, memory = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         size = n_count_vectors(k, N_STATES)
-        # The products are of whole (s + 1) x (s + 1) matrices: the zeros above the diagonal are multiplied, too.
+        # The products are of (s + 1) x (s + 1) matrices.
         fibres = [(s + 1) ** 2 * n_count_vectors(k - s, N_STATES - 2) for s in range(k + 1)]
         arithmetic = N_STATES * N_MOVES * sum(fibres) * N_STATES / taken
         traffic = N_STATES * N_MOVES * 4 * 8 * size * N_STATES / taken  # each move reads and writes the rows twice

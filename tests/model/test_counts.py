@@ -8,7 +8,7 @@ from hypothesis import given
 
 import distmarl as dm
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.counts import count_vectors, n_count_vectors, rank, rank_valid
+from distmarl.model.counts import PackedCounts, count_vectors, n_count_vectors, rank, rank_valid
 from tests.reference import enumerate_counts
 from tests.strategies import DETERMINISTIC, count_vector_lists
 
@@ -142,3 +142,17 @@ def test_the_largest_numbers_are_exact():
     size, empty = math.comb(64, 32), [0] * 31
     vectors = [[32, 0, *empty], [31, 1, *empty], [*empty, 1, 31], [*empty, 0, 32]]
     assert rank(vectors).tolist() == [size - 1, size - 2, 1, 0]
+
+
+# The last ones need several tables, several integers, and tables of more than 16 bits.
+@pytest.mark.parametrize(("k", "n_states"), [*SIZES[2:], (25, 5), (255, 3), (3, 30), (70_000, 2)])
+def test_packed_sums_have_the_rank_of_the_sums(k, n_states):
+    rng = np.random.default_rng(k)
+    counts = np.array([rng.multinomial(k, rng.dirichlet(np.ones(n_states))) for _ in range(50)])
+    drawn = rng.integers(n_states, size=(n_states, k))
+    successors = np.zeros_like(counts)
+    for row, agents in enumerate(counts):
+        for state, number in enumerate(agents):
+            successors[row] += np.bincount(drawn[state, :number], minlength=n_states)
+    found = PackedCounts(k, n_states).rank_of_sums(drawn, np.ascontiguousarray(counts.T))
+    np.testing.assert_array_equal(found, rank(successors))

@@ -1,14 +1,16 @@
 """Exact transitions: the expectation itself, without sampling, rounding or a C x C matrix.
 
 T_{s_g} is the k-th symmetric power of ``kernel[s_g]``. The kernel is a sequence of moves between two states
-(:mod:`distmarl.dynamics.transitions.factorization`), and the power of a move from i to j is
+(:mod:`distmarl.dynamics.transitions.moves`), and after the power of a move the next z_i is
 
-    (S f)(z) = sum_m Binomial(z_i, q)(m) f(z - m e_i + m e_j):
+    Binomial(z_i, 1 - q) + Binomial(z_j, back):
 
-a matrix of binomial weights along each fibre z_i + z_j = s, the same one for all fibres of that length. With the
+a matrix along each fibre z_i + z_j = s, the same one for all fibres of that length. With the
 count vectors sorted by s and then by z_i, all fibres of a length are the columns of one matrix, and a move is
 one matrix product for each s = 0 .. k. So an application costs about C k / L multiply-adds and one reordering of the
-C rows for each of at most L(L - 1) moves, in a few arrays of the size of the value.
+C rows for each move, in a few arrays of the size of the value. There are L(L - 1)/2 moves where both ways of a pair of
+states fit into one (:mod:`distmarl.dynamics.transitions.merges`), else at most twice as many
+(:mod:`distmarl.dynamics.transitions.factorization`).
 
 NumPy's matrix products are faster than a compiled pass over the fibres was (numba on the same layout: 110 to 140 ms
 for five columns at k = 50, where this takes 60 to 80), and need no compiler, no cache of compiled code, no start-up.
@@ -23,8 +25,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from distmarl.dynamics.transitions.base import CountTransitions, TransitionRecord
-from distmarl.dynamics.transitions.factorization import Factorization, Move, factor_kernel
+from distmarl.dynamics.transitions.factorization import HARMLESS, factor_kernel
 from distmarl.dynamics.transitions.layouts import gathered, pair_layout, renamed_layout, spectator_orders
+from distmarl.dynamics.transitions.merges import merge_kernel
+from distmarl.dynamics.transitions.moves import Factorization
+from distmarl.dynamics.transitions.weights import OneWayWeights, TwoWayWeights, has_room_for_two_ways, weights_bytes
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
@@ -32,7 +37,6 @@ from distmarl.model.environment import Environment
 from distmarl.wording import mebibytes
 
 MAX_DENSE_BYTES = 2**28
-MAX_WEIGHT = 1e200
 # Arrays that are moved together take at most so much, about a last-level cache's share: by timing at k = 25 to 60.
 CACHED_BYTES = 6 * 2**20
 
@@ -58,10 +62,10 @@ class ExactTransitions(CountTransitions):
     def __init__(self, kernel: Array, *, k: int, max_relative_error: float) -> None:
         self._operators: list[_FactoredPower | _DensePower] = []
         for s_g, matrix in enumerate(kernel):
-            factorization = factor_kernel(matrix)
-            error = _factored_error(factorization, k)
+            factorization = _precise_moves(matrix, k)
+            error = factorization.relative_error(k)
             if np.isfinite(error) and error <= max_relative_error:
-                self._operators.append(_FactoredPower(factorization, k, len(matrix), error))
+                self._operators.append(_FactoredPower(factorization, k, len(matrix)))
                 continue
             dense_bytes = 8 * n_count_vectors(k, len(matrix)) ** 2
             if dense_bytes > MAX_DENSE_BYTES / len(kernel):
@@ -69,7 +73,7 @@ class ExactTransitions(CountTransitions):
                     f"transitions: 'exact' would be off by up to {error:.1e} of the largest value "
                     f"for the kernel of s_g={s_g} at k={k}, where convergence_threshold allows "
                     f"{max_relative_error:.1e}, and its dense matrix takes {mebibytes(dense_bytes)}; "
-                    "use transitions: sampled, or a smaller k"
+                    "use transitions: sampled, a smaller k, or a larger convergence_threshold"
                 )
             self._operators.append(_DensePower(matrix, k))
 
@@ -88,19 +92,33 @@ class ExactTransitions(CountTransitions):
         return "+".join(sorted({operator.method for operator in self._operators}, reverse=True))
 
 
+def _precise_moves(kernel: Array, k: int) -> Factorization:
+    """Return a kernel as two-way moves where those are harmless, else as the more precise of both kinds.
+
+    Where the weights of two-way moves would not fit beside the values, there are one-way moves.
+    """
+    merges = merge_kernel(kernel) if has_room_for_two_ways(k, len(kernel)) else None
+    if merges is not None and merges.amplification <= HARMLESS:
+        return merges
+    one_way = factor_kernel(kernel)
+    return min((one_way, merges or one_way), key=lambda moves: moves.relative_error(k))
+
+
 class _FactoredPower:
     """The symmetric power of a kernel, as moves."""
 
     method = "factored"
 
-    def __init__(self, factorization: Factorization, k: int, n_states: int, relative_error: float) -> None:
-        self.relative_error = relative_error
+    def __init__(self, factorization: Factorization, k: int, n_states: int) -> None:
+        self.relative_error = factorization.relative_error(k)
         self._k = k
         self._n_states = n_states
         self._renamed = factorization.renamed
         # The last move of the agents is the first to act on a function.
-        self._moves = [_FibreMove(move, k) for move in reversed(factorization.moves)]
-        self._orders = spectator_orders([move.pair for move in self._moves], n_states)
+        moves = factorization.moves[::-1]
+        self._weights = (TwoWayWeights if any(move.back for move in moves) else OneWayWeights)(moves, k)
+        self._pairs = [move.pair for move in moves]
+        self._orders = spectator_orders(self._pairs, n_states)
 
     def expect(self, values: Array) -> Array:
         """Apply the moves, to as many columns at a time as stay in the cache."""
@@ -113,13 +131,14 @@ class _FactoredPower:
         """Apply the moves, each in the layout where its fibres are the columns of matrices."""
         layout = renamed_layout(self._k, self._n_states, self._renamed)
         current, fibres, moved = values, np.empty_like(values), np.empty_like(values)
-        for move, order in zip(self._moves, self._orders, strict=True):
-            fibred = pair_layout(self._k, *move.pair, order)
+        for number, (pair, order) in enumerate(zip(self._pairs, self._orders, strict=True)):
+            fibred = pair_layout(self._k, *pair, order)
             # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
             current.take(gathered(layout, fibred), axis=0, out=fibres, mode="clip")
             for length, rows in fibred.blocks:
                 shape = (length + 1, -1)
-                np.matmul(move.matrix(length), fibres[rows].reshape(shape), out=moved[rows].reshape(shape))
+                weights = self._weights.matrix(number, length)
+                np.matmul(weights, fibres[rows].reshape(shape), out=moved[rows].reshape(shape))
             current, layout = moved, fibred
         lexicographic = renamed_layout(self._k, self._n_states, tuple(range(self._n_states)))
         return current if layout is lexicographic else current.take(gathered(layout, lexicographic), axis=0)
@@ -132,18 +151,6 @@ def _column_groups(values: Array) -> Iterator[slice]:
     width = n_columns if n_columns <= fitting else 2 ** (fitting.bit_length() - 1)
     for first in range(0, n_columns, width):
         yield slice(first, min(first + width, n_columns))
-
-
-def _factored_error(factorization: Factorization, k: int) -> float:
-    """Return a bound of the rounding error of the moves of k agents, per unit of max |values|."""
-    per_move = 4 * (k + 1) * EPSILON
-    with np.errstate(over="ignore"):
-        growth = np.float64(factorization.amplification) ** k
-        # A move may be wild where nearly nobody is; its weights must still be numbers.
-        wildest = max((abs(move.q) + abs(1.0 - move.q) for move in factorization.moves), default=1.0)
-        if np.float64(wildest) ** k > MAX_WEIGHT:
-            return np.inf
-        return float((len(factorization.moves) * per_move + k * factorization.residual) * growth)
 
 
 class _DensePower:
@@ -176,36 +183,6 @@ def dense_power(matrix: Array, k: int) -> Array:
     return power
 
 
-class _FibreMove:
-    """The symmetric power of one move, as a matrix for each length of fibres.
-
-    Row ``a`` of a matrix is z_i = a, where i is the lower of the two states.
-    """
-
-    def __init__(self, move: Move, k: int) -> None:
-        self.pair = (min(move.source, move.target), max(move.source, move.target))
-        weights = _binomial_weights(move.q, k)
-        self._starts_low = move.source == self.pair[0]
-        # Seen from the upper state z_j = length - z_i: both axes run backwards.
-        self._weights = weights if self._starts_low else np.ascontiguousarray(weights[::-1, ::-1])
-
-    def matrix(self, length: int) -> Array:
-        """Return the weights of fibres with z_i + z_j = length, (length + 1, length + 1)."""
-        if self._starts_low:
-            return self._weights[: length + 1, : length + 1]
-        return self._weights[-length - 1 :, -length - 1 :]
-
-
-def _binomial_weights(q: float, k: int) -> Array:
-    """Return W[z, z - m] = Binomial(z, q)(m), a lower triangular matrix (k + 1, k + 1)."""
-    weights = np.zeros((k + 1, k + 1))
-    weights[0, 0] = 1.0
-    for z in range(k):
-        weights[z + 1, : z + 1] = q * weights[z, : z + 1]
-        weights[z + 1, 1 : z + 2] += (1.0 - q) * weights[z, : z + 1]
-    return weights
-
-
 def exact_transitions(env: Environment, kernel: Array, reward: Array, *, k: int, tolerance: float) -> ExactTransitions:
     """Return how k agents move, precisely enough to leave half of a tolerance of the value to value iteration.
 
@@ -223,13 +200,12 @@ def exact_bytes(env: Environment, k: int) -> int:
     size, n_global, n_states = n_count_vectors(k, env.n_local_states), env.n_global_states, env.n_local_states
     n_pairs = n_states * (n_states - 1) // 2
     reorderings = 4 * size * 3 * n_pairs
-    weights = 8 * (k + 1) ** 2 * 2 * n_pairs * n_global
-    return reorderings + weights + 8 * size * 2 * n_global
+    return reorderings + n_global * weights_bytes(k, n_states) + 8 * size * 2 * n_global
 
 
 def _operations(env: Environment, k: int) -> float:
     """Return the multiply-adds for each count vector: a pass over its fibres for each move."""
-    return env.n_local_states * (env.n_local_states - 1) * (k / env.n_local_states + 1)
+    return env.n_local_states * (env.n_local_states - 1) / 2 * (k / env.n_local_states + 1)
 
 
 EXACT = TransitionRecord(

@@ -1,30 +1,21 @@
-"""Writing a kernel as a sequence of moves between two states.
-
-A *move* (source, target, q) lets each agent in ``source`` go to ``target`` with probability q. Moves are all
-that the exact operator needs: k agents that move independently by a product of kernels
-move by one kernel after the other, Sym^k(AB) = Sym^k(A) Sym^k(B).
+"""Writing any kernel as one-way moves, of which it takes two for each pair of states.
 
 With its rows and columns permuted, a kernel is a product of a lower and an upper triangular one, both
 with rows that sum to 1 (Gaussian elimination; the row sums of the upper factor are moved into the lower one).
 A triangular row is a sequence of moves, each with its share of what is left in the source.
 
-The factors may have entries outside [0, 1]. Nothing is lost by that but precision: with M_t the matrix
-of the t-th move, rounding errors grow at most like ``amplification ** k``, where
-
-    amplification = || |M_1| |M_2| ... |M_T| ||_inf >= 1.
-
-The order of rows and columns decides it. Some order is nearly always harmless; the best one is chosen.
+The factors may have entries outside [0, 1]; the order of rows and columns decides how much precision that costs. Some
+order is nearly always harmless; the best one is chosen.
 """
 
 from __future__ import annotations
 
-import functools
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.dynamics.transitions.moves import Factorization, Move, as_factorization, once_for_each
 from distmarl.model.arrays import Array, Ints
 
 # Orders of rows and of columns, (..., 2, L).
@@ -39,45 +30,10 @@ HARMLESS = 1.0 + 1e-9
 NEGLIGIBLE = 1e-14
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """Each agent in ``source`` goes to ``target`` with probability ``q``, which may lie outside [0, 1]."""
-
-    source: int
-    target: int
-    q: float
-
-
-@dataclass(frozen=True, slots=True)
-class Factorization:
-    """A kernel as moves.
-
-    Attributes
-    ----------
-    moves : tuple of Move
-        In the order in which agents make them.
-    renamed : tuple of int
-        After the moves, an agent in state ``i`` is in state ``renamed[i]``.
-    amplification : float
-        At least 1; errors of k agents grow at most like its k-th power. Infinite when there are no such moves.
-    residual : float
-        Largest row sum of |product of the moves - kernel|.
-    """
-
-    moves: tuple[Move, ...]
-    renamed: tuple[int, ...]
-    amplification: float
-    residual: float
-
-
+@once_for_each
 def factor_kernel(kernel: Array) -> Factorization:
-    """Return the moves of a kernel, (L, L), whose rounding errors grow least."""
-    return _factor_cached(np.ascontiguousarray(kernel).tobytes(), len(kernel))
-
-
-@functools.lru_cache(maxsize=1024)
-def _factor_cached(content: bytes, n_states: int) -> Factorization:
-    kernel = np.frombuffer(content).reshape(n_states, n_states)
+    """Return the one-way moves of a kernel, (L, L), whose rounding errors grow least."""
+    n_states = len(kernel)
     natural = np.arange(n_states)
     best = _factor_in_order(kernel, natural, natural)
     if best.amplification <= HARMLESS:
@@ -181,14 +137,8 @@ def _factor_in_order(kernel: Array, rows: Ints, columns: Ints) -> Factorization:
                 break
             moves += [Move(int(rows[i]), int(rows[j]), q) for j, q in row_moves]
     if not exists[0] or moves is None:
-        return Factorization((), tuple(renamed.tolist()), np.inf, np.inf)
-    product, magnitude = np.eye(n_states), np.eye(n_states)
-    for move in moves:
-        matrix = np.eye(n_states)
-        matrix[move.source, [move.source, move.target]] = 1.0 - move.q, move.q
-        product, magnitude = product @ matrix, magnitude @ np.abs(matrix)
-    residual = np.abs(product[:, np.argsort(renamed)] - kernel).sum(axis=1).max()
-    return Factorization(tuple(moves), tuple(renamed.tolist()), float(magnitude.sum(axis=1).max()), float(residual))
+        return Factorization((), tuple(renamed.tolist()), np.inf, np.inf, np.inf)
+    return as_factorization(moves, kernel, renamed.tolist())
 
 
 def _moves_of_row(row: Array, source: int) -> list[tuple[int, float]] | None:

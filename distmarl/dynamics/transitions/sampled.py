@@ -5,6 +5,9 @@ state, sample and local state j, k agents in j draw their next state once; the
 successor of z sums the first ``z_j`` of them over j. Different count vectors share
 draws, but each of them sees m independent ones, and L·k·m categorical draws serve
 all C vectors.
+
+The successor is summed in packed form: the number of agents from each state on, side by side in the bits of one
+integer. Adding agents is adding integers then, and a few tables turn the sum into a rank.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ from __future__ import annotations
 import numpy as np
 
 from distmarl.dynamics.transitions.base import SuccessorTransitions, TransitionRecord, successor_bytes
-from distmarl.model.arrays import Array, Ints
+from distmarl.model.arrays import Array
 from distmarl.model.checks import check_at_least_one
-from distmarl.model.counts import count_vectors, rank_valid
+from distmarl.model.counts import PackedCounts, count_vectors
 from distmarl.model.random_streams import Role, Seed, random_stream
 
 
@@ -40,25 +43,14 @@ def sampled_transitions(kernel: Array, *, k: int, n_mc_samples: int, seed: Seed)
     check_at_least_one(n_mc_samples=n_mc_samples)
     n_global_states, n_states, _ = kernel.shape
     uniforms = random_stream(seed, Role.SAMPLED_TRANSITIONS, k).random((n_global_states, n_mc_samples, n_states, k))
-    counts = count_vectors(k, n_states)
+    counts, packed = np.ascontiguousarray(count_vectors(k, n_states).T), PackedCounts(k, n_states)
     upper_edges = np.cumsum(kernel, axis=-1)[..., :-1]
-    successors = np.empty((n_global_states, n_mc_samples, len(counts)), dtype=np.int32)
+    successors = np.empty((n_global_states, n_mc_samples, counts.shape[1]), dtype=np.int32)
     for s_g in range(n_global_states):
         for sample in range(n_mc_samples):
             drawn = (uniforms[s_g, sample, :, :, None] >= upper_edges[s_g, :, None, :]).sum(axis=-1)
-            successors[s_g, sample] = rank_valid(_sum_of_first(drawn, counts), k)
+            successors[s_g, sample] = packed.rank_of_sums(drawn, counts)
     return SuccessorTransitions(successors)
-
-
-def _sum_of_first(drawn: Ints, counts: Ints) -> Ints:
-    """Return sum_j of the first ``counts[:, j]`` draws of state j, as count vectors (C, L)."""
-    n_states, k = drawn.shape
-    arrivals = np.zeros((n_states, k + 1, n_states), dtype=np.int64)
-    np.cumsum(drawn[:, :, None] == np.arange(n_states), axis=1, out=arrivals[:, 1:])
-    total = arrivals[0].take(counts[:, 0], axis=0)
-    for state in range(1, n_states):
-        total += arrivals[state].take(counts[:, state], axis=0)
-    return total
 
 
 SAMPLED = TransitionRecord(
