@@ -98,8 +98,11 @@ def _observe(s_i: Ints, others: Ints, k: int, rng: np.random.Generator) -> Ints:
     unmatched = others - matched
     # The unmatched of a world are as many as those of the other; first draw how many of them are seen.
     groups = np.concatenate([matched, unmatched[0].sum(axis=1, keepdims=True)], axis=1)
-    drawn = draw_subsample(groups, k - seen_itself, rng)
-    seen: Ints = drawn[:, :-1] + np.stack([draw_subsample(rest, drawn[:, -1], rng) for rest in unmatched])
+    n_rollouts, n_states = matched.shape
+    drawn = draw_subsample(groups, k - seen_itself, rng.random((n_rollouts, n_states)))
+    seen: Ints = drawn[:, :-1] + np.stack(
+        [draw_subsample(rest, drawn[:, -1], rng.random((n_rollouts, n_states - 1))) for rest in unmatched]
+    )
     seen += seen_itself[:, None] * np.eye(others.shape[-1], dtype=np.int64)[s_i]
     return seen
 

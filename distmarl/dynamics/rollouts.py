@@ -1,35 +1,37 @@
-"""Rollouts of the n-agent game by counts, exact in law.
+"""Rollouts of the n-agent game, exact in law.
 
 The law of the system depends on the population only through how many agents N_j are in
-each local state, so no agent is simulated:
+each local state, so populations are count vectors. What is seen of them and where they move is drawn agent by agent
+where there are few (:mod:`distmarl.dynamics.by_agents`), else by counts (:mod:`distmarl.dynamics.by_counts`).
 
-- what the global agent sees: z ~ multivariate hypergeometric(N, k);
-- actions: M[j, .] ~ Multinomial(N_j, pi_l(. | s_g, j));
-- moves: sum over j, a of Multinomial(M[j, a], P_l(. | j, s_g, a)).
-
-A step costs O(L² A_l) whatever n is, and all rollouts advance together as arrays. The same seed gives rollouts
+All rollouts advance together as arrays, those of several seeds, too. The same seed gives rollouts
 that stay alike for every k and every pair of policies (:mod:`distmarl.dynamics.draws`).
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.dynamics.draws import conditional_probabilities, draw_categorical, draw_multinomial, draw_subsample
+from distmarl.dynamics.by_agents import DrawsByAgents, bytes_by_agents
+from distmarl.dynamics.by_counts import DrawsByCounts, bytes_by_counts
+from distmarl.dynamics.draws import draw_categorical
+from distmarl.dynamics.purposes import GLOBAL_STATE, OBSERVATION, START, streams, uniforms
 from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.options import RewardKind
 from distmarl.model.policies import local_reward
-from distmarl.model.random_streams import Role, Seed, random_stream
+from distmarl.model.random_streams import Role, Seed
 
-# Keys of the streams that one set of rollouts draws from. Each purpose has its own, so that
-# rollouts of different policies stay as alike as they can be. The last is keyed by k, too: rollout i of one k
-# and rollout j of another share no number then, and their differences are independent.
-START, OBSERVATION, POPULATION, GLOBAL_STATE, LARGE_COUNTS = range(5)
+# Drawing agent by agent is faster up to about this many agents (tests/benchmarks/evaluation.py).
+MAX_AGENTS_DRAWN = 150
+# Of that, at most so many agents of a set of rollouts at a time, for the memory.
+MAX_AGENTS_AT_ONCE = 2**20
+# Seeds are simulated side by side as long as their arrays stay in the cache.
+CACHED_BYTES = 2**22
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,6 +52,11 @@ class RecordedRollout:
     global_actions: Ints
     populations: Ints
     rewards: Array
+
+    def note(self, step: int, s_g: int, a_g: int, population: Ints, reward: float) -> None:
+        """Write a step down."""
+        self.global_states[step], self.global_actions[step] = s_g, a_g
+        self.populations[step], self.rewards[step] = population, reward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +81,7 @@ class Rollouts:
 
 def initial_states(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Draw the first global states, (R,), and the first populations as counts, (R, L)."""
-    states = draw_categorical(np.tile(env.initial_global, (n_rollouts, 1)), rng)
+    states = draw_categorical(np.tile(env.initial_global, (n_rollouts, 1)), rng.random(n_rollouts))
     shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
     return states, rng.multinomial(env.n_agents, shares)
 
@@ -91,17 +98,45 @@ def run_rollouts(
     role: Role,
     reward: RewardKind = "sampled",
 ) -> Rollouts:
-    """Simulate the n-agent game under a pair of policies.
+    """Simulate the n-agent game under a pair of policies: :func:`run_seeds` with a single seed."""
+    (rollouts,) = run_seeds(
+        env,
+        global_policy,
+        local_policy,
+        k=k,
+        n_rollouts=n_rollouts,
+        horizon=horizon,
+        seeds=[seed],
+        role=role,
+        reward=reward,
+    )
+    return rollouts
+
+
+def run_seeds(
+    env: Environment,
+    global_policy: GlobalPolicy | Array,
+    local_policy: Array,
+    *,
+    k: int,
+    n_rollouts: int,
+    horizon: int,
+    seeds: Sequence[Seed],
+    role: Role,
+    reward: RewardKind = "sampled",
+) -> Iterator[Rollouts]:
+    """Simulate the n-agent game under a pair of policies, and yield the rollouts of each seed.
 
     Parameters
     ----------
     env, global_policy, local_policy, k
         The game and the pair. For k = 0 nobody is seen, and ``global_policy`` is the law of the action, (G, A_g).
     n_rollouts, horizon : int
-        Number of rollouts R, and of steps T in each.
-    seed : int or sequence of int
-        Root of the random streams. The initial states depend on nothing else
-        but the start distribution and R, so they are shared by every k and every pair.
+        Number of rollouts R of each seed, and of steps T in each.
+    seeds : sequence of seeds
+        Roots of the random streams. The initial states depend on nothing else
+        but the start distribution and R, so they are shared by every k and every pair. What a seed yields does not
+        depend on the others.
     role : Role
         What the rollouts are for; other roles draw other numbers.
     reward : {"sampled", "expected"}
@@ -110,41 +145,84 @@ def run_rollouts(
 
     Notes
     -----
-    Takes O(R L² A_l) memory, whatever n is, O(R sqrt(k)) for large k, and O(T L) for the recorded rollout.
+    Takes O(R L² A_l) memory for large populations, O(R L n) for small ones, O(R sqrt(k)) for large k, and O(T L) for
+    the recorded rollout.
     """
-    streams = [random_stream(seed, role, purpose) for purpose in (START, OBSERVATION, POPULATION, GLOBAL_STATE)]
-    divide = functools.partial(
-        draw_multinomial, rng=streams[POPULATION], rng_of_large=random_stream(seed, role, LARGE_COUNTS, k)
-    )
-    choices, moves = conditional_probabilities(local_policy), conditional_probabilities(env.transition_local)
-    expected = local_reward(env, local_policy)
-    s_g, population = initial_states(env, n_rollouts, streams[START])
-    tracks_mode = env.n_global_actions == env.n_local_states
-    returns = np.zeros(n_rollouts)
-    first = _empty_record(horizon, env.n_local_states)
-    n_hits = 0
-    discount = 1.0
-    for step in range(horizon):
-        if k == 0:
-            a_g = draw_categorical(np.asarray(global_policy[s_g], dtype=np.float64), streams[OBSERVATION])
-        else:
-            seen = draw_subsample(population, k, streams[OBSERVATION])
-            a_g = np.asarray(global_policy[s_g, rank_valid(seen, k)], dtype=np.int64)
-        actions = np.moveaxis(divide(population, choices[:, s_g]), 0, -1)
-        if reward == "expected":
-            earned = np.einsum("rl,rl->r", population, expected[s_g])
-        else:
-            earned = np.einsum("rla,rla->r", actions, env.reward_local[s_g])
-        rewards = env.reward_global[s_g, a_g] + earned / env.n_agents
-        returns += discount * rewards
-        first.global_states[step], first.global_actions[step] = s_g[0], a_g[0]
-        first.populations[step], first.rewards[step] = population[0], rewards[0]
-        discount *= env.gamma
-        if tracks_mode:
-            n_hits += int((population[np.arange(n_rollouts), a_g] == population.max(axis=1)).sum())
-        population = divide(actions, moves[:, s_g]).sum(axis=(2, 3)).T
-        s_g = draw_categorical(env.transition_global[s_g, a_g], streams[GLOBAL_STATE])
-    return Rollouts(returns, n_hits / (n_rollouts * horizon) if tracks_mode else float("nan"), first)
+    n_together = max(1, CACHED_BYTES // rollout_bytes(env, n_rollouts))
+    for first in range(0, len(seeds), n_together):
+        together = _Together(
+            env, global_policy, local_policy, k, n_rollouts, seeds[first : first + n_together], role, reward
+        )
+        yield from together.run(horizon)
+
+
+def rollout_bytes(env: Environment, n_rollouts: int) -> int:
+    """Return about how much memory a set of rollouts takes, in bytes."""
+    return (bytes_by_agents if _is_drawn_by_agents(env, n_rollouts) else bytes_by_counts)(env, n_rollouts)
+
+
+def _is_drawn_by_agents(env: Environment, n_rollouts: int) -> bool:
+    return env.n_agents <= MAX_AGENTS_DRAWN and env.n_agents * n_rollouts <= MAX_AGENTS_AT_ONCE
+
+
+class _Together:
+    """The rollouts of S seeds, side by side in arrays of S R rows."""
+
+    def __init__(
+        self,
+        env: Environment,
+        global_policy: GlobalPolicy | Array,
+        local_policy: Array,
+        k: int,
+        n_rollouts: int,
+        seeds: Sequence[Seed],
+        role: Role,
+        reward: RewardKind,
+    ) -> None:
+        self._env, self._global_policy, self._k, self._n_rollouts = env, global_policy, k, n_rollouts
+        self._starts = streams(seeds, role, START)
+        self._global_states = streams(seeds, role, GLOBAL_STATE)
+        self._observations = streams(seeds, role, OBSERVATION)  # where nobody is seen
+        kind = DrawsByAgents if _is_drawn_by_agents(env, n_rollouts) else DrawsByCounts
+        self._draws = kind(env, local_policy, k=k, n_rollouts=n_rollouts, seeds=seeds, role=role)
+        self._expected = local_reward(env, local_policy) if reward == "expected" else None
+
+    def run(self, horizon: int) -> Iterator[Rollouts]:
+        """Simulate all steps; yield the rollouts of each seed."""
+        env, n_seeds = self._env, len(self._starts)
+        starts = [initial_states(env, self._n_rollouts, rng) for rng in self._starts]
+        s_g, population = map(np.concatenate, zip(*starts, strict=True))
+        tracks_mode = env.n_global_actions == env.n_local_states
+        number = np.arange(len(s_g))
+        returns, n_hits = np.zeros(len(s_g)), np.zeros(len(s_g), dtype=np.int64)
+        firsts = slice(None, None, self._n_rollouts)
+        records = [_empty_record(horizon, env.n_local_states) for _ in range(n_seeds)]
+        discount = 1.0
+        for step in range(horizon):
+            a_g = self._global_actions(s_g, population)
+            earned, moved = self._draws.move(s_g, population)
+            if self._expected is not None:
+                earned = np.einsum("rl,rl->r", population, self._expected[s_g])
+            rewards = env.reward_global[s_g, a_g] + earned / env.n_agents
+            returns += discount * rewards
+            discount *= env.gamma
+            for record, *values in zip(
+                records, s_g[firsts], a_g[firsts], population[firsts], rewards[firsts], strict=True
+            ):
+                record.note(step, *values)
+            if tracks_mode:
+                n_hits += population[number, a_g] == population.max(axis=1)
+            population = moved
+            s_g = draw_categorical(env.transition_global[s_g, a_g], uniforms(self._global_states, self._n_rollouts))
+        for each, hits, record in zip(np.split(returns, n_seeds), np.split(n_hits, n_seeds), records, strict=True):
+            yield Rollouts(each, int(hits.sum()) / (hits.size * horizon) if tracks_mode else float("nan"), record)
+
+    def _global_actions(self, s_g: Ints, population: Ints) -> Ints:
+        if self._k == 0:
+            law = np.asarray(self._global_policy[s_g], dtype=np.float64)
+            return draw_categorical(law, uniforms(self._observations, self._n_rollouts))
+        seen = self._draws.observe(population)
+        return np.asarray(self._global_policy[s_g, rank_valid(seen, self._k)], dtype=np.int64)
 
 
 def _empty_record(horizon: int, n_local_states: int) -> RecordedRollout:

@@ -6,6 +6,8 @@ two of measured peaks.
 
 from __future__ import annotations
 
+from distmarl.dynamics.rollouts import CACHED_BYTES
+from distmarl.dynamics.rollouts import rollout_bytes as bytes_of_rollouts
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.study.job import Job
 from distmarl.values.exact_return import population_bytes
@@ -25,5 +27,4 @@ def exact_value_bytes(job: Job) -> int:
 
 def rollout_bytes(job: Job) -> int:
     """Return what rollouts take; policies are shared by the tasks of a node."""
-    env = job.environment
-    return 8 * 3 * job.setting.evaluation.n_rollouts * env.n_local_states**2 * env.n_local_actions
+    return max(CACHED_BYTES, bytes_of_rollouts(job.environment, job.setting.evaluation.n_rollouts))

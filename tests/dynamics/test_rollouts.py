@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 
 from distmarl import Environment, robots
-from distmarl.dynamics.rollouts import START, initial_states, run_rollouts
+from distmarl.dynamics.purposes import START
+from distmarl.dynamics.rollouts import initial_states, run_rollouts, run_seeds
 from distmarl.model.random_streams import Role, random_stream
 from tests.reference import (
     count_frequencies,
@@ -36,6 +37,13 @@ def roll(env, global_policy, local_policy, *, k, n_rollouts=20_000, horizon=8, s
     return run_rollouts(
         env, global_policy, local_policy, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, **options
     )
+
+
+@pytest.fixture(params=["agents", "counts"])
+def drawn_by(request, monkeypatch):
+    """Draw agent by agent, or as if the population were too large for that."""
+    if request.param == "counts":
+        monkeypatch.setattr("distmarl.dynamics.rollouts.MAX_AGENTS_DRAWN", 0)
 
 
 def follow_the_crowd(env, k):
@@ -73,6 +81,7 @@ def small_game():
     return env, random_global_policy(rng, env, 2), random_local_policy(rng, env)
 
 
+@pytest.mark.usefixtures("drawn_by")
 def test_mean_returns_are_the_exact_ones(small_game):
     env, global_policy, local_policy = small_game
     exact = exact_return(env, global_policy, local_policy, k=2, horizon=6)
@@ -99,6 +108,7 @@ def test_wrong_games_fail_the_same_check(small_game, mistake):
     assert standard_errors_from(returns, exact) > 4
 
 
+@pytest.mark.usefixtures("drawn_by")
 @pytest.mark.parametrize("seed", range(4))
 def test_mean_returns_of_random_games_are_the_exact_ones(seed):
     rng = np.random.default_rng(seed)
@@ -143,7 +153,8 @@ def accuracy_standard_errors(sample, accuracy, n_rollouts):
     return abs(sample.mean() - accuracy) / (sample.std(ddof=1) * math.sqrt(1 / len(sample) + 1 / n_rollouts))
 
 
-def test_counted_rollouts_have_the_law_of_single_agents(big_game):
+@pytest.mark.usefixtures("drawn_by")
+def test_rollouts_have_the_law_of_single_agents(big_game):
     env, pair, k, (returns, hits), _ = big_game
     counted = roll(env, *pair, k=k)
     assert standard_errors_apart(counted.returns, returns) < 4
@@ -299,7 +310,7 @@ def test_rollouts_that_never_meet_a_change_of_the_policy_stay_as_they_are():
     assert 50 < n_same < 250
 
 
-def test_only_large_counts_are_drawn_anew_for_each_k():
+def test_populations_that_are_drawn_by_counts_are_drawn_anew_for_each_k():
     # Rollouts of one k share no number with other rollouts of another k, so that their differences are independent.
     def returns(n_agents, k):
         env = robots(n_agents=n_agents)
@@ -316,6 +327,30 @@ def test_the_same_seed_gives_the_same_returns_and_another_seed_others(small_game
     )
     np.testing.assert_array_equal(first, again)
     assert (first != other).all()
+
+
+@pytest.mark.usefixtures("drawn_by")
+@pytest.mark.parametrize("cached_bytes", [1, 2**22])
+def test_what_a_seed_yields_does_not_depend_on_the_others(small_game, monkeypatch, cached_bytes):
+    monkeypatch.setattr("distmarl.dynamics.rollouts.CACHED_BYTES", cached_bytes)
+    options = {"k": 2, "n_rollouts": 7, "horizon": 9, "role": Role.EVALUATION}
+    alone = [roll(*small_game, k=2, n_rollouts=7, horizon=9, seed=(5, seed)) for seed in range(4)]
+    for seeds in ([0, 1, 2, 3], [3, 0], [2]):
+        found = list(run_seeds(*small_game, **options, seeds=[(5, seed) for seed in seeds]))
+        assert len(found) == len(seeds)
+        for seed, rollouts in zip(seeds, found, strict=True):
+            np.testing.assert_array_equal(rollouts.returns, alone[seed].returns)
+            np.testing.assert_array_equal(rollouts.first.populations, alone[seed].first.populations)
+            np.testing.assert_array_equal(rollouts.first.rewards, alone[seed].first.rewards)
+    robots_alone = [
+        roll(robots(n_agents=9), follow_the_crowd(robots(), 3), np.full((5, 5, 3), 1 / 3), k=3, n_rollouts=5, seed=seed)
+        for seed in range(3)
+    ]
+    together = run_seeds(
+        robots(n_agents=9), follow_the_crowd(robots(), 3), np.full((5, 5, 3), 1 / 3),
+        k=3, n_rollouts=5, horizon=8, seeds=range(3), role=Role.EVALUATION,
+    )  # fmt: skip
+    assert [each.mode_accuracy for each in together] == [each.mode_accuracy for each in robots_alone]
 
 
 # Expected rewards.
