@@ -66,7 +66,8 @@ class DrawsByAgents:
         """Draw actions and moves: what the agents of each population earn together, (S R,), and the next one."""
         counts = population.ravel()
         rows = np.repeat((s_g[:, None] * self._n_states + np.arange(self._n_states)).ravel(), counts)
-        places: Ints = np.repeat(self._first_place - (counts.cumsum() - counts), counts) + self._agents
+        before: Ints = counts.cumsum() - counts
+        places = np.repeat(self._first_place - before, counts) + self._agents
         outcome, cut = self._table.look_up(rows, bits := self._bits().take(places))
         seed, place = np.divmod(places[cut], self._n_places)
         numbers = fixed_numbers(self._keys[seed], self._step * self._n_places + place)

@@ -158,10 +158,11 @@ def run_seeds(
 
 def rollout_bytes(env: Environment, n_rollouts: int) -> int:
     """Return about how much memory a set of rollouts takes, in bytes."""
-    return (bytes_by_agents if _is_drawn_by_agents(env, n_rollouts) else bytes_by_counts)(env, n_rollouts)
+    return (bytes_by_agents if is_drawn_by_agents(env, n_rollouts) else bytes_by_counts)(env, n_rollouts)
 
 
-def _is_drawn_by_agents(env: Environment, n_rollouts: int) -> bool:
+def is_drawn_by_agents(env: Environment, n_rollouts: int) -> bool:
+    """Return whether a set of rollouts is drawn agent by agent, which is faster for small populations."""
     return env.n_agents <= MAX_AGENTS_DRAWN and env.n_agents * n_rollouts <= MAX_AGENTS_AT_ONCE
 
 
@@ -183,7 +184,7 @@ class _Together:
         self._starts = streams(seeds, role, START)
         self._global_states = streams(seeds, role, GLOBAL_STATE)
         self._observations = streams(seeds, role, OBSERVATION)  # where nobody is seen
-        kind = DrawsByAgents if _is_drawn_by_agents(env, n_rollouts) else DrawsByCounts
+        kind = DrawsByAgents if is_drawn_by_agents(env, n_rollouts) else DrawsByCounts
         self._draws = kind(env, local_policy, k=k, n_rollouts=n_rollouts, seeds=seeds, role=role)
         self._expected = local_reward(env, local_policy) if reward == "expected" else None
 

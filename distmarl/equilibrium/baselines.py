@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from distmarl.dynamics.population import global_action_law
-from distmarl.dynamics.rollouts import run_rollouts
+from distmarl.dynamics.rollouts import run_seeds
 from distmarl.learning.g_learn import learn_global
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
@@ -122,7 +122,7 @@ def baseline_pair(
         pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
         horizon = evaluation.horizon
         if evaluation.method == "rollouts":
-            trials = [_rollout_returns(env, pair, N_TRIALS, horizon, seed, Role.BASELINE).mean() for pair in pairs]
+            trials = [_returns(env, pair, N_TRIALS, horizon, [seed], Role.BASELINE).mean() for pair in pairs]
         else:
             tolerance = global_agent.convergence_threshold
             trials = [_exact_value(env, pair, horizon, tolerance).value for pair in pairs]
@@ -153,8 +153,7 @@ def evaluate_baseline(
             exact = _exact_value(env, pair, horizon, tolerance)
             yield BaselineValue(way, env.n_agents, horizon, exact.value, exact.bound, 0, pair.converged)
             continue
-        batches = [_rollout_returns(env, pair, evaluation.n_rollouts, horizon, seed, Role.EVALUATION) for seed in seeds]
-        found = estimate_mean(np.concatenate(batches))
+        found = estimate_mean(_returns(env, pair, evaluation.n_rollouts, horizon, seeds, Role.EVALUATION))
         yield BaselineValue(way, env.n_agents, horizon, found.mean, found.standard_error, found.n, pair.converged)
 
 
@@ -163,20 +162,20 @@ def _law(env: Environment, probabilities: Array) -> Array:
     return np.tile(probabilities, (env.n_global_states, 1))
 
 
-def _rollout_returns(
-    env: Environment, pair: BaselinePair, n_rollouts: int, horizon: int, seed: Seed, role: Role
+def _returns(
+    env: Environment, pair: BaselinePair, n_rollouts: int, horizon: int, seeds: Sequence[Seed], role: Role
 ) -> Array:
-    rollouts = run_rollouts(
+    found = run_seeds(
         env,
         pair.global_policy,
         pair.local_policy,
         k=pair.k,
         n_rollouts=n_rollouts,
         horizon=horizon,
-        seed=seed,
+        seeds=seeds,
         role=role,
     )
-    return rollouts.returns
+    return np.concatenate([rollouts.returns for rollouts in found])
 
 
 def _exact_value(env: Environment, pair: BaselinePair, horizon: int, tolerance: float) -> ExactReturn:

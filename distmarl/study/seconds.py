@@ -7,13 +7,14 @@ far they are off where tasks run is for :mod:`distmarl.sweep.estimates.costs` to
 
 from __future__ import annotations
 
+from distmarl.dynamics.rollouts import is_drawn_by_agents
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.model.options import TransitionKind
 from distmarl.study.job import Job
 
 # Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
-# Of a step of rollouts: for each of the L^2 A_l moves, once and per rollout.
-PER_MOVE_S, PER_MOVE_AND_ROLLOUT_S = 5e-6, 7e-8
+# Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn.
+PER_STEP_S, PER_AGENT_S, PER_WAY_S = 1e-5, 4e-8, 1e-7
 
 
 def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> float:
@@ -34,8 +35,9 @@ def sweep_s(job: Job, k: int, n_vectors: int, transitions: TransitionKind) -> fl
 def rollouts_s(job: Job, n_rollouts: int) -> float:
     """Return the time of rollouts that advance together."""
     env = job.environment
-    n_moves = env.n_local_states**2 * env.n_local_actions
-    return job.setting.evaluation.horizon * n_moves * (PER_MOVE_S + n_rollouts * PER_MOVE_AND_ROLLOUT_S)
+    by_counts = PER_WAY_S * env.n_local_states**2 * env.n_local_actions
+    each_s = PER_AGENT_S * env.n_agents if is_drawn_by_agents(env, n_rollouts) else by_counts
+    return job.setting.evaluation.horizon * (PER_STEP_S + n_rollouts * each_s)
 
 
 def population_s(job: Job) -> float:

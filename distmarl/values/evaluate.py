@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
 from numpy.typing import ArrayLike
 
-from distmarl.dynamics.rollouts import RecordedRollout, run_rollouts
+from distmarl.dynamics.rollouts import RecordedRollout, run_seeds
 from distmarl.model.arrays import Array, read_only
 from distmarl.model.checks import check_at_least_one, check_choice
 from distmarl.model.environment import Environment
@@ -112,18 +113,45 @@ def evaluate(
     >>> value.estimate.ci95_low < exact.value < value.estimate.ci95_high
     True
     """
+    (result,) = evaluate_seeds(
+        env,
+        global_policy,
+        local_policy,
+        k=k,
+        options=Evaluation(n_rollouts=n_rollouts, horizon=horizon, reward=reward),
+        seeds=[seed],
+    )
+    return result
+
+
+def evaluate_seeds(
+    env: Environment,
+    global_policy: ArrayLike,
+    local_policy: ArrayLike,
+    *,
+    k: int,
+    options: Evaluation,
+    seeds: Sequence[Seed],
+) -> list[EvaluationResult]:
+    """Return what :func:`evaluate` finds for each of several seeds, which are simulated side by side.
+
+    The options are a section of the sweep file.
+    """
     k = checked_k(env, k)
-    check_at_least_one(n_rollouts=n_rollouts, horizon=horizon)
-    check_choice("reward", reward, get_args(RewardKind))
-    rollouts = run_rollouts(
+    check_at_least_one(n_rollouts=options.n_rollouts, horizon=options.horizon)
+    check_choice("reward", options.reward, get_args(RewardKind))
+    found = run_seeds(
         env,
         checked_global_policy(env, global_policy, k),
         checked_local_policy(env, local_policy),
         k=k,
-        n_rollouts=n_rollouts,
-        horizon=horizon,
-        seed=seed,
+        n_rollouts=options.n_rollouts,
+        horizon=options.horizon,
+        seeds=seeds,
         role=Role.EVALUATION,
-        reward=reward,
+        reward=options.reward,
     )
-    return EvaluationResult(read_only(rollouts.returns), horizon, rollouts.mode_accuracy, rollouts.first)
+    return [
+        EvaluationResult(read_only(rollouts.returns), options.horizon, rollouts.mode_accuracy, rollouts.first)
+        for rollouts in found
+    ]

@@ -30,6 +30,7 @@ import ray
 from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep.__main__ import main as run_command
 from distmarl.sweep.executors import ray_private, ray_worker
+from distmarl.sweep.executors.execution import Call
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.faults.deafness import Deaf, listen_to_nothing
 
@@ -116,7 +117,7 @@ def forget_private_names() -> None:
     ray_private._attempt_number = lambda: None
 
 
-def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[ray_worker.Call], *arguments: Any) -> Any:
+def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[Call], *arguments: Any) -> Any:
     """Run a batch in a worker, whose tasks are made faulty first."""
     if faults.get("is_new"):
         forget_private_names()

@@ -23,7 +23,9 @@ from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, ta
 
 
 class CountingExecutor(SerialExecutor):
-    """Counts what is submitted and what is put into the object store."""
+    """Counts what is submitted, one task at a time, and what is put into the object store."""
+
+    batch_seconds = 0.0
 
     def __init__(self) -> None:
         super().__init__()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,27 +14,40 @@ from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, in_short, nan_as_null, required
 from distmarl.study.memory import rollout_bytes
 from distmarl.study.seconds import rollouts_s
-from distmarl.values.evaluate import evaluate
+from distmarl.values.evaluate import EvaluationResult, evaluate_seeds
 
 RECORDED_SEED = 0  # the evaluation seed whose first rollout is stored
 
 
 def evaluate_pair(
-    job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer]
+    job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer]
 ) -> TaskResult:
     """Evaluate a trained pair on one evaluation seed; the first seed's first rollout is recorded step by step."""
-    setting, k, seed = job.setting, required(key.k), required(key.seed)
-    result = evaluate(
+    (result,) = evaluate_pairs(job, [key], n_threads, local_policy, global_policy)
+    return result
+
+
+def evaluate_pairs(
+    job: Job,
+    keys: Sequence[TaskKey],
+    _n_threads: int,
+    local_policy: NDArray[np.float64],
+    global_policy: NDArray[np.integer],
+) -> list[TaskResult]:
+    """Do the same for several evaluation seeds of a pair, which takes less time than one after the other."""
+    results = evaluate_seeds(
         job.environment,
         global_policy,
         local_policy,
-        k=k,
-        n_rollouts=setting.evaluation.n_rollouts,
-        horizon=setting.evaluation.horizon,
-        reward=setting.evaluation.reward,
-        seed=(setting.seed, seed),
+        k=required(keys[0].k),
+        options=job.setting.evaluation,
+        seeds=[(job.setting.seed, required(key.seed)) for key in keys],
     )
-    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k, "seed": seed}
+    return [TaskResult(None, _rows(job, key, result)) for key, result in zip(keys, results, strict=True)]
+
+
+def _rows(job: Job, key: TaskKey, result: EvaluationResult) -> Rows:
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k, "seed": key.seed}
     row = {
         **name,
         "n_agents": job.environment.n_agents,
@@ -49,8 +62,8 @@ def evaluate_pair(
         "returns": result.returns,
     }
     # Tables are committed in the order in which they are first seen, so this one comes first from every seed.
-    recorded = [{**name, **_rollout_columns(job, result.first_rollout)}] if seed == RECORDED_SEED else []
-    return TaskResult(None, {"rollouts": recorded, "evaluations": [nan_as_null(row)]})
+    recorded = [{**name, **_rollout_columns(job, result.first_rollout)}] if key.seed == RECORDED_SEED else []
+    return {"rollouts": recorded, "evaluations": [nan_as_null(row)]}
 
 
 def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
@@ -80,6 +93,7 @@ EVALUATE = Kind(
     per="seed",
     table=EVALUATIONS,
     run=evaluate_pair,
+    run_together=evaluate_pairs,
     seconds=lambda job, _k: rollouts_s(job, job.setting.evaluation.n_rollouts),
     n_bytes=lambda job, _k, _n_threads: rollout_bytes(job),
     needs="g_learn",

@@ -122,6 +122,9 @@ class Kind:
         ``seconds(job, k)`` predicts the time on a reference core.
     n_bytes : callable
         ``n_bytes(job, k, n_threads)`` estimates the memory that the task adds to its process.
+    run_together : callable, optional
+        ``run_together(job, keys, n_threads, *values)`` does several tasks of a group in less time than ``run`` would
+        one after the other, and returns their results: the same ones, to the bit.
     needs : str, optional
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
     has_threads : bool
@@ -148,6 +151,7 @@ class Kind:
     run: Callable[..., TaskResult]
     seconds: Callable[[Job, int | None], float]
     n_bytes: Callable[[Job, int | None, int], int]
+    run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True

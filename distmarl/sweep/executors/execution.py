@@ -1,32 +1,36 @@
 """Running one task where it was put: one BLAS thread, a deadline, a clock and a safety net.
 
-Every executor runs tasks through :func:`execute`, so a task behaves the same everywhere.
+Every executor runs tasks through :func:`execute_batch`, so a task behaves the same everywhere.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from distmarl.errors import TaskTimeoutError
+from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import Rows, TaskResult
 from distmarl.sweep.executors.failures import Failure, describe_failure
 from distmarl.sweep.executors.task_log import LogMark
 
 _T = TypeVar("_T")
+# The function of a task, and its arguments: the job, the key, the number of threads, values.
+Call: TypeAlias = tuple[Callable[..., TaskResult], tuple[Any, ...]]
 
 # A deadline that was not heard comes again.
 REPEAT_S = 0.1
@@ -51,41 +55,80 @@ class Outcome:
     timing: dict[str, Any]
 
 
-def execute(
-    function: Callable[..., TaskResult],
-    arguments: tuple[Any, ...],
-    timeout_s: float | None,
-    node_id: str | None = None,
-    attempt: int | None = 0,
-    log: LogMark | None = None,
-) -> tuple[NDArray[Any] | None, Outcome]:
-    """Run a task and return the value that later tasks need, and the outcome.
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and how a task runs.
 
-    Parameters
+    Attributes
     ----------
-    function : callable
-        Does the task.
-    arguments : tuple
-        Its arguments.
     timeout_s : float or None
-        Seconds after which it is given up.
+        Seconds after which a task is given up.
     node_id : str or None
         Ray's id of the node, for the timings.
     attempt : int or None
-        How often the task was tried before, if that is known.
-    log : LogMark or None
-        Where the task's log starts, if it is kept.
+        How often the batch was tried before, if that is known.
+    keeps_logs : bool
+        Whether the end of a failed task's log is kept.
     """
+
+    timeout_s: float | None
+    node_id: str | None = None
+    attempt: int | None = 0
+    keeps_logs: bool = False
+
+
+def execute_batch(calls: Sequence[Call], place: Place) -> list[tuple[NDArray[Any] | None, Outcome]]:
+    """Run tasks one after the other, and together where their kind can.
+
+    Returns the value that later tasks need, and the outcome, of each.
+    """
+    done: list[tuple[NDArray[Any] | None, Outcome]] = []
+    for _, group in itertools.groupby(calls, _what_is_common):
+        done += _execute_together(list(group), place)
+    return done
+
+
+def _what_is_common(call: Call) -> tuple[Any, ...]:
+    """Return what calls that can be made as one have in common: all but the key."""
+    function, (job, key, *others) = call
+    return (function, id(job), key.group, *map(id, others))
+
+
+def _execute_together(calls: list[Call], place: Place) -> list[tuple[NDArray[Any] | None, Outcome]]:
+    function, (job, key, *others) = calls[0]
+    kind = KINDS[key.kind]
+    if len(calls) == 1 or kind.run_together is None or function is not kind.run:
+        return [execute(*call, place) for call in calls]
+    keys = [arguments[1] for _, arguments in calls]
+    results, failure, timing = _attempt(kind.run_together, (job, keys, *others), place)
+    if failure is not None:  # whose it is, each on its own will tell
+        return [execute(*call, place) for call in calls]
+    share = {name: timing[name] / len(calls) for name in ("seconds", "cpu_seconds")}
+    return [(result.value, Outcome(result.rows, None, {**timing, **share})) for result in results]
+
+
+def execute(
+    function: Callable[..., TaskResult], arguments: tuple[Any, ...], place: Place
+) -> tuple[NDArray[Any] | None, Outcome]:
+    """Run a task and return the value that later tasks need, and the outcome."""
+    result, failure, timing = _attempt(function, arguments, place)
+    if failure is not None:
+        return None, Outcome({}, failure, timing)
+    return result.value, Outcome(result.rows, None, timing)
+
+
+def _attempt(
+    function: Callable[..., Any], arguments: tuple[Any, ...], place: Place
+) -> tuple[Any, Failure | None, dict[str, Any]]:
+    """Return what a function returns or why it failed, and how long it took."""
+    log = LogMark.here() if place.keeps_logs else None
     started_at = datetime.now(timezone.utc)
     _reset_peak_memory()
     seconds, cpu_seconds = time.perf_counter(), time.process_time()
-    failure = None
-    value: NDArray[Any] | None = None
-    rows: Rows = {}
+    result, failure = None, None
     try:
         with threadpool_limits(limits=1):
-            result = _by_deadline(timeout_s, function, arguments)
-        value, rows = result.value, result.rows
+            result = _by_deadline(place.timeout_s, function, arguments)
     except Exception as error:  # whatever a task raises is a record, and the others go on
         log_tail = None if log is None else log.tail()
         failure = describe_failure(error, function, arguments, log_tail, socket.gethostname())
@@ -94,12 +137,12 @@ def execute(
         "cpu_seconds": time.process_time() - cpu_seconds,
         "peak_memory_bytes": _peak_memory_bytes(),
         "hostname": socket.gethostname(),
-        "node_id": node_id,
+        "node_id": place.node_id,
         "pid": os.getpid(),
-        "attempt": attempt,
+        "attempt": place.attempt,
         "started_at": started_at,
     }
-    return value, Outcome(rows, failure, timing)
+    return result, failure, timing
 
 
 def _by_deadline(timeout_s: float | None, function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import ray
 
-from distmarl.study.kinds.kind import TaskResult
 from distmarl.sweep.executors import ray_private
-from distmarl.sweep.executors.execution import Outcome, execute
+from distmarl.sweep.executors.execution import Call, Outcome, Place, execute_batch
 from distmarl.sweep.executors.ray_notes import noted
-from distmarl.sweep.executors.task_log import LogMark
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +17,6 @@ class Shared:
     """Stands for an argument that tasks of a batch share: its place among them."""
 
     place: int
-
-
-Call: TypeAlias = tuple[Callable[..., TaskResult], tuple[Any, ...]]
 
 
 def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *shared: Any) -> tuple[Any, list[Outcome]]:
@@ -40,12 +34,10 @@ def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *sha
         What the tasks share.
     """
     node_id, attempt = ray.get_runtime_context().get_node_id(), ray_private.attempt()
-    value, outcomes = None, []
     with noted(name, attempt, node_id):
-        for function, arguments in calls:
-            own = own_arguments(arguments, shared)
-            value, outcome = execute(function, own, timeout_s, node_id=node_id, attempt=attempt, log=LogMark.here())
-            outcomes.append(outcome)
+        own = [(function, own_arguments(arguments, shared)) for function, arguments in calls]
+        done = execute_batch(own, Place(timeout_s, node_id, attempt, keeps_logs=True))
+    (value, _), outcomes = done[-1], [outcome for _, outcome in done]
     return value, outcomes
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from typing import Any
 
 from distmarl.sweep.estimates.requests import machine_memory
-from distmarl.sweep.executors.execution import execute
+from distmarl.sweep.executors.execution import Place, execute_batch
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 
 
@@ -19,7 +19,7 @@ class SerialExecutor(Executor):
         Deadline of each task.
     """
 
-    batch_seconds = 0.0
+    batch_seconds = 0.2
     runs_here = True
 
     def __init__(self, task_timeout_s: float | None = None) -> None:
@@ -66,11 +66,9 @@ class SerialExecutor(Executor):
 
     def next_completed(self, timeout_s: float) -> list[Completed]:  # noqa: ARG002  # it never waits
         """Run the batch that has waited longest."""
-        completed = []
-        for task in self._waiting.popleft():
-            value, outcome = execute(*task.call, self._task_timeout_s)
-            completed.append(Completed(task, outcome, value))
-        return completed
+        batch = self._waiting.popleft()
+        done = execute_batch([task.call for task in batch], Place(self._task_timeout_s))
+        return [Completed(task, outcome, value) for task, (value, outcome) in zip(batch, done, strict=True)]
 
     def close(self) -> None:
         """Forget what has not run."""

@@ -14,7 +14,7 @@ import pytest
 from distmarl.errors import TaskTimeoutError
 from distmarl.study.kinds.kind import TaskResult
 from distmarl.sweep.executors import execution
-from distmarl.sweep.executors.execution import execute
+from distmarl.sweep.executors.execution import Place, execute
 from tests.faults.deafness import Deaf, linger, listen_to_nothing
 
 pytestmark = pytest.mark.timeout(60)
@@ -34,7 +34,7 @@ def handler() -> Any:
 
 
 def is_given_up(task: Callable[[], Any]) -> bool:
-    _, outcome = execute(task, (), 0.1)
+    _, outcome = execute(task, (), Place(0.1))
     return outcome.failure is not None and outcome.failure.error.startswith("TaskTimeoutError: ran longer than ")
 
 
@@ -87,7 +87,7 @@ def test_what_ends_in_time_hears_nothing_of_its_deadline() -> None:
     def fail() -> None:
         raise ArithmeticError("a broken kernel")
 
-    outcomes = [execute(task, (), 60.0)[1] for task in (lambda: TaskResult(None, {}), fail)]
+    outcomes = [execute(task, (), Place(60.0))[1] for task in (lambda: TaskResult(None, {}), fail)]
     assert outcomes[0].failure is None
     assert outcomes[1].failure is not None
     assert outcomes[1].failure.error == "ArithmeticError: a broken kernel"
