@@ -33,8 +33,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Let ``-n auto`` start one process more than there are cores: the one with the tests on Ray mostly waits."""
-    return (os.cpu_count() or 1) + 1
+    """Let ``-n auto`` start one process more than we have cores: the one with the tests on Ray mostly waits."""
+    from distmarl.sweep.estimates.machine import machine_cores
+
+    return machine_cores()[0] + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups

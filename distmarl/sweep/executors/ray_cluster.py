@@ -14,6 +14,7 @@ import ray
 
 from distmarl.errors import ExecutorError
 from distmarl.model.options import Runner
+from distmarl.sweep.estimates.machine import machine_cores
 from distmarl.sweep.executors import ray_private
 from distmarl.wording import counted, mebibytes
 
@@ -34,7 +35,7 @@ def join(runner: Runner, address: str | None) -> None:
     ray_private.hush()
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
     if address is None:
-        options |= {"num_cpus": runner.num_cpus, "include_dashboard": False}
+        options |= {"num_cpus": runner.num_cpus or machine_cores()[0], "include_dashboard": False}
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # Ray raises plain ones, too: on a machine that is too busy to start it in time
