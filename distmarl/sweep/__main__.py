@@ -14,6 +14,8 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.errors import ConfigError
+from distmarl.paths import typed_path
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -69,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command's arguments."""
     parser = command_parser("distmarl.sweep", DESCRIPTION, EPILOG)
-    parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
+    parser.add_argument("sweep_file", help="YAML or JSON file that describes the sweep")
     parser.add_argument(
         "--out",
         metavar="FOLDER",
@@ -167,8 +169,9 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
     for key in ("num_cpus", "cpus_per_train"):
         if getattr(arguments, key) is not None:
             assignments.append(f"runner.{key}={getattr(arguments, key)}")
-    raw = apply_overrides(read_sweep_file(arguments.sweep_file), assignments)
-    for folder in (arguments.sweep_file.absolute().parent, Path.cwd()):
+    sweep_file = Path(typed_path(arguments.sweep_file, ConfigError))
+    raw = apply_overrides(read_sweep_file(sweep_file), assignments)
+    for folder in (sweep_file.absolute().parent, Path.cwd()):
         if str(folder) not in sys.path:
             sys.path.insert(0, str(folder))
     return raw

@@ -23,6 +23,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from distmarl.errors import ResultsError
+from distmarl.paths import unmistakable
 from distmarl.results.storage.reasons import reason_of
 from distmarl.results.storage.worker import Worker
 
@@ -60,7 +61,7 @@ class Location:
     name : str
         The folder, for people.
     typed : str, optional
-        What a command takes for it: the name with the store's options, if there are any.
+        What a command takes for it: the name with the store's options, if there are any, and as no option itself.
     """
 
     def __init__(self, filesystem: fs.FileSystem, path: str, name: str, typed: str | None = None) -> None:
@@ -214,7 +215,8 @@ class LocalFolder(Location):
 
     def __init__(self, name: str) -> None:
         self.folder = Path(name)
-        super().__init__(fs.LocalFileSystem(), str(self.folder.absolute()), str(self.folder))
+        shown = str(self.folder)
+        super().__init__(fs.LocalFileSystem(), str(self.folder.absolute()), shown, typed=unmistakable(shown))
 
     @property
     def is_relative(self) -> bool:
