@@ -130,6 +130,14 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
     return replace(raw, mapping=mapping, origins=origins)
 
 
+def names_function(raw: RawSweep) -> bool:
+    """Return whether a sweep, which may not be checked yet, names an environment as ``module:function``."""
+    environment, grid = raw.mapping.get("environment"), raw.mapping.get("grid")
+    names = [environment.get("name")] if isinstance(environment, Mapping) else []
+    varied = grid.get("environment.name") if isinstance(grid, Mapping) else None
+    return any(":" in str(name) for name in [*names, *(varied if isinstance(varied, list) else [])])
+
+
 def split_key(dotted: str) -> tuple[str, ...]:
     """Split a dotted key; what follows ``grid.`` is one dotted key itself."""
     if dotted.startswith("grid."):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
 from distmarl.errors import ConfigError
 from distmarl.paths import typed_path
 from distmarl.results.folder import check_folder
@@ -21,6 +21,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import open_location
 from distmarl.results.tables import FAILURES
+from distmarl.search_path import look_in
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
@@ -164,16 +165,15 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> RawSweep:
-    """Read the sweep file with its overrides, and let its environment be found beside it."""
+    """Read the sweep file with its overrides, and let a function that it names be found beside it."""
     assignments = list(arguments.assignments)
     for key in ("num_cpus", "cpus_per_train"):
         if getattr(arguments, key) is not None:
             assignments.append(f"runner.{key}={getattr(arguments, key)}")
     sweep_file = Path(typed_path(arguments.sweep_file, ConfigError))
     raw = apply_overrides(read_sweep_file(sweep_file), assignments)
-    for folder in (sweep_file.absolute().parent, Path.cwd()):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    if names_function(raw):
+        look_in(Path.cwd(), sweep_file.absolute().parent)
     return raw
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import re
 import subprocess
 import sys
@@ -167,6 +168,8 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
         ({"name": "game:swarm"}, "environment.n_agents: is required"),
         ({"name": "game:swram", "n_agents": 5}, "module game has no function 'swram'; did you mean 'swarm'?"),
         ({"name": "game:NOT_A_FUNCTION"}, "module game has no function 'NOT_A_FUNCTION'"),
+        ({"name": "queue:swarm", "n_agents": 5}, "module queue has no function 'swarm'; known are"),
+        ({"name": "queue:swarm", "n_agents": 5}, f"(it is {queue.__file__})"),
         ({"name": "gmae:swarm", "n_agents": 5}, "there is no module 'gmae'"),
         ({"name": "game:broken", "n_agents": 5}, "environment game:broken raised KeyError: 'no such key' (game.py:15)"),
         ({"name": "game:leaves", "n_agents": 5}, "environment game:leaves raised SystemExit: 0"),
@@ -180,6 +183,7 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
 )
 def test_a_users_environment_that_cannot_be_used(tmp_path: Path, environment: dict[str, Any], message: str) -> None:
     (tmp_path / "game.py").write_text(USER_GAME)
+    (tmp_path / "queue.py").write_text(USER_GAME)
     (tmp_path / "syntax.py").write_text("def swarm(:\n")
     (tmp_path / "needy.py").write_text("import absent\n")
     assert message in refuse_sweep(tmp_path, {**TINY, "environment": environment})

@@ -46,6 +46,8 @@ def test_tables_are_the_same_on_ray_with_one_or_two_workers_and_in_process(
     sweep = write_sweep(tmp_path, SWARM_SWEEP)
     serial = call_sweep(sweep, "--executor", "serial", "--out", "serial")
     assert serial.returncode == 0, serial.stderr
+    # Neither this process nor the workers take it for the library.
+    (tmp_path / "pandas.py").write_text("raise ImportError('this one stands in the way')\n")
     for n_workers, options, cores in ((1, [], on_one_core()), (2, ["--num-cpus", 2], nullcontext())):
         with cores:
             done = run_sweep(sweep, *options, "--cpus-per-train", n_workers, "--out", f"ray-{n_workers}")
