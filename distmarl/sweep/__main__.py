@@ -100,7 +100,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="serial runs every task in this process, one at a time, with the same results",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--overwrite", action="store_true", help="delete earlier results in the folder and start afresh")
+    which.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="delete earlier results in the folder, and nothing else there, and start afresh",
+    )
     which.add_argument(
         "--retry-failed",
         action="store_true",

@@ -158,6 +158,25 @@ def test_the_sweep_files_folder_is_looked_in_last_and_only_for_a_named_function(
 
 
 @pytest.mark.usefixtures("undrawn")
+def test_overwriting_deletes_what_distmarl_wrote_and_names_the_rest(tmp_path: Path, call_sweep: RunCommand) -> None:
+    out = tmp_path / "out"
+    run(out)
+    old = (out / "trainings" / "data.parquet").read_bytes()
+    mine = ["evaluations/data (copy).parquet", "settings/mine/notes.txt", "_parts/rollouts/a.csv", "_tmp-mine", "b.txt"]
+    for name in (*mine, "_parts/evaluations/e.parquet", "reward_vs_k.png", "report.html"):
+        (out / name).parent.mkdir(exist_ok=True, parents=True)
+        (out / name).write_text("a part of an earlier run, or a figure of it, or mine")
+    before = {name: (out / name).read_text() for name in mine}
+    done = call_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out", "--overwrite", "--set=name=other")
+    assert done.returncode == 0, done.stderr
+    told = "_tmp-mine, b.txt, _parts/rollouts/a.csv, evaluations/data (copy).parquet, settings/mine"
+    assert f"out: kept what distmarl has not written: {told}\n" in done.stderr
+    assert {name: (out / name).read_text() for name in mine} == before
+    assert not any((out / name).exists() for name in ("_parts/evaluations/e.parquet", "reward_vs_k.png", "report.html"))
+    assert (out / "trainings" / "data.parquet").read_bytes() != old
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_training_that_does_not_converge_is_warned_of(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
     done = call_sweep(sweep, "--executor", "serial", "--quiet", "--set", "global_agent.max_vi_iterations=2")

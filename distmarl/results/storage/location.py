@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,9 +29,15 @@ from distmarl.results.storage.reasons import reason_of
 from distmarl.results.storage.worker import Worker
 
 ASIDE = "_tmp-"  # readers of Parquet pass over names with a leading underscore
+ASIDE_NAME = re.compile(rf"{ASIDE}[0-9a-f]{{32}}")
 N_REQUESTS = 16  # at once; an object store answers each in some tens of milliseconds
 
 _T = TypeVar("_T")
+
+
+def is_aside(name: str) -> bool:
+    """Return whether a file of this name was being written when its process ended."""
+    return ASIDE_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,11 +164,11 @@ class Location:
 
         self._for_each(delete_one, list(names))
 
-    def delete_folder(self, name: str, *, only_empty: bool = False) -> None:
-        """Delete a folder with all that is in it, if it is there; or only if no file is in it."""
+    def delete_empty_folder(self, name: str) -> None:
+        """Delete a folder, with those in it, if it is there and no file is in it."""
         with self._explained(name, "cannot be deleted"), suppress(FileNotFoundError):
             found = self.filesystem.get_file_info(fs.FileSelector(self._at(name), recursive=True))
-            if not only_empty or all(entry.type == fs.FileType.Directory for entry in found):
+            if all(entry.type == fs.FileType.Directory for entry in found):
                 self.filesystem.delete_dir(self._at(name))
 
     def delete_torn_files(self) -> None:
@@ -271,7 +278,8 @@ class LocalFolder(Location):
     def delete_torn_files(self) -> None:
         """Delete what was being written when this machine lost its power."""
         for path in self.folder.rglob(f"{ASIDE}*"):
-            path.unlink(missing_ok=True)
+            if is_aside(path.name):
+                path.unlink(missing_ok=True)
 
     def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         return [action(name) for name in names]
