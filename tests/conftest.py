@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,26 @@ def object_store(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Obj
         monkeypatch.setenv(name, value)
     s3_server.requests.clear()
     return s3_server
+
+
+@pytest.fixture
+def make_read_only() -> Iterator[Callable[[Path], None]]:
+    """Let a folder be one that may only be read; root, whom no permission binds, needs a mount for it."""
+    undo: list[Callable[[], object]] = []
+
+    def make(folder: Path) -> None:
+        if os.getuid() != 0:
+            folder.chmod(0o555)
+            undo.append(lambda: folder.chmod(0o755))
+        elif subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False).returncode:
+            pytest.skip("no file system can be mounted here")
+        else:
+            undo.append(lambda: subprocess.run(["umount", folder], check=True))
+            subprocess.run(["mount", "-o", "remount,ro,bind", folder, folder], check=True)
+
+    yield make
+    for each in undo:
+        each()
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ BETWEEN, EDGES = 3, 2
 
 
 def print_report(report: Report, output: Console, messages: Console) -> None:
-    """Print the table and the improvement, and tell which figures were written.
+    """Print the table and the improvement, and tell which figures were written, or why none.
 
     Parameters
     ----------
@@ -39,7 +39,8 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     output.print(terminal_table(summary, output.width))
     for line in improvement_lines(summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)
-    lines = [f"wrote {path}" for path in (*report.figures, report.page)]
+    lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
+    lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
     lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
     for line in [*lines, *([unfinished] if unfinished else [])]:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -25,7 +25,7 @@ from pyarrow import fs
 
 from distmarl.errors import ResultsError
 from distmarl.paths import unmistakable
-from distmarl.results.storage.reasons import reason_of
+from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError, forbids_writing, reason_of
 from distmarl.results.storage.worker import Worker
 
 ASIDE = "_tmp-"  # readers of Parquet pass over names with a leading underscore
@@ -151,7 +151,7 @@ class Location:
             When it cannot be written.
         """
         content = io.BytesIO()
-        with self._explained(name, "cannot be written", or_missing=True):
+        with self._written(name):
             yield content
             self._upload(self._at(name), pa.py_buffer(content.getbuffer()))
 
@@ -201,14 +201,23 @@ class Location:
             return list(pool.map(action, names))
 
     @contextmanager
-    def _explained(self, name: str, what: str, *, or_missing: bool = False) -> Iterator[None]:
-        """Turn a failure into a message; that there is no such file only if ``or_missing``."""
+    def _explained(self, name: str, what: str) -> Iterator[None]:
+        """Turn a failure into a message; that there is no such file is left to the caller."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ResultsError(f"{self.describe(name)}: {what}: {reason_of(error)}") from error
+
+    @contextmanager
+    def _written(self, name: str) -> Iterator[None]:
+        """Turn a write that fails into a message."""
         try:
             yield
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not or_missing:
-                raise
-            raise ResultsError(f"{self.describe(name)}: {what}: {reason_of(error)}") from error
+            kind = NotWritableError if forbids_writing(error) else ResultsError
+            raise kind(f"{self.describe(name)}: cannot be written: {reason_of(error, is_write=True)}") from error
 
 
 class LocalFolder(Location):
@@ -241,14 +250,14 @@ class LocalFolder(Location):
             raise ResultsError(f"{self}: is not a folder; choose another one with --out")
         ancestor = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
         if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-            raise ResultsError(f"{self}: cannot be written ({ancestor} forbids it); choose another folder with --out")
+            raise NotWritableError(f"{self}: cannot be written ({ancestor} forbids it); {OTHER_FOLDER}")
 
     def make(self) -> None:
         """Make the folder."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResultsError(f"{self}: cannot be made: {error.strerror}; choose another folder with --out") from error
+            raise ResultsError(f"{self}: cannot be made: {error.strerror}; {OTHER_FOLDER}") from error
 
     def is_there(self) -> bool:
         """Return whether the folder exists."""
@@ -263,7 +272,7 @@ class LocalFolder(Location):
         """Write a file aside, flush it to the disk, and rename it into its place."""
         path = self.folder / name
         aside = path.with_name(f"{ASIDE}{uuid.uuid4().hex}")
-        with self._explained(name, "cannot be written", or_missing=True):
+        with self._written(name):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with aside.open("wb") as stream:
