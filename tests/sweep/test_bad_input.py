@@ -92,6 +92,14 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert "tiny.jso: there is no such file (did you mean tiny.json?)" in refuse(tmp_path, "tiny.jso")
 
 
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    run(tmp_path / "out")
+    message = refuse(tmp_path, "out")
+    assert "error: out: is a folder; name the sweep file, for example out/sweep.yaml\n" in message
+    (tmp_path / "empty").mkdir()
+    assert "error: empty: is a folder; name the sweep file\n" in refuse(tmp_path, "empty")
+
+
 def test_bad_input_is_refused_before_ray_is_imported(tmp_path: Path) -> None:
     (tmp_path / "game.py").write_text(USER_GAME)
     sweep = write_sweep(tmp_path, {**TINY, "environment": {"name": "game:swarm", "n_agents": 5, "tilt": 0.1}})
@@ -137,7 +145,10 @@ def test_impossible_subsamples(tmp_path: Path, experiment: dict[str, Any], messa
 
 def test_the_default_range_of_k_can_be_too_wide(tmp_path: Path) -> None:
     message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10}})
-    assert "experiment.k_range: must be at most n_agents (10), got 25" in message
+    rule = "experiment.k_range: must be at most n_agents (10), and is [1, 25] by default: set it, or k_values"
+    assert rule in message
+    message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10}, "experiment": {"k_range": [1, 12]}})
+    assert "experiment.k_range: must be at most n_agents (10), got 12" in message
 
 
 def test_a_k_above_one_settings_population_names_the_setting(tmp_path: Path) -> None:
@@ -242,7 +253,8 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "assignment", ["evaluation.horizon", "evaluation.horizon=0", "name.x=1", "evaluation.horizn=3"]
+    "assignment",
+    ["evaluation.horizon", "evaluation.horizon=0", "name.x=1", "evaluation.horizn=3", "evalution.horizon=3"],
 )
 def test_an_impossible_override(tmp_path: Path, assignment: str) -> None:
     assert f"--set {assignment}: " in refuse_sweep(tmp_path, TINY, "--set", assignment)
