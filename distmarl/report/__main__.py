@@ -26,7 +26,7 @@ that still runs, or was interrupted, shows what there is and says what is missin
 """
 
 EPILOG = """\
-The table goes to the standard output, everything else to the standard error.
+The numbers go to the standard output, with what is missing of them; everything else to the standard error.
 
 examples:
   python -m distmarl.report results/robots

@@ -52,10 +52,21 @@ def test_what_is_missing_is_told(tmp_path):
     assert done.returncode == 0
     assert (
         "unfinished: 3 of 7 tasks (0 of 1 shared local policies, 1 of 2 global policies, 2 of 4 evaluations)"
-        in done.stderr
+        in done.stdout
     )
+    assert "unfinished" not in done.stderr
     assert "skipped mode_accuracy_vs_k.png: " in done.stderr
     assert f"1 task failed: see {tmp_path / 'failures'}" in done.stderr
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_the_one_setting_of_a_grid_that_has_numbers_is_named(tmp_path):
+    grids = {name: {"environment.n_agents": number} for name, number in (("a", 30), ("b", 100))}
+    commit_points(start_folder(tmp_path, settings=grids), grid_of("a", [1, 2], 2))
+    lines = run(tmp_path).stdout.splitlines()
+    assert sum("n_agents=30 " in line and "10.50" in line for line in lines) == 1
+    assert "n_agents=30:" in lines
+    assert lines[-1].startswith("unfinished: ")
 
 
 def test_a_terminal_of_another_encoding_gets_the_numbers(tmp_path):
