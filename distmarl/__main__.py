@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.padding import Padding
 
 import distmarl
+from distmarl.errors import nearest_name
 from distmarl.terminal import called_program
 
 
@@ -61,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"distmarl {distmarl.__version__}")
     _, unknown = parser.parse_known_args(words)
     if unknown:
-        parser.error(f"{unknown[0]}: there is no such command or option; type {program} to see the commands")
+        hint = nearest_name(unknown[0], [*(command.name for command in COMMANDS), *SHORTCUTS])
+        meant = f"{hint} Or " if hint.startswith("did you mean") else ""
+        parser.error(f"{unknown[0]}: there is no such command or option; {meant}type {program} to see the commands")
     console = Console(highlight=False, emoji=False)
     console.print(f"distmarl {distmarl.__version__}: {_summary()}\n")
     separator = " " if program == "distmarl" else "."

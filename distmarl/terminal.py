@@ -11,7 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from distmarl.errors import DistmarlError
+from distmarl.errors import ConfigError, DistmarlError
+from distmarl.paths import is_utf8, printable
 from distmarl.version import __version__
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -48,16 +49,23 @@ def run_command(
 
     An error is a message and a code of its own, here and for all commands alike; so is Ctrl-C.
     """
-    arguments = parser.parse_args(argv)
     messages = message_console()
     try:
-        return run(arguments, messages)
+        _check_words(sys.argv[1:] if argv is None else argv)
+        return run(parser.parse_args(argv), messages)
     except DistmarlError as error:
         print_error(error, messages)
         return BAD_INPUT
     except KeyboardInterrupt:
         messages.print("interrupted")
         return INTERRUPTED
+
+
+def _check_words(words: Sequence[str]) -> None:
+    """Refuse what is no text, which could be neither printed nor noted in the provenance."""
+    for word in words:
+        if not is_utf8(word):
+            raise ConfigError(f"{printable(word)}: is not UTF-8 text; choose another name")
 
 
 def message_console() -> Console:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 # Units of time in seconds, the largest first.
@@ -37,6 +37,12 @@ def counted(number: float, noun: str) -> str:
     """Return ``1 node`` or ``2 nodes``."""
     amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
     return f"{amount} {noun}" if number == 1 else f"{amount} {noun}s"
+
+
+def listed(names: Sequence[str], at_most: int) -> str:
+    """Return names with commas between them; of many, the first."""
+    more = [f"and {len(names) - at_most:,} more"] if len(names) > at_most else []
+    return ", ".join([*names[:at_most], *more])
 
 
 def mebibytes(n_bytes: float) -> str:

@@ -76,3 +76,16 @@ def started(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[Any
         except BaseException:
             process.kill()
             raise
+
+
+@contextmanager
+def on_one_core() -> Iterator[None]:
+    """Let this process, and what it starts, use one core, as a batch system does."""
+    if not hasattr(os, "sched_setaffinity"):
+        pytest.skip("this system ties no process to cores")
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(cores)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,8 +33,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Let ``-n auto`` start one process more than there are cores: the one with the tests on Ray mostly waits."""
-    return (os.cpu_count() or 1) + 1
+    """Let ``-n auto`` start one process more than we have cores: the one with the tests on Ray mostly waits."""
+    from distmarl.sweep.estimates.machine import machine_cores
+
+    return machine_cores()[0] + 1
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
@@ -101,6 +103,26 @@ def object_store(s3_server: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> Obj
         monkeypatch.setenv(name, value)
     s3_server.requests.clear()
     return s3_server
+
+
+@pytest.fixture
+def make_read_only() -> Iterator[Callable[[Path], None]]:
+    """Let a folder be one that may only be read; root, whom no permission binds, needs a mount for it."""
+    undo: list[Callable[[], object]] = []
+
+    def make(folder: Path) -> None:
+        if os.getuid() != 0:
+            folder.chmod(0o555)
+            undo.append(lambda: folder.chmod(0o755))
+        elif subprocess.run(["mount", "--bind", folder, folder], capture_output=True, check=False).returncode:
+            pytest.skip("no file system can be mounted here")
+        else:
+            undo.append(lambda: subprocess.run(["umount", folder], check=True))
+            subprocess.run(["mount", "-o", "remount,ro,bind", folder, folder], check=True)
+
+    yield make
+    for each in undo:
+        each()
 
 
 @pytest.fixture

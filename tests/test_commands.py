@@ -95,13 +95,15 @@ def test_the_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"distmarl {distmarl.__version__}\n"
 
 
-@pytest.mark.parametrize("word", ["swep", "--swep"])
-def test_what_is_no_command_is_told_what_is(capsys: pytest.CaptureFixture[str], word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "meant"), [("swep", "did you mean 'sweep'? Or "), ("stat", "did you mean 'status'? Or "), ("--xyz", "")]
+)
+def test_what_is_no_command_is_told_what_is(capsys: pytest.CaptureFixture[str], word: str, meant: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([word, "sweeps/robots.yaml"])
     output = capsys.readouterr()
     assert output.out == ""
-    hint = "type python -m distmarl to see the commands"
+    hint = f"{meant}type python -m distmarl to see the commands"
     assert output.err.endswith(f"error: {word}: there is no such command or option; {hint}\n")
 
 

@@ -24,6 +24,8 @@ from distmarl.model.options import NAME_PATTERN
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
+ENDINGS = (".yaml", ".yml", ".json")
+
 
 @dataclass(frozen=True)
 class RawSweep:
@@ -59,7 +61,10 @@ class RawSweep:
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         line = _line_of(self.text, path)
-        return f"{self.source}:{line}" if line else self.source
+        if line is None:  # a section that only such an option names
+            within = [origin for key, origin in self.origins.items() if key[: len(path)] == path]
+            return within[0] if within else self.source
+        return f"{self.source}:{line}"
 
 
 def read_sweep_file(path: str | Path) -> RawSweep:
@@ -74,6 +79,8 @@ def read_sweep_file(path: str | Path) -> RawSweep:
         content = Path(path).read_bytes()
     except FileNotFoundError:
         raise ConfigError(f"{path}: there is no such file{_similar_files(Path(path))}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; name the sweep file{_first_file(Path(path))}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     return parse_sweep(content, str(path))
@@ -128,6 +135,14 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
     return replace(raw, mapping=mapping, origins=origins)
+
+
+def names_function(raw: RawSweep) -> bool:
+    """Return whether a sweep, which may not be checked yet, names an environment as ``module:function``."""
+    environment, grid = raw.mapping.get("environment"), raw.mapping.get("grid")
+    names = [environment.get("name")] if isinstance(environment, Mapping) else []
+    varied = grid.get("environment.name") if isinstance(grid, Mapping) else None
+    return any(":" in str(name) for name in [*names, *(varied if isinstance(varied, list) else [])])
 
 
 def split_key(dotted: str) -> tuple[str, ...]:
@@ -211,9 +226,22 @@ def _describe_yaml_error(error: YAMLError) -> str:
     return ": is not valid YAML"
 
 
+def _sweep_files(folder: Path) -> list[str]:
+    """Return the names of what may be sweep files, those of YAML first."""
+    return sorted(
+        (entry.name for entry in folder.iterdir() if entry.suffix in ENDINGS),
+        key=lambda name: (ENDINGS.index(Path(name).suffix), name),
+    )
+
+
+def _first_file(folder: Path) -> str:
+    names = _sweep_files(folder)
+    return f", for example {folder / names[0]}" if names else ""
+
+
 def _similar_files(path: Path) -> str:
     if not path.parent.is_dir():
         return ""
-    names = [entry.name for entry in path.parent.iterdir() if entry.suffix in (".yaml", ".yml", ".json")]
+    names = _sweep_files(path.parent)
     close = difflib.get_close_matches(path.name, names, n=1)
     return f" (did you mean {path.parent / close[0]}?)" if close else ""

@@ -47,7 +47,7 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
         if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
             raise EnvironmentLookupError(
                 f"{place()}: environment.name: there is no module {error.name!r} to import {name!r} from; "
-                "modules are looked for in the current folder and beside the sweep file"
+                "modules are looked for among what is installed, in the current folder and beside the sweep file"
             ) from error
         raise EnvironmentLookupError(
             f"{place()}: environment.name: importing {module_name} {describe_failure(error)}"
@@ -57,7 +57,8 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = f"; {nearest_name(function_name, known)}" if known else ""
         raise EnvironmentLookupError(
-            f"{place()}: environment.name: module {module_name} has no function {function_name!r}{hint}"
+            f"{place()}: environment.name: module {module_name} has no function {function_name!r}{hint} "
+            f"(it is {getattr(module, '__file__', 'built in')})"
         )
     return function
 

@@ -185,7 +185,8 @@ class Runner:
     Attributes
     ----------
     num_cpus : int, optional
-        Cores that the tasks may use in all; by default all of the machine or cluster.
+        Cores that the tasks may use in all; by default all of the cluster, or all that the
+        affinity and the cgroup leave of this machine.
     cpus_per_train : int, optional
         Cores that each training asks for and uses. By default one, and more for the shared
         local policies while they leave cores idle.

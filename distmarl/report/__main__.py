@@ -18,19 +18,21 @@ from distmarl.wording import counted
 DESCRIPTION = """\
 Summarise the results of a sweep: print value and training time against the subsample size k, and write
 its figures into the folder, each as PNG and, for papers, as PDF; and report.html, one page with all of it, to read
-in a browser, to print or to send.
+in a browser, to print or to send. Of a folder that one may only read, it prints the numbers; --out says where the
+figures and the page shall lie.
 
 Nothing is trained or simulated: all numbers come from the stored tables. The report of a sweep
 that still runs, or was interrupted, shows what there is and says what is missing.
 """
 
 EPILOG = """\
-The table goes to the standard output, everything else to the standard error.
+The numbers go to the standard output, with what is missing of them; everything else to the standard error.
 
 examples:
   python -m distmarl.report results/robots
   python -m distmarl.report results/robots --open
   python -m distmarl.report results/robots > robots.txt
+  python -m distmarl.report /shared/robots --out figures
 
 exit codes: 0 done, 2 no usable results
 """
@@ -40,6 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
     parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
+    parser.add_argument("--out", metavar="FOLDER", help="folder for the figures and the page (default: the same)")
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     if {"-h", "--help"} & set(sys.argv[1:] if argv is None else argv):
         parser.epilog = f"{_figures()}\n\n{EPILOG}"
@@ -58,17 +61,21 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
 
-    if arguments.open and not is_on_disk(arguments.folder):
-        place = f"the page will lie in {arguments.folder}, where no browser can open it"
+    page_folder = arguments.out or arguments.folder
+    if arguments.open and not is_on_disk(page_folder):
+        place = f"the page will lie in {page_folder}, where no browser can open it"
         raise ResultsError(f"--open: {place}; leave the option out")
-    report = write_report(open_location(arguments.folder), vectors=True)
+    out = open_location(arguments.out) if arguments.out else None
+    report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")
         messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)
     if report.numbers.unfinished:
         messages.print("To go on, run the sweep's command again.")
-    if arguments.open and not webbrowser.open(Path(report.page).absolute().as_uri()):
+    if arguments.open and report.page is None:
+        raise ResultsError("--open: there is no page to open; say with --out where it shall lie")
+    if report.page and arguments.open and not webbrowser.open(Path(report.page).absolute().as_uri()):
         messages.print(f"no browser could be started; the page is {report.page}", markup=False)
     return DONE
 

@@ -24,7 +24,7 @@ BETWEEN, EDGES = 3, 2
 
 
 def print_report(report: Report, output: Console, messages: Console) -> None:
-    """Print the table and the improvement, and tell which figures were written.
+    """Print the table and the improvement, and tell which figures were written, or why none.
 
     Parameters
     ----------
@@ -37,11 +37,13 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     if isinstance(output.file, TextIOWrapper):
         output.file.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
     output.print(terminal_table(summary, output.width))
-    for line in improvement_lines(summary):
+    # With the numbers, since they are not final.
+    for line in [*improvement_lines(summary), *([unfinished] if unfinished else [])]:
         output.print(line, markup=False, highlight=False, soft_wrap=True)
-    lines = [f"wrote {path}" for path in (*report.figures, report.page)]
+    lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
+    lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
     lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
-    for line in [*lines, *([unfinished] if unfinished else [])]:
+    for line in lines:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
@@ -51,7 +53,8 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     Parameters
     ----------
     summary : DataFrame
-        What :func:`distmarl.report.returns.summarise` returns. Several settings are groups of rows.
+        What :func:`distmarl.report.returns.summarise` returns. Settings of a grid are groups of rows, also where only
+        one of them has any yet.
     width : int
         Columns of the terminal. Where they are few, the label of a setting goes over several rows; where they are
         fewer still, it stands above a table of its own.
@@ -63,11 +66,11 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     names = ["k", "Value (mean ± std)", *(["Exact"] if exact else []), "Train (s)"]
     columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
     left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
-    if len(groups) == 1 and left >= 0:
+    if not any(labels) and left >= 0:
         return _table(names, groups, caption)
     room = left - BETWEEN
     pieces = [piece for label in labels for part in label.split(", ") for piece in part.rpartition("=")]
-    if len(groups) > 1 and room >= max(map(len, pieces)) + len("="):
+    if any(labels) and room >= max(map(len, pieces)) + len("="):
         return _table(names, groups, caption, [label_lines(label, room) for label in labels])
     parts: list[RenderableType] = []
     for number, (label, rows) in enumerate(zip(labels, groups, strict=True)):
@@ -138,7 +141,7 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     gains = improvement(summary)
     for gain in gains[gains["first_k"] < gains["last_k"]].to_dict("records"):
         indent = ""
-        if len(gains) > 1:
+        if gain["label"]:
             lines.append(f"{gain['label']}:")
             indent = "  "
         first, last = f"{gain['first_return']:.{decimals}f}", f"{gain['last_return']:.{decimals}f}"

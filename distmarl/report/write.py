@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from matplotlib.figure import Figure
 
@@ -12,10 +12,11 @@ from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
 from distmarl.report.figures.style import FILE_METADATA, lay_out, paper_style
 from distmarl.report.numbers import Numbers, read_numbers
-from distmarl.report.page.render import write_page
-from distmarl.results.folder import PAGE_FILE, open_results
+from distmarl.report.page.render import render_page
+from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
+from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError
 from distmarl.results.store import Store
 
 
@@ -29,20 +30,27 @@ class Report:
         The numbers.
     figures : tuple of str
         Files that were written, with the folder's name.
-    page : str
+    page : str or None
         The page with all of this, with the folder's name.
     skipped : dict of str to str
         Why other figures that the sweep asks for were not drawn, by their names.
+    unwritten : str or None
+        Why there are neither figures nor a page: the results may only be read.
     """
 
     numbers: Numbers
-    figures: tuple[str, ...]
-    page: str
-    skipped: dict[str, str]
+    figures: tuple[str, ...] = ()
+    page: str | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+    unwritten: str | None = None
 
 
-def write_report(folder: Location, *, publish: bool = True, vectors: bool = False) -> Report:
-    """Summarise a results folder and write its page and its figures into it, as PNG and, for papers, as PDF.
+def write_report(
+    folder: Location, *, publish: bool = True, vectors: bool = False, out: Location | None = None
+) -> Report:
+    """Summarise a results folder and write its page and its figures, as PNG and, for papers, as PDF.
+
+    In a folder that may only be read, nothing is written, and the report says so.
 
     Parameters
     ----------
@@ -54,18 +62,32 @@ def write_report(folder: Location, *, publish: bool = True, vectors: bool = Fals
     vectors : bool
         Write every figure as PDF, too. Otherwise only those are that there are PDFs of already, so that no PDF
         is older than its PNG.
+    out : Location, optional
+        Where the figures and the page shall lie instead of the results folder, to which nothing is written then.
 
     Raises
     ------
     ResultsError
-        When the folder cannot be used, or holds no evaluation of its sweep yet.
+        When the folder cannot be used, or holds no evaluation of its sweep yet, or ``out`` cannot be written.
     ConfigError
         When its sweep file cannot be read.
     """
     snapshot = open_results(folder)
+    if out is not None and out.path != folder.path:
+        return _write(read_numbers(snapshot), _made(out), vectors=vectors)
     if publish:
         _publish_if_free(folder)
     numbers = read_numbers(snapshot)
+    try:
+        folder.check()
+        return _write(numbers, folder, vectors=vectors)
+    except NotWritableError as error:
+        return Report(numbers, unwritten=str(error))
+
+
+def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
+    """Write the figures and the page into the results folder, or into another one."""
+    is_beside = out is numbers.folder
     drawn: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
     for name, figure in FIGURES.items():
@@ -73,16 +95,27 @@ def write_report(folder: Location, *, publish: bool = True, vectors: bool = Fals
         if picture is not None:
             drawn[name] = picture
             lay_out(picture)
-            _write_figure(numbers.folder, name, picture, "png")
+            _write_figure(out, name, picture, "png")
         elif reason := figure.why_absent(numbers):
             skipped[name] = reason
-    _delete_old_figures(numbers, drawn)
-    page = write_page(numbers, drawn, skipped)
+    if is_beside:
+        _delete_old_figures(numbers, drawn)
+    with out.writing(PAGE_FILE) as stream:
+        stream.write(render_page(numbers, drawn, skipped, is_beside=is_beside).encode())
     as_vectors = [name for name in drawn if vectors or f"{name}.pdf" in numbers.files]
     for name in as_vectors:
-        _write_figure(numbers.folder, name, drawn[name], "pdf")
+        _write_figure(out, name, drawn[name], "pdf")
     files = [*(f"{name}.png" for name in drawn), *(f"{name}.pdf" for name in as_vectors)]
-    return Report(numbers, tuple(map(numbers.folder.describe, files)), page, skipped)
+    return Report(numbers, tuple(map(out.describe, files)), out.describe(PAGE_FILE), skipped)
+
+
+def _made(out: Location) -> Location:
+    """Return a folder for figures, which is there; refuse the results folder of a sweep, which has its own."""
+    out.check()
+    if out.exists(PROVENANCE_FILE):
+        raise ResultsError(f"{out}: is a results folder itself, whose figures would be lost; {OTHER_FOLDER}")
+    out.make()
+    return out
 
 
 def delete_report(folder: Location) -> None:

@@ -23,8 +23,8 @@ from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
 from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.provenance import find_fault
-from distmarl.results.snapshot import PARTS, Snapshot
-from distmarl.results.storage.location import ASIDE, Location
+from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS, Snapshot
+from distmarl.results.storage.location import Location, is_aside
 from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS, TABLES
@@ -44,7 +44,7 @@ def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> None:
         When the folder is foreign, another sweep's, of another schema version, or cannot be written.
     """
     folder.check()
-    if all(name in (LOCK_FILE, HOLDER_FILE) or name.startswith(ASIDE) for name in folder.names()):
+    if all(name in (LOCK_FILE, HOLDER_FILE) or is_aside(name) for name in folder.names()):
         return
     provenance = _own_provenance(folder)
     if overwrite:
@@ -92,7 +92,7 @@ def start_session(
     session : dict
         What provenance.json says about the session.
     overwrite : bool
-        Delete the tables that earlier sessions of any sweep left here; other files stay.
+        Delete the tables that earlier sessions of any sweep left here; other files stay, also beside them.
     lock : Lock, optional
         The folder's lock, which this process holds.
 
@@ -106,8 +106,7 @@ def start_session(
     if not is_new:
         _check_sweep(folder, provenance, sweep_name)  # another one may have started here before the lock was free
     if overwrite:
-        for name in (*TABLES, PARTS):
-            folder.delete_folder(name)
+        _delete_tables(folder)
     folder.delete_torn_files()
     sessions = [*provenance.get("sessions", []), session]
     head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
@@ -116,6 +115,15 @@ def start_session(
     store = Store(folder, lock)
     folder.delete(store.torn_parts())
     return store
+
+
+def foreign_names(folder: Location) -> list[str]:
+    """Return what in a folder, and beside its tables, distmarl has not written; figures and pages count as foreign."""
+    own = {SWEEP_FILE, PROVENANCE_FILE, LOCK_FILE, HOLDER_FILE, PARTS, *TABLES}
+    found = [name for name in folder.names() if name not in own and not is_aside(name)]
+    for name in _own_folders(folder):
+        found += sorted({f"{name}/{each}" for each in folder.names(name)} - {f"{PARTS}/{each}" for each in TABLES})
+    return [name for name in found if not _is_of_tables(name)]
 
 
 def end_session(folder: Location, end: dict[str, Any]) -> None:
@@ -177,6 +185,27 @@ def rollouts_per_seed(settings: pd.DataFrame, sweep: SweepFile) -> dict[str, int
     """Return how many rollouts an evaluation seed has in each setting, by the settings' ids."""
     everywhere = pd.Series(sweep.evaluation.n_rollouts, index=settings.index)
     return dict(zip(settings["setting_id"], settings.get("evaluation.n_rollouts", everywhere), strict=True))
+
+
+def _delete_tables(folder: Location) -> None:
+    """Delete the tables with their parts, and nothing else that lies there."""
+    folders = _own_folders(folder)
+    names = [f"{name}/{each}" for name in folders for each in folder.names(name)]
+    folder.delete(filter(_is_of_tables, names))
+    for name in folders:
+        folder.delete_empty_folder(name)
+
+
+def _own_folders(folder: Location) -> list[str]:
+    """Return the folders that the tables and their parts lie in, inner ones first."""
+    parts = [f"{PARTS}/{name}" for name in folder.names(PARTS) if name in TABLES]
+    return [*parts, *(name for name in folder.names() if name in (PARTS, *TABLES))]
+
+
+def _is_of_tables(name: str) -> bool:
+    """Return whether a file is what a table is published in, or a part of one."""
+    folder, _, file = name.rpartition("/")
+    return file == DATA_FILE if folder in TABLES else folder.startswith(f"{PARTS}/") and file.endswith(PART_ENDING)
 
 
 def _own_provenance(folder: Location) -> dict[str, Any]:

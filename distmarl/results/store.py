@@ -77,7 +77,7 @@ class Store(Snapshot):
 
     def tidy(self) -> None:
         """Remove the folder that only a running session needs, once there is no part in it."""
-        self.folder.delete_folder(PARTS, only_empty=True)
+        self.folder.delete_empty_folder(PARTS)
 
     def replace(self, table: Table, rows: Sequence[Row]) -> None:
         """Replace a whole table; for the small ones that the driver keeps itself."""

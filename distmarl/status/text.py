@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -14,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from distmarl.config.settings import short_names
+from distmarl.paths import shell_words
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.study.kinds import KINDS
 from distmarl.sweep.messages import command_again
@@ -94,7 +94,7 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
 
 def next_step(status: FolderStatus) -> tuple[str, str]:
     """Return what can be done next, and what to type for it."""
-    folder = shlex.quote(status.folder.typed)
+    folder = shell_words([status.folder.typed])
     if status.writer is not None:
         return "To see how it goes on:", f"python -m distmarl.status {folder} --watch"
     if status.is_done:

@@ -16,7 +16,7 @@ from distmarl.config.settings import Setting, resolved_mapping, setting_content,
 from distmarl.errors import ConfigError
 from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
-from distmarl.model.options import SweepFile
+from distmarl.model.options import DEFAULT_K_RANGE, SweepFile
 from distmarl.results.snapshot import Snapshot
 from distmarl.study.job import Job
 from distmarl.study.pending import Pending, count_tasks, find_pending, kinds_of
@@ -116,7 +116,9 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
     for name, k in sizes.items():
         problem = None
         if k > environment.n_agents:
-            problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, got {k}"
+            is_default = name == "k_range" and experiment.k_range is None
+            got = f"and is {list(DEFAULT_K_RANGE)} by default: set it, or k_values" if is_default else f"got {k}"
+            problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, {got}"
         elif math.comb(k + environment.n_local_states - 1, k) > MAX_COUNT_VECTORS:
             problem = (
                 f"{k} agents in {environment.n_local_states} states{setting_name} have more than "

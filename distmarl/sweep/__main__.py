@@ -13,12 +13,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
+from distmarl.errors import ConfigError
+from distmarl.paths import typed_path
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import open_location
 from distmarl.results.tables import FAILURES
+from distmarl.search_path import look_in
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
@@ -69,7 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of the command's arguments."""
     parser = command_parser("distmarl.sweep", DESCRIPTION, EPILOG)
-    parser.add_argument("sweep_file", type=Path, help="YAML or JSON file that describes the sweep")
+    parser.add_argument("sweep_file", help="YAML or JSON file that describes the sweep")
     parser.add_argument(
         "--out",
         metavar="FOLDER",
@@ -97,7 +100,11 @@ def make_parser() -> argparse.ArgumentParser:
         help="serial runs every task in this process, one at a time, with the same results",
     )
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--overwrite", action="store_true", help="delete earlier results in the folder and start afresh")
+    which.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="delete earlier results in the folder, and nothing else there, and start afresh",
+    )
     which.add_argument(
         "--retry-failed",
         action="store_true",
@@ -162,15 +169,15 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> RawSweep:
-    """Read the sweep file with its overrides, and let its environment be found beside it."""
+    """Read the sweep file with its overrides, and let a function that it names be found beside it."""
     assignments = list(arguments.assignments)
     for key in ("num_cpus", "cpus_per_train"):
         if getattr(arguments, key) is not None:
             assignments.append(f"runner.{key}={getattr(arguments, key)}")
-    raw = apply_overrides(read_sweep_file(arguments.sweep_file), assignments)
-    for folder in (arguments.sweep_file.absolute().parent, Path.cwd()):
-        if str(folder) not in sys.path:
-            sys.path.insert(0, str(folder))
+    sweep_file = Path(typed_path(arguments.sweep_file, ConfigError))
+    raw = apply_overrides(read_sweep_file(sweep_file), assignments)
+    if names_function(raw):
+        look_in(Path.cwd(), sweep_file.absolute().parent)
     return raw
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Sequence
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from distmarl.paths import shell_words
 from distmarl.results.folder import PAGE_FILE
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -53,7 +53,8 @@ def warn(message: str, console: Console) -> None:
 def command_again(words: Sequence[str], *, has_failures: bool) -> str:
     """Return what to type to go on: the words typed, without those that delete results or, by now, run nothing."""
     left_out = ("--overwrite",) if has_failures else ("--overwrite", "--retry-failed")
-    return shlex.join(word for word in words if word not in left_out)
+    before = words.index("--") if "--" in words else len(words)  # what follows are names
+    return shell_words([word for word in words[:before] if word not in left_out] + [*words[before:]])
 
 
 def tell_what_next(folder: Location, console: Console) -> None:
@@ -62,8 +63,8 @@ def tell_what_next(folder: Location, console: Console) -> None:
     console.print("  tables (Parquet), figures, sweep.yaml, provenance.json\nto see more:")
     console.print(f"  {folder.describe(PAGE_FILE)}, in a browser", markup=False)
     for command in (
-        shlex.join(["python", "-m", "distmarl.report", folder.typed]),
-        shlex.join(["python", "-m", "distmarl.status", folder.typed]),
+        shell_words(["python", "-m", "distmarl.report", folder.typed]),
+        shell_words(["python", "-m", "distmarl.status", folder.typed]),
         f"r = dm.open({json.dumps(folder.typed)})",
     ):
         note = "  # after import distmarl as dm" if command.startswith("r =") else ""

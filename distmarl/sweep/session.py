@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from distmarl.results.folder import end_session, start_session
+from distmarl.results.folder import end_session, foreign_names, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
@@ -18,7 +18,9 @@ from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.stopping import Stop
-from distmarl.wording import timestamp
+from distmarl.wording import listed, timestamp
+
+MAX_KEPT_NAMED = 10
 
 
 class Interrupted(Exception):  # noqa: N818  # a message to the command line, not an error
@@ -55,7 +57,7 @@ def run_session(
     fail_fast : bool
         Submit nothing more once a task has failed.
     tell : callable
-        Is told in a line of text of a lock that an earlier session left behind.
+        Is told in a line of text of a lock that an earlier session left behind, and of files that are not ours.
 
     Raises
     ------
@@ -74,6 +76,8 @@ def run_session(
             from distmarl.report.write import delete_report  # and with it matplotlib
 
             delete_report(folder)
+            if kept := foreign_names(folder):
+                tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
         store.add_settings(_setting_rows(plan), plan.sweep.grid)
         stop = Stop()
         driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)

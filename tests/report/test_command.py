@@ -52,10 +52,21 @@ def test_what_is_missing_is_told(tmp_path):
     assert done.returncode == 0
     assert (
         "unfinished: 3 of 7 tasks (0 of 1 shared local policies, 1 of 2 global policies, 2 of 4 evaluations)"
-        in done.stderr
+        in done.stdout
     )
+    assert "unfinished" not in done.stderr
     assert "skipped mode_accuracy_vs_k.png: " in done.stderr
     assert f"1 task failed: see {tmp_path / 'failures'}" in done.stderr
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_the_one_setting_of_a_grid_that_has_numbers_is_named(tmp_path):
+    grids = {name: {"environment.n_agents": number} for name, number in (("a", 30), ("b", 100))}
+    commit_points(start_folder(tmp_path, settings=grids), grid_of("a", [1, 2], 2))
+    lines = run(tmp_path).stdout.splitlines()
+    assert sum("n_agents=30 " in line and "10.50" in line for line in lines) == 1
+    assert "n_agents=30:" in lines
+    assert lines[-1].startswith("unfinished: ")
 
 
 def test_a_terminal_of_another_encoding_gets_the_numbers(tmp_path):
@@ -63,6 +74,51 @@ def test_a_terminal_of_another_encoding_gets_the_numbers(tmp_path):
     done = command_in(REPOSITORY, "distmarl.report")(tmp_path, PYTHONIOENCODING="ascii")
     assert done.returncode == 0
     assert "10.50 ? 0.71" in done.stdout
+
+
+def content(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_a_folder_that_may_only_be_read_gives_its_numbers_and_figures_elsewhere(tmp_path, make_read_only):
+    folder, out = tmp_path / "shared", tmp_path / "papers" / "figures"
+    folder.mkdir()
+    commit_points(start_folder(folder), grid_of(["only"], [1, 2], 2))
+    before = content(folder)
+    make_read_only(folder)
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    assert "Reward range: 10.50 (k=1) → 20.50 (k=2)" in done.stdout
+    refusal = f"{folder}: cannot be written ({folder} forbids it); choose another folder with --out"
+    assert f"no figures and no page: {refusal}\n" in done.stderr
+    assert "wrote" not in done.stderr
+    opened = run(folder, "--open")
+    assert (opened.returncode, opened.stdout) == (2, done.stdout)
+    assert "--open: there is no page to open; say with --out where it shall lie" in opened.stderr
+    elsewhere = run(folder, "--out", out)
+    assert (elsewhere.returncode, elsewhere.stdout) == (0, done.stdout)
+    assert [f"wrote {out / name}" in elsewhere.stderr for name in (*PNG_NAMES, "report.html")] == [True] * 5
+    assert content(folder) == before
+    page = (out / "report.html").read_text()
+    assert f"comes from tables in {folder}:" in page
+    assert f'href="{folder.as_uri()}/sweep.yaml"' in page
+    assert f"folder = &#39;{folder}&#39;  # the results" in page
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_figures_elsewhere_replace_no_other_sweeps(tmp_path, make_read_only):
+    for name in ("mine", "other"):
+        commit_points(start_folder(tmp_path / name), grid_of(["only"], [1, 2], 2))
+    before = content(tmp_path)
+    done = run(tmp_path / "mine", "--out", tmp_path / "other")
+    assert done.returncode == 2
+    assert f"{tmp_path / 'other'}: is a results folder itself, whose figures would be lost" in done.stderr
+    (tmp_path / "paper").mkdir()
+    make_read_only(tmp_path / "paper")
+    forbidden = run(tmp_path / "mine", "--out", tmp_path / "paper" / "new")
+    assert forbidden.returncode == 2
+    assert "forbids it); choose another folder with --out" in forbidden.stderr
+    assert content(tmp_path) == before
 
 
 def missing(folder: Path) -> None:

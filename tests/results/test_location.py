@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_what_is_not_there_is_not_found(location: Location) -> None:
     assert location.names("nowhere") == []
     assert not location.exists("nowhere")
     location.delete(["nowhere"])
-    location.delete_folder("nowhere")
+    location.delete_empty_folder("nowhere")
     with pytest.raises(FileNotFoundError):
         location.read("nowhere")
     with pytest.raises(FileNotFoundError):
@@ -70,15 +71,14 @@ def test_what_is_not_there_is_not_found(location: Location) -> None:
 
 
 def test_what_is_deleted_is_gone(location: Location) -> None:
-    for name in ("a/1", "a/2", "a/b/3", "c/4", "5"):
+    for name in ("a/1", "a/2", "a/b/3", "5"):
         write(location, name, b"x")
     location.delete(["a/1", "a/2"])
     assert location.names("a") == ["b"]
-    location.delete_folder("a", only_empty=True)
+    location.delete_empty_folder("a")
     assert location.read("a/b/3") == b"x"
     location.delete(["a/b/3"])
-    location.delete_folder("a", only_empty=True)
-    location.delete_folder("c")
+    location.delete_empty_folder("a")
     assert location.names() == ["5"]
 
 
@@ -191,10 +191,11 @@ def test_a_file_of_a_store_is_read_as_it_was_when_it_was_fetched(object_store: O
 def test_files_that_a_power_loss_tore_are_deleted(tmp_path: Path) -> None:
     location = open_location(tmp_path)
     write(location, "evaluations/data.parquet", b"whole")
-    (tmp_path / "evaluations" / "_tmp-0123").write_bytes(b"ha")
-    (tmp_path / "_tmp-4567").write_bytes(b"")
+    (tmp_path / "evaluations" / f"_tmp-{uuid.uuid4().hex}").write_bytes(b"ha")
+    (tmp_path / f"_tmp-{uuid.uuid4().hex}").write_bytes(b"")
+    (tmp_path / "_tmp-notes").write_bytes(b"of someone")
     location.delete_torn_files()
-    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["data.parquet"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["_tmp-notes", "data.parquet"]
 
 
 def test_a_full_disk_is_told_and_leaves_what_was_there(small_disk: Path) -> None:

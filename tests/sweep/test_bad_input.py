@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import queue
 import re
 import subprocess
 import sys
@@ -91,6 +92,14 @@ def test_a_missing_file(tmp_path: Path) -> None:
     assert "tiny.jso: there is no such file (did you mean tiny.json?)" in refuse(tmp_path, "tiny.jso")
 
 
+def test_a_folder_in_place_of_a_file(tmp_path: Path) -> None:
+    run(tmp_path / "out")
+    message = refuse(tmp_path, "out")
+    assert "error: out: is a folder; name the sweep file, for example out/sweep.yaml\n" in message
+    (tmp_path / "empty").mkdir()
+    assert "error: empty: is a folder; name the sweep file\n" in refuse(tmp_path, "empty")
+
+
 def test_bad_input_is_refused_before_ray_is_imported(tmp_path: Path) -> None:
     (tmp_path / "game.py").write_text(USER_GAME)
     sweep = write_sweep(tmp_path, {**TINY, "environment": {"name": "game:swarm", "n_agents": 5, "tilt": 0.1}})
@@ -136,7 +145,10 @@ def test_impossible_subsamples(tmp_path: Path, experiment: dict[str, Any], messa
 
 def test_the_default_range_of_k_can_be_too_wide(tmp_path: Path) -> None:
     message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10}})
-    assert "experiment.k_range: must be at most n_agents (10), got 25" in message
+    rule = "experiment.k_range: must be at most n_agents (10), and is [1, 25] by default: set it, or k_values"
+    assert rule in message
+    message = refuse_sweep(tmp_path, {"environment": {"n_agents": 10}, "experiment": {"k_range": [1, 12]}})
+    assert "experiment.k_range: must be at most n_agents (10), got 12" in message
 
 
 def test_a_k_above_one_settings_population_names_the_setting(tmp_path: Path) -> None:
@@ -167,6 +179,8 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
         ({"name": "game:swarm"}, "environment.n_agents: is required"),
         ({"name": "game:swram", "n_agents": 5}, "module game has no function 'swram'; did you mean 'swarm'?"),
         ({"name": "game:NOT_A_FUNCTION"}, "module game has no function 'NOT_A_FUNCTION'"),
+        ({"name": "queue:swarm", "n_agents": 5}, "module queue has no function 'swarm'; known are"),
+        ({"name": "queue:swarm", "n_agents": 5}, f"(it is {queue.__file__})"),
         ({"name": "gmae:swarm", "n_agents": 5}, "there is no module 'gmae'"),
         ({"name": "game:broken", "n_agents": 5}, "environment game:broken raised KeyError: 'no such key' (game.py:15)"),
         ({"name": "game:leaves", "n_agents": 5}, "environment game:leaves raised SystemExit: 0"),
@@ -180,6 +194,7 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
 )
 def test_a_users_environment_that_cannot_be_used(tmp_path: Path, environment: dict[str, Any], message: str) -> None:
     (tmp_path / "game.py").write_text(USER_GAME)
+    (tmp_path / "queue.py").write_text(USER_GAME)
     (tmp_path / "syntax.py").write_text("def swarm(:\n")
     (tmp_path / "needy.py").write_text("import absent\n")
     assert message in refuse_sweep(tmp_path, {**TINY, "environment": environment})
@@ -238,7 +253,8 @@ def test_tables_of_another_schema_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "assignment", ["evaluation.horizon", "evaluation.horizon=0", "name.x=1", "evaluation.horizn=3"]
+    "assignment",
+    ["evaluation.horizon", "evaluation.horizon=0", "name.x=1", "evaluation.horizn=3", "evalution.horizon=3"],
 )
 def test_an_impossible_override(tmp_path: Path, assignment: str) -> None:
     assert f"--set {assignment}: " in refuse_sweep(tmp_path, TINY, "--set", assignment)

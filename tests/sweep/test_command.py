@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
 import distmarl
 from distmarl.sweep.__main__ import main
+from distmarl.sweep.executors.choice import ExecutorChoice
 from tests.commands import REPOSITORY, RunCommand, call_in, command_in
 from tests.sweep.sweeps import TINY, run, write_sweep
 
@@ -35,6 +38,14 @@ SEED_PROJECT = {
     "alternating": {"n_outer_iterations": 5, "convergence_rtol": 0.01},
     "evaluation": {"n_rollouts": 10, "horizon": 10},
 }
+
+
+GAME = """
+import distmarl as dm
+
+def swarm(*, n_agents: int) -> dm.Environment:
+    return dm.robots(n_agents=n_agents, gamma=0.9)
+"""
 
 
 def tasks_to_run(plan: str) -> dict[str, tuple[int, int]]:
@@ -76,8 +87,13 @@ def test_two_keys_are_a_sweep(tmp_path: Path, call_sweep: RunCommand) -> None:
 def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A sweep as a user runs it, in a process of its own: the folder that it was typed in, and what was printed."""
     folder = tmp_path_factory.mktemp("typed")
-    run = command_in(folder, "distmarl.sweep")
-    return folder, run(write_sweep(folder), "--executor", "serial", "--out", "out")
+    in_the_way = [folder / f"{name}.py" for name in ("numpy", "pandas", "matplotlib", "secrets", "queue")]
+    for path in in_the_way:
+        path.write_text("raise ImportError('what is installed comes first')\n")
+    done = command_in(folder, "distmarl.sweep")(write_sweep(folder), "--executor", "serial", "--out", "out")
+    for path in in_the_way:
+        path.unlink()
+    return folder, done
 
 
 def test_the_command_tells_how_far_it_is_and_what_came_of_it(
@@ -118,6 +134,46 @@ def test_quiet_says_nothing_when_all_is_well(tmp_path: Path, call_sweep: RunComm
     done = call_sweep(write_sweep(tmp_path), "--executor", "serial", "--quiet")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "results" / "tiny" / "reward_vs_k.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_looked_in"),
+    [
+        ({}, False),
+        ({"environment": {"name": "swarm_of_mine:swarm", "n_agents": 6}}, True),
+        ({"environment": {"n_agents": 6}, "grid": {"environment.name": ["robots", "swarm_of_mine:swarm"]}}, True),
+    ],
+)
+def test_the_sweep_files_folder_is_looked_in_last_and_only_for_a_named_function(
+    tmp_path: Path, call_sweep: RunCommand, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], is_looked_in: bool
+) -> None:
+    folder = tmp_path / "sweeps"
+    folder.mkdir()
+    (folder / "swarm_of_mine.py").write_text(GAME)
+    looked_in: list[str] = []
+    monkeypatch.setattr(ExecutorChoice, "check", lambda _: looked_in.extend(sys.path))
+    done = call_sweep(write_sweep(folder, {**TINY, **changes}), "--plan")
+    assert done.returncode == 0, done.stderr
+    assert looked_in[-2:] == [str(tmp_path), str(folder)] if is_looked_in else str(folder) not in looked_in
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_overwriting_deletes_what_distmarl_wrote_and_names_the_rest(tmp_path: Path, call_sweep: RunCommand) -> None:
+    out = tmp_path / "out"
+    run(out)
+    old = (out / "trainings" / "data.parquet").read_bytes()
+    mine = ["evaluations/data (copy).parquet", "settings/mine/notes.txt", "_parts/rollouts/a.csv", "_tmp-mine", "b.txt"]
+    for name in (*mine, "_parts/evaluations/e.parquet", "reward_vs_k.png", "report.html"):
+        (out / name).parent.mkdir(exist_ok=True, parents=True)
+        (out / name).write_text("a part of an earlier run, or a figure of it, or mine")
+    before = {name: (out / name).read_text() for name in mine}
+    done = call_sweep(write_sweep(tmp_path), "--executor", "serial", "--out", "out", "--overwrite", "--set=name=other")
+    assert done.returncode == 0, done.stderr
+    told = "_tmp-mine, b.txt, _parts/rollouts/a.csv, evaluations/data (copy).parquet, settings/mine"
+    assert f"out: kept what distmarl has not written: {told}\n" in done.stderr
+    assert {name: (out / name).read_text() for name in mine} == before
+    assert not any((out / name).exists() for name in ("_parts/evaluations/e.parquet", "reward_vs_k.png", "report.html"))
+    assert (out / "trainings" / "data.parquet").read_bytes() != old
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -80,10 +80,13 @@ def axes_to_draw_on(width: float | None, ax: Axes | None, height_in: float = HEI
     Raises
     ------
     InvalidArgumentError
-        When the width is not positive, or given beside axes, whose figure has one.
+        When the width is not positive, or given beside axes, whose figure has one; or ``ax`` is no axes.
     """
     if ax is None:
         return PaperFigure(figsize=(figure_width(width), height_in)).add_subplot()
+    if not isinstance(ax, Axes):
+        hint = "; pass one of them, as ax=axes[0]" if isinstance(ax, np.ndarray | list | tuple) else ""
+        raise InvalidArgumentError(f"ax: must be the axes of a matplotlib figure, got {type(ax).__name__}{hint}")
     if width is not None:
         raise InvalidArgumentError("width: must be left out beside ax, whose figure has a width of its own")
     return ax

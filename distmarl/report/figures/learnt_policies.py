@@ -18,7 +18,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import add_notes, characters
+from distmarl.report.figures.axes import add_notes, characters, fitting_columns
 from distmarl.report.figures.crowds import Ints, crowd_actions
 from distmarl.report.figures.frames import check_frame, first_setting, setting_note, spread
 from distmarl.report.figures.style import (
@@ -46,6 +46,7 @@ MAX_TICKS = 8
 MAX_NUMBERED = 40  # cells of a panel that have room for a number
 WIDTH_PER_STATE_IN, REST_WIDTH_IN, MIN_WIDTH_IN = 1.15, 0.9, 4.4
 HEIGHTS_IN = (1.3, 1.5, 1.55)
+NARROW_HEIGHT_IN = 0.35  # that the last panel takes more where its legend stands below it
 NOTE_HEIGHT_IN = 0.13
 EMPTY_HEIGHT_IN = 0.02
 GAP = 0.18  # between matrices, in shares of their width
@@ -54,6 +55,7 @@ NUMBER_SIZE_PT = 4.5
 DARK_FROM = 0.55  # probability from which a number is written in white
 DARK_BELOW = 0.26  # luminance below which one is
 MAX_MARKERS = 12
+SHARE_LABEL = "share of the agents seen in the most populated state"
 VIEWS_NOTE = "views: count vectors with a single largest entry, all weighted alike"
 
 Array = NDArray[np.float64]
@@ -119,13 +121,15 @@ def policy(
         notes += [f"{len(states)} of {len(table)} global states shown"] if len(states) < len(table) else []
         has_shares = n_actions == n_states if is_steered is None else is_steered
         rows = [NOTE_HEIGHT_IN * (len(notes) + bool(unfinished)) or EMPTY_HEIGHT_IN, *HEIGHTS_IN[: 2 + has_shares]]
+        is_narrow = width < MIN_WIDTH_IN
+        rows[3:] = [height + NARROW_HEIGHT_IN * is_narrow for height in rows[3:]]
         figure = PaperFigure(figsize=(width, sum(rows)))
         head, top, middle, *bottom = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
         _write_notes(head, notes, unfinished)
         _draw_local_policy(top, table, states)
         _draw_crowds(middle, crowds, states, n_actions)
         if has_shares:
-            _draw_shares(bottom[0], crowds)
+            _draw_shares(bottom[0], crowds, is_narrow=is_narrow)
     return figure
 
 
@@ -267,7 +271,7 @@ def _set_x_ticks(axes: Axes, blocks: list[Array], values: list[int], *, first: i
     axes.set_xticks([start + value - first for start in starts for value in values], [*map(str, values)] * len(starts))
 
 
-def _draw_shares(figure: SubFigure, crowds: dict[int, Ints]) -> None:
+def _draw_shares(figure: SubFigure, crowds: dict[int, Ints], *, is_narrow: bool) -> None:
     """Draw how often the action is the most populated state, against the share of agents there."""
     axes = figure.subplots()
     for (k, counts), style in zip(crowds.items(), series_styles(len(crowds)), strict=True):
@@ -278,12 +282,14 @@ def _draw_shares(figure: SubFigure, crowds: dict[int, Ints]) -> None:
         look: dict[str, Any] = {"color": style.colour, "marker": style.marker}
         look["markevery"] = max(1, len(known) // MAX_MARKERS)
         axes.plot(known / k, 100 * n_there[known] / n_views[known], label=f"k = {k}", **look)
-    axes.set_xlabel("share of the agents seen in the most populated state", fontsize=7)
+    axes.set_xlabel(SHARE_LABEL.replace(" in ", "\nin ") if is_narrow else SHARE_LABEL, fontsize=7)
     axes.set_ylabel("action is that\nstate (% of views)", fontsize=7)
     axes.set_xlim(right=1.02)
     axes.set_ylim(-3, 103)
-    add_notes(axes, [VIEWS_NOTE], None)
-    figure.legend(loc="outside right center")
+    width = figure.figure.get_figwidth()
+    add_notes(axes, textwrap.wrap(VIEWS_NOTE, characters(width)), None)
+    below: dict[str, Any] = {"loc": "outside lower center", "ncols": fitting_columns(len(crowds), width)}
+    figure.legend(**(below if is_narrow else {"loc": "outside right center"}))
 
 
 def _write(axes: Axes, x: float, y: float, text: str, *, is_dark: bool) -> None:

@@ -9,6 +9,7 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from numbers import Real
 
 import matplotlib
 import matplotlib.style
@@ -20,6 +21,7 @@ from distmarl.errors import InvalidArgumentError
 
 WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
+MAX_WIDTH_IN = 100
 DPI = 300
 NOTEBOOK_DPI = 144
 
@@ -123,11 +125,16 @@ def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
     Raises
     ------
     InvalidArgumentError
-        When it is not positive.
+        When it is no positive number, or one that no file of an image could hold.
     """
-    if width is not None and not width > 0:
-        raise InvalidArgumentError(f"width: must be positive (inches), got {width!r}")
-    return default if width is None else width
+    if width is None:
+        return default
+    if not isinstance(width, Real) or isinstance(width, bool):
+        raise InvalidArgumentError(f"width: must be a number (inches), got {width!r}")
+    if not 0 < width <= MAX_WIDTH_IN:
+        rule = f"at most {MAX_WIDTH_IN}" if width > 0 else "positive"
+        raise InvalidArgumentError(f"width: must be {rule} (inches), got {width!r}")
+    return float(width)
 
 
 def luminance(colour: ColorType) -> float:

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from functools import cache
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -25,15 +26,16 @@ from distmarl.report.page.page_tables import PAGE_TABLES
 from distmarl.report.page.run_facts import failures, run_facts
 from distmarl.report.page.table import filled
 from distmarl.report.returns import decimals_of
-from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE
+from distmarl.results.folder import PROVENANCE_FILE, SWEEP_FILE
 from distmarl.results.snapshot import DATA_FILE
+from distmarl.results.storage.opening import is_on_disk
 from distmarl.results.tables import TABLES
 from distmarl.version import __version__
 
 SNIPPET = """\
 import pandas as pd
 
-folder = {folder!r}  # where this page lies
+folder = {folder!r}  # {is_what}
 settings = pd.read_parquet(f"{{folder}}/settings").query("in_sweep")[["setting_id", "label"]]
 summary = settings.merge(pd.read_parquet(f"{{folder}}/summary"), on="setting_id")
 print(summary[["label", "k", "mean_return", "ci95_low", "ci95_high"]])
@@ -45,8 +47,10 @@ print(results.points())
 """
 
 
-def write_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[str, str]) -> str:
-    """Write the page of a results folder into it, and return its name.
+def render_page(
+    numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[str, str], *, is_beside: bool = True
+) -> str:
+    """Return the page of a results folder as HTML.
 
     Parameters
     ----------
@@ -56,26 +60,10 @@ def write_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[s
         The figures, by their names.
     skipped : mapping
         Why the others are missed, by their names.
-
-    Raises
-    ------
-    ResultsError
-        When it cannot be written.
+    is_beside : bool
+        Whether it shall lie in the results folder.
     """
-    page = render_page(numbers, drawn, skipped)
-    with numbers.folder.writing(PAGE_FILE) as stream:
-        stream.write(page.encode())
-    return numbers.folder.describe(PAGE_FILE)
-
-
-def render_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[str, str]) -> str:
-    """Return the page of a results folder as HTML.
-
-    Parameters
-    ----------
-    numbers, drawn, skipped
-        As in :func:`write_page`.
-    """
+    whole = Path(numbers.folder.path).as_uri() if is_on_disk(numbers.folder.name) else numbers.folder.name
     found, decimals = find_headlines(numbers), decimals_of(numbers.summary)
     facts = run_facts(numbers.provenance, numbers.sweep_file)
     labels = dict(zip(numbers.settings["setting_id"], numbers.settings["label"], strict=True))
@@ -102,8 +90,11 @@ def render_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[
         tables=[table for table in tables if table is not None],
         failures=failures(numbers.failures, labels),
         n_failures=len(numbers.failures),
-        links=_links(numbers.files),
-        snippet=SNIPPET.format(folder=numbers.folder.describe("")),
+        tables_are="beside this page" if is_beside else f"in {numbers.folder}",
+        links=_links(numbers.files, "" if is_beside else f"{whole}/"),
+        snippet=SNIPPET.format(
+            folder=numbers.folder.describe(""), is_what="where this page lies" if is_beside else "the results"
+        ),
     )
 
 
@@ -124,10 +115,10 @@ def _counts(summary: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def _links(there: set[str]) -> list[tuple[str, str]]:
-    """Return the published tables and the files beside them: names, and where they lie relative to the page."""
-    tables = [(name, f"{name}/{DATA_FILE}") for name in TABLES if name in there]
-    return [*tables, *((name, name) for name in (SWEEP_FILE, PROVENANCE_FILE) if name in there)]
+def _links(there: set[str], start: str) -> list[tuple[str, str]]:
+    """Return the published tables and the files beside them: names, and where they lie, seen from the page."""
+    tables = [(name, f"{start}{name}/{DATA_FILE}") for name in TABLES if name in there]
+    return [*tables, *((name, f"{start}{name}") for name in (SWEEP_FILE, PROVENANCE_FILE) if name in there)]
 
 
 @cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from distmarl.paths import shell_words
 from distmarl.report.numbers import node_cpus
 from distmarl.wording import counted, duration
 
@@ -134,7 +134,7 @@ def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
         resources=_resources(session.get("resources", {})),
         versions=", ".join(f"{name} {version}" for name, version in packages.items() if version) or UNKNOWN,
         commit=UNKNOWN if commit is None else f"{commit}{' with changes' if session.get('dirty') else ''}",
-        command=shlex.join(session.get("command", [])),
+        command=shell_words(session.get("command", [])),
         platform=str(session.get("platform", UNKNOWN)),
     )
 

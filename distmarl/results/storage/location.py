@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,13 +24,20 @@ import pyarrow as pa
 from pyarrow import fs
 
 from distmarl.errors import ResultsError
-from distmarl.results.storage.reasons import reason_of
+from distmarl.paths import unmistakable
+from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError, forbids_writing, reason_of
 from distmarl.results.storage.worker import Worker
 
 ASIDE = "_tmp-"  # readers of Parquet pass over names with a leading underscore
+ASIDE_NAME = re.compile(rf"{ASIDE}[0-9a-f]{{32}}")
 N_REQUESTS = 16  # at once; an object store answers each in some tens of milliseconds
 
 _T = TypeVar("_T")
+
+
+def is_aside(name: str) -> bool:
+    """Return whether a file of this name was being written when its process ended."""
+    return ASIDE_NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +68,7 @@ class Location:
     name : str
         The folder, for people.
     typed : str, optional
-        What a command takes for it: the name with the store's options, if there are any.
+        What a command takes for it: the name with the store's options, if there are any, and as no option itself.
     """
 
     def __init__(self, filesystem: fs.FileSystem, path: str, name: str, typed: str | None = None) -> None:
@@ -143,7 +151,7 @@ class Location:
             When it cannot be written.
         """
         content = io.BytesIO()
-        with self._explained(name, "cannot be written", or_missing=True):
+        with self._written(name):
             yield content
             self._upload(self._at(name), pa.py_buffer(content.getbuffer()))
 
@@ -156,11 +164,11 @@ class Location:
 
         self._for_each(delete_one, list(names))
 
-    def delete_folder(self, name: str, *, only_empty: bool = False) -> None:
-        """Delete a folder with all that is in it, if it is there; or only if no file is in it."""
+    def delete_empty_folder(self, name: str) -> None:
+        """Delete a folder, with those in it, if it is there and no file is in it."""
         with self._explained(name, "cannot be deleted"), suppress(FileNotFoundError):
             found = self.filesystem.get_file_info(fs.FileSelector(self._at(name), recursive=True))
-            if not only_empty or all(entry.type == fs.FileType.Directory for entry in found):
+            if all(entry.type == fs.FileType.Directory for entry in found):
                 self.filesystem.delete_dir(self._at(name))
 
     def delete_torn_files(self) -> None:
@@ -193,14 +201,23 @@ class Location:
             return list(pool.map(action, names))
 
     @contextmanager
-    def _explained(self, name: str, what: str, *, or_missing: bool = False) -> Iterator[None]:
-        """Turn a failure into a message; that there is no such file only if ``or_missing``."""
+    def _explained(self, name: str, what: str) -> Iterator[None]:
+        """Turn a failure into a message; that there is no such file is left to the caller."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ResultsError(f"{self.describe(name)}: {what}: {reason_of(error)}") from error
+
+    @contextmanager
+    def _written(self, name: str) -> Iterator[None]:
+        """Turn a write that fails into a message."""
         try:
             yield
         except OSError as error:
-            if isinstance(error, FileNotFoundError) and not or_missing:
-                raise
-            raise ResultsError(f"{self.describe(name)}: {what}: {reason_of(error)}") from error
+            kind = NotWritableError if forbids_writing(error) else ResultsError
+            raise kind(f"{self.describe(name)}: cannot be written: {reason_of(error, is_write=True)}") from error
 
 
 class LocalFolder(Location):
@@ -214,7 +231,8 @@ class LocalFolder(Location):
 
     def __init__(self, name: str) -> None:
         self.folder = Path(name)
-        super().__init__(fs.LocalFileSystem(), str(self.folder.absolute()), str(self.folder))
+        shown = str(self.folder)
+        super().__init__(fs.LocalFileSystem(), str(self.folder.absolute()), shown, typed=unmistakable(shown))
 
     @property
     def is_relative(self) -> bool:
@@ -232,14 +250,14 @@ class LocalFolder(Location):
             raise ResultsError(f"{self}: is not a folder; choose another one with --out")
         ancestor = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
         if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-            raise ResultsError(f"{self}: cannot be written ({ancestor} forbids it); choose another folder with --out")
+            raise NotWritableError(f"{self}: cannot be written ({ancestor} forbids it); {OTHER_FOLDER}")
 
     def make(self) -> None:
         """Make the folder."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ResultsError(f"{self}: cannot be made: {error.strerror}; choose another folder with --out") from error
+            raise ResultsError(f"{self}: cannot be made: {error.strerror}; {OTHER_FOLDER}") from error
 
     def is_there(self) -> bool:
         """Return whether the folder exists."""
@@ -254,7 +272,7 @@ class LocalFolder(Location):
         """Write a file aside, flush it to the disk, and rename it into its place."""
         path = self.folder / name
         aside = path.with_name(f"{ASIDE}{uuid.uuid4().hex}")
-        with self._explained(name, "cannot be written", or_missing=True):
+        with self._written(name):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 with aside.open("wb") as stream:
@@ -269,7 +287,8 @@ class LocalFolder(Location):
     def delete_torn_files(self) -> None:
         """Delete what was being written when this machine lost its power."""
         for path in self.folder.rglob(f"{ASIDE}*"):
-            path.unlink(missing_ok=True)
+            if is_aside(path.name):
+                path.unlink(missing_ok=True)
 
     def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         return [action(name) for name in names]

@@ -18,7 +18,6 @@ import fcntl
 import getpass
 import json
 import os
-import shlex
 import socket
 import sys
 import threading
@@ -31,6 +30,7 @@ from datetime import datetime, timezone
 from typing import IO
 
 from distmarl.errors import ResultsError
+from distmarl.paths import shell_words
 from distmarl.results.storage.location import LocalFolder, Location
 from distmarl.results.storage.processes import is_running
 from distmarl.wording import ago, timestamp
@@ -93,7 +93,7 @@ class Lock:
             host=socket.gethostname(),
             pid=os.getpid(),
             user=_user(),
-            command=shlex.join(sys.orig_argv),
+            command=shell_words(sys.orig_argv),
             since=timestamp(),
             last_beat=timestamp("milliseconds"),
         )

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from distmarl.errors import ResultsError
+from distmarl.paths import is_utf8, printable, typed_path
 from distmarl.results.storage.location import LocalFolder, Location
 from distmarl.results.storage.reasons import reason_of
 
@@ -40,7 +41,7 @@ def open_location(place: Place) -> Location:
     Parameters
     ----------
     place : str, Path or Location
-        A path, or a URI that pyarrow knows: ``file:///...``, ``s3://bucket/prefix``, with
+        A path, whose ``~`` is expanded, or a URI that pyarrow knows: ``file:///...``, ``s3://bucket/prefix``, with
         ``?endpoint_override=...&scheme=http&region=...`` if need be, ``gs://``, ``abfs://``, ``hdfs://``.
 
     Raises
@@ -52,7 +53,9 @@ def open_location(place: Place) -> Location:
         return place
     text = str(place)
     if not URI.match(text):
-        return LocalFolder(text)
+        return LocalFolder(typed_path(text, ResultsError))
+    if not is_utf8(text):
+        raise ResultsError(f"{printable(text)}: is not UTF-8 text")
     name = _name_without_credentials(text)
     try:
         filesystem, path = fs.FileSystem.from_uri(text)

@@ -5,9 +5,6 @@ A task that adds little memory asks for none, so that small tasks start wherever
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from distmarl.errors import ExecutorError
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
@@ -18,7 +15,6 @@ from distmarl.wording import mebibytes
 
 # Less than this is left to the memory that a node has beside what it gives to tasks.
 SMALL_TASK_BYTES = 64 * 2**20
-CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def memory_request(n_bytes: int) -> int:
@@ -82,15 +78,6 @@ def check_memory(plan: Plan, pending: Pending, largest_node: int, where: str) ->
         needed = kind.n_bytes(job, group.k, n_threads)
         if memory_request(needed) > largest_node:
             raise ExecutorError(_refusal(job, group, needed, largest_node, where))
-
-
-def machine_memory() -> int:
-    """Return the bytes of memory of this machine, or of the container that it is."""
-    limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
-    for name in CGROUP_LIMITS:
-        if Path(name).exists() and (text := Path(name).read_text().strip()).isdecimal():
-            limits.append(int(text))
-    return min(limits)
 
 
 def _refusal(job: Job, group: TaskGroup, needed: int, largest_node: int, where: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +9,8 @@ from typing import Literal
 from distmarl.errors import ExecutorError
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
-from distmarl.sweep.estimates.requests import check_memory, machine_memory
+from distmarl.sweep.estimates.machine import machine_cores, machine_memory
+from distmarl.sweep.estimates.requests import check_memory
 from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.executors.serial import SerialExecutor
 
@@ -41,7 +41,7 @@ class ExecutorChoice:
         if self.kind == "ray" and self.address is not None:
             return
         runner = self.plan.sweep.runner
-        n_cpus = runner.num_cpus or os.cpu_count() or 1
+        n_cpus = runner.num_cpus or machine_cores()[0]
         if self.kind == "ray" and (runner.cpus_per_train or 1) > n_cpus:
             raise ExecutorError(
                 f"runner.cpus_per_train: each training asks for {runner.cpus_per_train} cores, "
@@ -53,12 +53,11 @@ class ExecutorChoice:
         """Return the cores that a plan reckons with, and whose they are."""
         if self.kind == "serial":
             return 1, ", as --executor serial asks for"
-        asked, there = self.plan.sweep.runner.num_cpus, os.cpu_count() or 1
+        asked = self.plan.sweep.runner.num_cpus
         if asked is not None:
             return asked, ", as runner.num_cpus says"
-        if self.address is not None:
-            return there, ", as many as this machine has; --num-cpus tells how many the cluster has"
-        return there, " of this machine"
+        there, whose = machine_cores()
+        return there, whose if self.address is None else f"{whose}; --num-cpus tells how many the cluster has"
 
     def start(self, warn: Callable[[str], None]) -> Executor:
         """Start or join what runs the tasks, warn of what it lacks, and refuse what it could never run."""

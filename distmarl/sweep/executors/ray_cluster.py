@@ -8,12 +8,14 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import ray
 
 from distmarl.errors import ExecutorError
 from distmarl.model.options import Runner
+from distmarl.sweep.estimates.machine import machine_cores
 from distmarl.sweep.executors import ray_private
 from distmarl.wording import counted, mebibytes
 
@@ -25,6 +27,8 @@ ENVIRONMENT = {
     "RAY_grpc_client_keepalive_time_ms": "10000",
     "RAY_grpc_client_keepalive_timeout_ms": "10000",
 }
+# A checkout that is not installed: what runs from the current folder must be found there by the workers, too.
+CHECKOUT = Path(__file__).parents[3]
 
 
 def join(runner: Runner, address: str | None) -> None:
@@ -34,7 +38,9 @@ def join(runner: Runner, address: str | None) -> None:
     ray_private.hush()
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
     if address is None:
-        options |= {"num_cpus": runner.num_cpus, "include_dashboard": False}
+        options |= {"num_cpus": runner.num_cpus or machine_cores()[0], "include_dashboard": False}
+    if "://" not in (address or "") and not CHECKOUT.samefile(Path.cwd()):  # Ray Client would send it to its server
+        options["job_config"] = ray_private.JobConfig()
     try:
         ray.init(address=address or "local", **options)
     except Exception as error:  # Ray raises plain ones, too: on a machine that is too busy to start it in time

@@ -1,4 +1,4 @@
-"""Ray's private names, all that are used: its key-value store, and which try of a task this is.
+"""Ray's private names, all that are used: its key-value store, which try of a task this is, where workers look first.
 
 Ray 2.52 to 2.60 have them, and nothing public in their place: its state API needs the dashboard, and an actor that
 keeps notes is one process more, lost with its node. So a Ray may come that has them no longer. Sweeps run there all
@@ -13,6 +13,16 @@ from typing import Any
 import ray
 
 NAMESPACE = b"distmarl"
+
+
+class JobConfig(ray.job_config.JobConfig):
+    """A job whose workers do not look for modules in the driver's current folder before everything that is installed.
+
+    Ray adds that folder unless the job brings one of its own; a Ray that does not ask this adds it.
+    """
+
+    def _runtime_env_has_working_dir(self) -> bool:
+        return True
 
 
 def put(key: str, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from distmarl.sweep.estimates.requests import machine_memory
+from distmarl.sweep.estimates.machine import machine_memory
 from distmarl.sweep.executors.execution import Place, execute_batch
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 

@@ -17,7 +17,8 @@ from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
 from distmarl.sweep.estimates.forecast import Forecast
-from distmarl.sweep.estimates.requests import cores_for, machine_memory
+from distmarl.sweep.estimates.machine import machine_memory
+from distmarl.sweep.estimates.requests import cores_for
 from distmarl.terminal import PLAIN_WIDTH
 from distmarl.wording import counted, duration, mebibytes
 

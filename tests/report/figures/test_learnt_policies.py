@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors
 from distmarl.report.figures.crowds import crowd_actions, leaders
 from distmarl.report.figures.learnt_policies import MAX_STATES, policy
+from tests.report.figures.test_every_figure import named_things
 from tests.report.results_folders import global_policy_rows, local_policy_rows
 
 
@@ -41,6 +43,18 @@ def texts(figure: Figure) -> list[str]:
 
 def labels(figure: Figure) -> list[str]:
     return [text.get_text() for axes in figure.axes for text in axes.texts]
+
+
+@pytest.mark.parametrize("width", [2.5, 3.3])
+def test_nothing_is_cut_in_a_column_of_a_paper(width: float) -> None:
+    figure = drawn(*frames((1, 2, 4, 6)), is_steered=True, width=width)
+    FigureCanvasAgg(figure)
+    figure.draw_without_rendering()
+    for text in named_things(figure):
+        box = text.get_window_extent()
+        assert figure.bbox.x0 - 1 <= box.x0 <= box.x1 <= figure.bbox.x1 + 1, text.get_text()
+    *_, shares = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
+    assert shares.bbox.width > figure.bbox.width / 2
 
 
 @pytest.mark.parametrize(("k", "n_states"), [(1, 2), (4, 3), (7, 5)])

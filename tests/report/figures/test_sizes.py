@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -87,12 +88,33 @@ def test_every_figure_takes_a_width_by_name_and_says_so(draw: Callable[..., Any]
     assert ("ax" in (draw.__kwdefaults__ or {})) == (draw.__name__ in ON_AXES) == ("ax : Axes" in (draw.__doc__ or ""))
 
 
-@pytest.mark.parametrize("width", [0, -1.0, float("nan")])
-def test_an_impossible_width_is_refused(numbers: Numbers, width: float) -> None:
+@pytest.mark.parametrize(
+    ("width", "rule"),
+    [
+        *((width, r"positive \(inches\)") for width in (0, -1.0, float("nan"))),
+        *((width, r"at most 100 \(inches\)") for width in (330, float("inf"))),
+        *((width, r"a number \(inches\)") for width in ("wide", True, [3.5])),
+    ],
+)
+def test_an_impossible_width_is_refused(numbers: Numbers, width: Any, rule: str) -> None:
     for name in FIGURES:
         if name != "scaling":
-            with pytest.raises(InvalidArgumentError, match=r"width: must be positive \(inches\), got"):
+            with pytest.raises(InvalidArgumentError, match=f"width: must be {rule}, got"):
                 drawn(name, numbers, width=width)
+
+
+@pytest.mark.parametrize(
+    ("ax", "got"),
+    [
+        (np.array([None, None]), r"ndarray; pass one of them, as ax=axes\[0\]"),
+        ("left", "str$"),
+        (Figure(), "Figure$"),
+    ],
+)
+def test_what_is_no_axes_is_refused(numbers: Numbers, ax: Any, got: str) -> None:
+    for name in ON_AXES:
+        with pytest.raises(InvalidArgumentError, match=f"ax: must be the axes of a matplotlib figure, got {got}"):
+            drawn(name, numbers, ax=ax)
 
 
 def test_a_width_beside_axes_is_refused(numbers: Numbers) -> None:

@@ -6,13 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from tests.commands import RunCommand, own_environment, started
+from tests.commands import RunCommand, on_one_core, own_environment, started
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
@@ -45,8 +46,11 @@ def test_tables_are_the_same_on_ray_with_one_or_two_workers_and_in_process(
     sweep = write_sweep(tmp_path, SWARM_SWEEP)
     serial = call_sweep(sweep, "--executor", "serial", "--out", "serial")
     assert serial.returncode == 0, serial.stderr
-    for n_workers in (1, 2):
-        done = run_sweep(sweep, "--num-cpus", n_workers, "--cpus-per-train", n_workers, "--out", f"ray-{n_workers}")
+    # Neither this process nor the workers take it for the library.
+    (tmp_path / "pandas.py").write_text("raise ImportError('this one stands in the way')\n")
+    for n_workers, options, cores in ((1, [], on_one_core()), (2, ["--num-cpus", 2], nullcontext())):
+        with cores:
+            done = run_sweep(sweep, *options, "--cpus-per-train", n_workers, "--out", f"ray-{n_workers}")
         assert done.returncode == 0, done.stderr
         assert f"a local Ray: 1 node, {n_workers} task" in done.stderr
         assert table_bytes(tmp_path / f"ray-{n_workers}") == table_bytes(tmp_path / "serial")
