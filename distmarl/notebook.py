@@ -32,6 +32,7 @@ from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.stored_policies import read_global_policies, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
+from distmarl.wording import harmless
 
 if TYPE_CHECKING:
     from distmarl.report.gallery import Gallery
@@ -182,7 +183,7 @@ class Results:
         return sorted({*TABLES, *(name for name in super().__dir__() if not name.startswith("_"))})
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name:12}{value}" for name, value in self._description())
+        return "\n".join(f"{name:12}{harmless(value)}" for name, value in self._description())
 
     def _repr_html_(self) -> str:
         rows = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in self._description())

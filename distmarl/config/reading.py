@@ -24,6 +24,10 @@ from distmarl.model.options import NAME_PATTERN
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
+# Python's own functions on what is nested deeper, or holds itself, end in a RecursionError.
+MAX_DEPTH = 50
+TOO_DEEP = f"must not be nested more than {MAX_DEPTH} deep, nor hold itself"
+
 
 @dataclass(frozen=True)
 class RawSweep:
@@ -95,6 +99,10 @@ def parse_sweep(content: bytes, source: str) -> RawSweep:
         mapping = _yaml().load(text)
     except YAMLError as error:
         raise ConfigError(f"{source}{_describe_yaml_error(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: {TOO_DEEP}") from None
+    if nests_too_deeply(mapping):
+        raise ConfigError(f"{source}: {TOO_DEEP}")
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
@@ -124,6 +132,10 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
             value = _yaml().load(value_text)
         except YAMLError as error:
             raise ConfigError(f"--set {assignment}: the value is not YAML{_describe_yaml_error(error)}") from None
+        except RecursionError:
+            raise ConfigError(f"--set {dotted}: {TOO_DEEP}") from None
+        if nests_too_deeply(value):
+            raise ConfigError(f"--set {dotted}: {TOO_DEEP}")
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
@@ -165,6 +177,17 @@ def dump_yaml(mapping: Mapping[str, Any]) -> str:
     stream = io.StringIO()
     yaml.dump(dict(mapping), stream)
     return stream.getvalue()
+
+
+def nests_too_deeply(value: Any) -> bool:
+    """Return whether lists and mappings lie in one another too often."""
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [each for outer in level for each in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [*{id(each): each for each in inner if isinstance(each, (dict, list))}.values()]
+        if not level:
+            return False
+    return True
 
 
 def _check_keys(mapping: Mapping[Any, Any], source: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 
 import pandas as pd
 from rich import box
@@ -34,8 +33,6 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
         Where the numbers go, and where everything else goes.
     """
     summary, unfinished = report.numbers.summary, report.numbers.unfinished_by_kind
-    if isinstance(output.file, TextIOWrapper):
-        output.file.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
     output.print(terminal_table(summary, output.width))
     for line in improvement_lines(summary):
         output.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file
+from distmarl.errors import OutputError
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -192,7 +193,10 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     with stop.on_signals(), stop.breaking_off():
         report = write_report(folder, publish=False)
         if not quiet:
-            print_report(report, output_console(), console)
+            try:
+                print_report(report, output_console(), console)
+            except OutputError as error:  # the tables have it all
+                warn(str(error), console)
             tell_what_next(folder, console)
 
 

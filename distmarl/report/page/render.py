@@ -64,7 +64,7 @@ def write_page(numbers: Numbers, drawn: Mapping[str, Figure], skipped: Mapping[s
     """
     page = render_page(numbers, drawn, skipped)
     with numbers.folder.writing(PAGE_FILE) as stream:
-        stream.write(page.encode())
+        stream.write(page.encode(errors="backslashreplace"))  # half a character is none
     return numbers.folder.describe(PAGE_FILE)
 
 
