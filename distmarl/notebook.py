@@ -23,6 +23,7 @@ from distmarl.config.checking import k_values
 from distmarl.config.environments import build_environment
 from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
+from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.results.folder import open_results, read_settings, read_sweep, rollouts_per_seed
 from distmarl.results.grid_columns import content_of, value_at
@@ -76,7 +77,7 @@ class Results:
             When there is no such table.
         """
         if name not in TABLES:
-            raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
+            raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(str(name), TABLES)}")
         return self._snapshot().summary() if name == SUMMARY.name else self._snapshot().read(TABLES[name])
 
     def points(self) -> pd.DataFrame:
@@ -134,10 +135,11 @@ class Results:
         Raises
         ------
         InvalidArgumentError
-            When the setting is not clear; the message lists all of them.
+            When k is no number of agents, or the setting is not clear; the message lists all of them.
         ResultsError
             When the policy has not been trained; the message says for which k one has been.
         """
+        k = checked_integer("k", k)
         snapshot = self._snapshot()
         return read_global_policies(snapshot, _find_setting(snapshot, setting)["setting_id"], [k])[k]
 
@@ -223,6 +225,8 @@ def _find_setting(snapshot: Snapshot, setting: str | Mapping[str, Any] | None) -
     found = rows
     if isinstance(setting, str):
         found = [*snapshot.rows(SETTINGS, setting_id=setting)] or [row for row in rows if row["label"] == setting]
+    elif setting is not None and not isinstance(setting, Mapping):
+        found = []
     elif setting is not None:
         keys = _grid_keys(setting, snapshot.grid_keys())
         found = [row for row in rows if all(value_at(content_of(row), key) == value for key, value in keys)]

@@ -19,6 +19,7 @@ from pydantic_core import ErrorDetails
 from distmarl.config.reading import KeyPath, RawSweep
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.errors import ConfigError, nearest_name
+from distmarl.model.checks import plain
 from distmarl.model.options import DEFAULT_K_RANGE, Experiment, Matches, NameIn, SweepFile
 
 # What breaks a rule: where, and how.
@@ -154,6 +155,7 @@ def bind_parameters(
     takes_any_key = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature)
     hints = _type_hints(function)
     problems: list[tuple[str, str]] = []
+    parameters = {name: plain(value) for name, value in parameters.items()}
     for name, value in parameters.items():
         if name not in named and not takes_any_key:
             problems.append((name, f"unknown key; {key_elsewhere(name, ()) or nearest_name(name, named)}"))

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from distmarl.dynamics.rollouts import RecordedRollout, run_rollouts
 from distmarl.model.arrays import Array, read_only
-from distmarl.model.checks import check_at_least_one, check_choice
+from distmarl.model.checks import check_choice, checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import Evaluation, RewardKind
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
@@ -113,7 +113,7 @@ def evaluate(
     True
     """
     k = checked_k(env, k)
-    check_at_least_one(n_rollouts=n_rollouts, horizon=horizon)
+    n_rollouts, horizon = checked_integer("n_rollouts", n_rollouts), checked_integer("horizon", horizon)
     check_choice("reward", reward, get_args(RewardKind))
     rollouts = run_rollouts(
         env,

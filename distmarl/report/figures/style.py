@@ -6,6 +6,7 @@ It is used through :func:`paper_style`, so that nobody else's figures change.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.checks import checked_number
 
 WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
@@ -125,9 +127,11 @@ def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
     InvalidArgumentError
         When it is not positive.
     """
-    if width is not None and not width > 0:
-        raise InvalidArgumentError(f"width: must be positive (inches), got {width!r}")
-    return default if width is None else width
+    if width is None:
+        return default
+    if not 0 < (inches := checked_number("width", width)) < math.inf:
+        raise InvalidArgumentError(f"width: must be positive and finite (inches), got {inches!r}")
+    return inches
 
 
 def luminance(colour: ColorType) -> float:
