@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distmarl.config.checking import k_values
-from distmarl.config.environments import build_environment
+from distmarl.config.environments import build_environment, draws_at_random
 from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
@@ -168,9 +168,12 @@ class Results:
         raw = RawSweep({}, str(self.folder))
         trained_in = build_environment(parameters, raw).environment
         if trained_in.digest() != digest:
+            reason, remedy = "", "run the sweep again, or bring the code back"
+            if draws_at_random(parameters, trained_in.digest()):
+                reason, remedy = ", as it draws at random", "give it a seed, and run the sweep again"
             raise ResultsError(
                 f"{self.folder}: the environment {parameters['name']} makes another game now than the one that "
-                f"the setting {row['setting_id']} was trained in; run the sweep again, or bring the code back"
+                f"the setting {row['setting_id']} was trained in{reason}; {remedy}"
             )
         return build_environment({**parameters, **changes}, raw).environment if changes else trained_in
 

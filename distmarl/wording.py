@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
@@ -34,6 +35,12 @@ def ago(seconds: float) -> str:
 def timestamp(precision: str = "seconds") -> str:
     """Return the present time as ISO 8601 text, in UTC."""
     return datetime.now(timezone.utc).isoformat(timespec=precision)
+
+
+def fixed(number: float, decimals: int, *, signed: bool = False) -> str:
+    """Return a number with so many decimals; one that rounds to zero has no sign."""
+    text = f"{number:{'+' if signed else ''}.{decimals}f}"
+    return text if any(digit in text for digit in "123456789") or not math.isfinite(number) else text.lstrip("+-")
 
 
 def counted(number: float, noun: str) -> str:

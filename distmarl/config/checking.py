@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, get_args, get_origin, get_type_hints
@@ -16,7 +17,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, get_args, get_
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from distmarl.config.reading import KeyPath, RawSweep
+from distmarl.config.reading import DECIMAL_POINT, KeyPath, RawSweep
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.errors import ConfigError, nearest_name
 from distmarl.model.checks import plain
@@ -28,6 +29,7 @@ Problem: TypeAlias = tuple[KeyPath, str]
 # What the options' annotation NameIn refers to.
 REGISTRIES: dict[str, Iterable[str]] = {"transitions": TRANSITIONS}
 
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+(,[0-9]+)+$")
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 # What pydantic calls a broken rule, in our words.
@@ -231,6 +233,8 @@ def _with_checked(
     kinds, kept = key_types(owner), {}
     for name in (name for name in kinds if name in mapping):
         here, value = (*path, name), mapping[name]
+        if value is None and (is_section(kinds[name]) or get_origin(kinds[name]) is dict):
+            continue  # every key of it is commented out
         if is_section(kinds[name]):
             if isinstance(value, Mapping):
                 kept[name] = _with_checked(getattr(section, name), value, here, environment_keys, problems)
@@ -258,7 +262,9 @@ def _describe_rule(details: ErrorDetails, path: KeyPath = ()) -> str:
     if path[:1] == ("grid",) and isinstance(value, Mapping):
         return f"must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
     problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
-    return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}"
+    has_comma = details["type"] in ("int_type", "float_type") and isinstance(value, str) and DECIMAL_COMMA.match(value)
+    hint = f"; {DECIMAL_POINT}, and nothing between thousands" if has_comma else ""
+    return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}{hint}"
 
 
 def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:

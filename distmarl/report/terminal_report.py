@@ -14,9 +14,10 @@ from rich.text import Text
 
 from distmarl.report.returns import MISSING, decimals_of, has_exact, improvement, is_unconverged
 from distmarl.report.write import Report
-from distmarl.wording import shortened
+from distmarl.wording import fixed, shortened
 
 UNCONVERGED_MARK = "*"
+MAX_GLYPHS_TOLD = 20
 WIDE = 1000
 # What a table takes for each column, and at its edges, beside the cells.
 BETWEEN, EDGES = 3, 2
@@ -38,6 +39,9 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in (*report.figures, report.page)]
     lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
+    if report.missing_glyphs:
+        shown = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
+        lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {shown}")
     for line in [*lines, *([unfinished] if unfinished else [])]:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -138,9 +142,9 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
         if len(gains) > 1:
             lines.append(f"{gain['label']}:")
             indent = "  "
-        first, last = f"{gain['first_return']:.{decimals}f}", f"{gain['last_return']:.{decimals}f}"
+        first, last = fixed(gain["first_return"], decimals), fixed(gain["last_return"], decimals)
         has_percent = math.isfinite(gain["percent"])
-        amount = f"{gain['percent']:.1f}%" if has_percent else f"{gain['absolute']:.{decimals}f}"
+        amount = f"{fixed(gain['percent'], 1)}%" if has_percent else fixed(gain["absolute"], decimals)
         lines.append(f"{indent}Reward range: {first} (k={gain['first_k']}) → {last} (k={gain['last_k']})")
         lines.append(f"{indent}Improvement: {amount}")
     return lines
@@ -154,6 +158,6 @@ def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[s
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
-        exactly = [f"{value:.{decimals + 2}f}" if math.isfinite(value) else MISSING] if exact else []
+        exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
-        yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
+        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, time]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
-from distmarl.report.figures.style import FILE_METADATA, lay_out, paper_style
+from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, lay_out, paper_style
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import write_page
 from distmarl.results.folder import PAGE_FILE, open_results
@@ -33,12 +33,15 @@ class Report:
         The page with all of this, with the folder's name.
     skipped : dict of str to str
         Why other figures that the sweep asks for were not drawn, by their names.
+    missing_glyphs : str
+        Characters that the font of the figures lacks.
     """
 
     numbers: Numbers
     figures: tuple[str, ...]
     page: str
     skipped: dict[str, str]
+    missing_glyphs: str = ""
 
 
 def write_report(folder: Location, *, publish: bool = True, vectors: bool = False) -> Report:
@@ -62,6 +65,13 @@ def write_report(folder: Location, *, publish: bool = True, vectors: bool = Fals
     ConfigError
         When its sweep file cannot be read.
     """
+    with hearing_missing_glyphs() as missing:
+        report = _written(folder, publish=publish, vectors=vectors)
+    return replace(report, missing_glyphs="".join(sorted(missing)))
+
+
+def _written(folder: Location, *, publish: bool, vectors: bool) -> Report:
+    """Write a report and return it."""
     snapshot = open_results(folder)
     if publish:
         _publish_if_free(folder)

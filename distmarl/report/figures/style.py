@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import io
 import math
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -24,6 +27,9 @@ WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
 DPI = 300
 NOTEBOOK_DPI = 144
+
+# What matplotlib says of each character that a font lacks, at each time that it draws it.
+MISSING_GLYPH = r"Glyph (\d+) .*missing from"
 
 BAND_ALPHA = 0.2
 BAR_ALPHA = 0.7
@@ -117,6 +123,24 @@ def paper_style() -> Iterator[None]:
     """Draw in the style of all figures, whatever the user's own matplotlib style is."""
     with matplotlib.style.context(["default", STYLE]):
         yield
+
+
+@contextmanager
+def hearing_missing_glyphs() -> Iterator[set[str]]:
+    """Yield a set that takes the characters which the font of figures lacks, in place of matplotlib's warnings."""
+    missing: set[str] = set()
+    show = warnings.showwarning
+
+    def listen(message: Warning | str, *arguments: Any, **options: Any) -> None:
+        if found := re.match(MISSING_GLYPH, str(message)):
+            missing.add(chr(int(found[1])))
+        else:
+            show(message, *arguments, **options)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", MISSING_GLYPH)
+        warnings.showwarning = listen
+        yield missing
 
 
 def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
