@@ -89,12 +89,16 @@ def _type_schema(kind: Any) -> Schema:
 
 
 def _in_draft_7(schema: Any) -> Any:
-    """Return a schema of pydantic's in an older dialect, without its titles."""
+    """Return a schema of pydantic's in an older dialect, without its titles, and the same from all of its versions."""
     if isinstance(schema, list):
         return [_in_draft_7(item) for item in schema]
+    if isinstance(schema, float) and schema.is_integer():
+        return int(schema)  # a bound of 0 may be written 0.0
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]  # what is so anyway is only said at times
     return {"items" if key == "prefixItems" else key: _in_draft_7(value) for key, value in kept.items()}
 
 

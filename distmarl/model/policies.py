@@ -86,7 +86,7 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
         raise InvalidArgumentError(
             f"global_policy: actions must be in 0 .. {env.n_global_actions - 1}, got {policy.min()} .. {policy.max()}"
         )
-    return policy
+    return policy.astype(np.int64) if policy.dtype == np.uint64 else policy  # which numpy 1 does not count by
 
 
 def checked_action_law(env: Environment, action_law: ArrayLike) -> Array:
