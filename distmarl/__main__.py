@@ -8,12 +8,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.padding import Padding
 
 import distmarl
 from distmarl.errors import nearest_name
-from distmarl.terminal import called_program
+from distmarl.terminal import DONE, called_program, output_console, run_guarded
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +52,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if words and words[0] in {command.name for command in COMMANDS}:
         code: int = importlib.import_module(f"distmarl.{words[0]}.__main__").main(words[1:])
         return code
+    return run_guarded(lambda _messages: _list(words))
+
+
+def _list(words: list[str]) -> int:
+    """Print the commands; refuse words that are none."""
     program = called_program() or "python -m distmarl"
     parser = argparse.ArgumentParser(
         prog=program,
@@ -65,14 +69,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = nearest_name(unknown[0], [*(command.name for command in COMMANDS), *SHORTCUTS])
         meant = f"{hint} Or " if hint.startswith("did you mean") else ""
         parser.error(f"{unknown[0]}: there is no such command or option; {meant}type {program} to see the commands")
-    console = Console(highlight=False, emoji=False)
+    console = output_console()
     console.print(f"distmarl {distmarl.__version__}: {_summary()}\n")
     separator = " " if program == "distmarl" else "."
     for command in COMMANDS:
         console.print(f"[bold]{program}{separator}{command.name}[/] {command.example}")
         console.print(Padding(command.summary, (0, 0, 0, 4), expand=False))
     console.print("\nEach has --help. In Python or a notebook: import distmarl as dm")
-    return 0
+    return DONE
 
 
 def _summary() -> str:

@@ -9,7 +9,8 @@
     ├── InvalidArgumentError     a function was called with impossible values (also a ValueError)
     ├── ResultsError             a results folder cannot be used
     ├── ExecutorError            the tasks cannot be run where they were asked to run
-    └── TaskTimeoutError         a task ran past ``runner.task_timeout_s``
+    ├── TaskTimeoutError         a task ran past ``runner.task_timeout_s``
+    └── OutputError              what a command prints cannot be written
 
 A message names the place, the rule, the value and, where there is one, the
 remedy: ``experiment.k_values[3]: must be at most n_agents (30), got 50``.
@@ -51,6 +52,10 @@ class ExecutorError(DistmarlError):
 
 class TaskTimeoutError(DistmarlError):
     """A task ran longer than ``runner.task_timeout_s`` allows."""
+
+
+class OutputError(DistmarlError):
+    """What a command prints cannot be written: a disk is full."""
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:

@@ -20,9 +20,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from distmarl.config.checking import k_values
-from distmarl.config.environments import build_environment
+from distmarl.config.environments import build_environment, draws_at_random
 from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
+from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.results.folder import open_results, read_settings, read_sweep, rollouts_per_seed
 from distmarl.results.grid_columns import content_of, value_at
@@ -32,6 +33,7 @@ from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.stored_policies import read_global_policies, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
+from distmarl.wording import harmless
 
 if TYPE_CHECKING:
     from distmarl.report.gallery import Gallery
@@ -75,7 +77,7 @@ class Results:
             When there is no such table.
         """
         if name not in TABLES:
-            raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(name, TABLES)}")
+            raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(str(name), TABLES)}")
         return self._snapshot().summary() if name == SUMMARY.name else self._snapshot().read(TABLES[name])
 
     def points(self) -> pd.DataFrame:
@@ -133,10 +135,11 @@ class Results:
         Raises
         ------
         InvalidArgumentError
-            When the setting is not clear; the message lists all of them.
+            When k is no number of agents, or the setting is not clear; the message lists all of them.
         ResultsError
             When the policy has not been trained; the message says for which k one has been.
         """
+        k = checked_integer("k", k)
         snapshot = self._snapshot()
         return read_global_policies(snapshot, _find_setting(snapshot, setting)["setting_id"], [k])[k]
 
@@ -165,9 +168,12 @@ class Results:
         raw = RawSweep({}, str(self.folder))
         trained_in = build_environment(parameters, raw).environment
         if trained_in.digest() != digest:
+            reason, remedy = "", "run the sweep again, or bring the code back"
+            if draws_at_random(parameters, trained_in.digest()):
+                reason, remedy = ", as it draws at random", "give it a seed, and run the sweep again"
             raise ResultsError(
                 f"{self.folder}: the environment {parameters['name']} makes another game now than the one that "
-                f"the setting {row['setting_id']} was trained in; run the sweep again, or bring the code back"
+                f"the setting {row['setting_id']} was trained in{reason}; {remedy}"
             )
         return build_environment({**parameters, **changes}, raw).environment if changes else trained_in
 
@@ -182,7 +188,7 @@ class Results:
         return sorted({*TABLES, *(name for name in super().__dir__() if not name.startswith("_"))})
 
     def __repr__(self) -> str:
-        return "\n".join(f"{name:12}{value}" for name, value in self._description())
+        return "\n".join(f"{name:12}{harmless(value)}" for name, value in self._description())
 
     def _repr_html_(self) -> str:
         rows = (f"<tr><th>{name}</th><td>{html.escape(value)}</td></tr>" for name, value in self._description())
@@ -222,6 +228,8 @@ def _find_setting(snapshot: Snapshot, setting: str | Mapping[str, Any] | None) -
     found = rows
     if isinstance(setting, str):
         found = [*snapshot.rows(SETTINGS, setting_id=setting)] or [row for row in rows if row["label"] == setting]
+    elif setting is not None and not isinstance(setting, Mapping):
+        found = []
     elif setting is not None:
         keys = _grid_keys(setting, snapshot.grid_keys())
         found = [row for row in rows if all(value_at(content_of(row), key) == value for key, value in keys)]

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import argparse
 import os
+import select
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
+from typing import Any, TextIO
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 
-from distmarl.errors import ConfigError, DistmarlError
+from distmarl.errors import ConfigError, DistmarlError, OutputError
 from distmarl.paths import is_utf8, printable
 from distmarl.version import __version__
+from distmarl.wording import harmless
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # A line of a file is as long as it has to be.
@@ -45,20 +51,123 @@ def command_parser(module: str, description: str, epilog: str) -> argparse.Argum
 def run_command(
     parser: argparse.ArgumentParser, run: Callable[[argparse.Namespace, Console], int], argv: Sequence[str] | None
 ) -> int:
-    """Run what a command does with its arguments and the console for messages; return its exit code.
+    """Run what a command does with its arguments and the console for messages; return its exit code."""
 
-    An error is a message and a code of its own, here and for all commands alike; so is Ctrl-C.
-    """
-    messages = message_console()
-    try:
+    def checked(messages: Console) -> int:
         _check_words(sys.argv[1:] if argv is None else argv)
         return run(parser.parse_args(argv), messages)
-    except DistmarlError as error:
-        print_error(error, messages)
-        return BAD_INPUT
-    except KeyboardInterrupt:
-        messages.print("interrupted")
-        return INTERRUPTED
+
+    return run_guarded(checked)
+
+
+def run_guarded(run: Callable[[Console], int]) -> int:
+    """Run something with the console for messages; return its exit code.
+
+    An error is a message and a code of its own, here and for all commands alike; so is Ctrl-C. A reader that goes,
+    as in ``| head``, ends nothing and is not worth a word.
+    """
+    with _guarded("stderr"):
+        messages = message_console()
+        try:
+            with _guarded("stdout"):
+                return run(messages)
+        except DistmarlError as error:
+            print_error(error, messages)
+            return BAD_INPUT
+        except KeyboardInterrupt:
+            messages.print("interrupted")
+            return INTERRUPTED
+
+
+class GuardedStream:
+    """A standard stream that may lose its reader, or the room on its disk; what is written after that goes nowhere.
+
+    Parameters
+    ----------
+    stream : text stream
+        The stream, which has all other attributes, too.
+    name : str
+        What to call it in the error that is raised where it cannot be written; without a name there is no error.
+    """
+
+    def __init__(self, stream: TextIO, name: str | None) -> None:
+        self._stream = stream
+        self._name = name
+        self._is_lost = False
+
+    def write(self, text: str) -> int:
+        """Write a text, unless that has become impossible."""
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write several texts."""
+        self._try(self._stream.writelines, lines)
+
+    def flush(self) -> None:
+        """Write what is kept back."""
+        self._try(self._stream.flush)
+
+    @property
+    def has_reader(self) -> bool:
+        """Whether somebody, or a file, still takes what is written."""
+        with suppress(OSError, ValueError):  # a stream in memory has no number
+            poll = select.poll()
+            poll.register(self._stream.fileno(), 0)
+            return not self._is_lost and not any(event & select.POLLERR for _, event in poll.poll(0))
+        return not self._is_lost
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, write: Callable[..., object], *arguments: object) -> None:
+        if self._is_lost:
+            return
+        try:
+            write(*arguments)
+        except OSError as error:
+            self._is_lost = True
+            # Python writes at its end what a stream still keeps back, and would complain again.
+            with suppress(OSError, ValueError), Path(os.devnull).open("w") as nowhere:
+                os.dup2(nowhere.fileno(), self._stream.fileno())
+            if self._name is not None and not isinstance(error, BrokenPipeError):
+                raise OutputError(f"{self._name}: cannot be written: {error.strerror}") from error
+
+
+@contextmanager
+def _guarded(name: str) -> Iterator[None]:
+    """Guard a standard stream, if there is one."""
+    stream = getattr(sys, name)
+    if stream is None:
+        yield
+        return
+    is_output = name == "stdout"
+    if is_output and isinstance(stream, TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
+    guard = GuardedStream(stream, "standard output" if is_output else None)
+    setattr(sys, name, guard)
+    try:
+        yield
+    finally:
+        try:
+            guard.flush()
+        finally:
+            if getattr(sys, name) is guard:
+                setattr(sys, name, stream)
+
+
+def has_reader(console: Console) -> bool:
+    """Return whether somebody, or a file, still takes what is printed."""
+    return not isinstance(console.file, GuardedStream) or console.file.has_reader
+
+
+class HarmlessConsole(Console):
+    """A console for texts that others wrote: control sequences in them are shown, not obeyed."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the segments of something to print."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else harmless(text), style, control)
 
 
 def _check_words(words: Sequence[str]) -> None:
@@ -70,13 +179,13 @@ def _check_words(words: Sequence[str]) -> None:
 
 def message_console() -> Console:
     """Return a console for what is said beside the results; it leaves lines whole: what is to be copied, too."""
-    return Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+    return HarmlessConsole(stderr=True, soft_wrap=True, highlight=False, emoji=False)
 
 
 def output_console() -> Console:
     """Return a console for results: a terminal with its width, or a file whose lines are not folded."""
-    console = Console(highlight=False, emoji=False)
-    return console if console.is_terminal else Console(highlight=False, emoji=False, width=PLAIN_WIDTH)
+    console = HarmlessConsole(highlight=False, emoji=False)
+    return console if console.is_terminal else HarmlessConsole(highlight=False, emoji=False, width=PLAIN_WIDTH)
 
 
 def can_redraw(console: Console) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 
 # Units of time in seconds, the largest first.
 TIME_UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 SEPARATOR = " · "
+# What a terminal obeys rather than shows, what turns the direction of a line, and halves of characters.
+CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def duration(seconds: float) -> str:
@@ -33,6 +37,12 @@ def timestamp(precision: str = "seconds") -> str:
     return datetime.now(timezone.utc).isoformat(timespec=precision)
 
 
+def fixed(number: float, decimals: int, *, signed: bool = False) -> str:
+    """Return a number with so many decimals; one that rounds to zero has no sign."""
+    text = f"{number:{'+' if signed else ''}.{decimals}f}"
+    return text if any(digit in text for digit in "123456789") or not math.isfinite(number) else text.lstrip("+-")
+
+
 def counted(number: float, noun: str) -> str:
     """Return ``1 node`` or ``2 nodes``."""
     amount = f"{number:,}" if isinstance(number, int) else f"{number:g}"
@@ -48,6 +58,11 @@ def listed(names: Sequence[str], at_most: int) -> str:
 def mebibytes(n_bytes: float) -> str:
     """Return a number of bytes as text."""
     return f"{n_bytes / 2**20:,.0f} MiB"
+
+
+def harmless(text: str) -> str:
+    """Return a text in which control characters are spelt out: an escape as backslash, x, 1, b."""
+    return CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def shortened(text: str, width: int) -> str:

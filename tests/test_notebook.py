@@ -254,3 +254,30 @@ def test_importing_distmarl_loads_nothing_heavy() -> None:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_numbers_may_be_numpys(finished: Path, grid: Path) -> None:
+    r = dm.open(finished)
+    game = r.environment(n_agents=np.int64(100), gamma=np.float32(0.5))
+    assert (game.n_agents, game.gamma) == (100, 0.5)
+    np.testing.assert_array_equal(r.global_policy(np.int64(3)), r.global_policy(3))
+    setting = {"n_agents": np.int64(8), "horizon": np.float64(6)}
+    assert dm.open(grid).environment(setting).n_agents == 8
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda r: r.global_policy("3"), "k: must be an integer of 1 or more, got '3'"),
+        (lambda r: r.global_policy(3.0), "k: must be an integer of 1 or more, got 3.0"),
+        (lambda r: r.environment(n_agents="100"), "environment.n_agents: must be an integer, got '100'"),
+        (lambda r: r.environment(n_agents=np.float64(100)), "environment.n_agents: must be an integer, got 100.0"),
+        (lambda r: r.local_policy(3), "setting: "),
+        (lambda r: r.table(3), "there is no table 3; "),
+        (lambda r: r.figures.reward_vs_k(width="3"), "width: must be a number, got '3'"),
+    ],
+)
+def test_what_is_no_number_is_refused(finished: Path, call: Callable[[Any], Any], message: str) -> None:
+    with pytest.raises(dm.DistmarlError) as caught:
+        call(dm.open(finished))
+    assert message in str(caught.value)

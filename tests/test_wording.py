@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from distmarl.wording import ago, counted, duration, fitting_label, mebibytes, packed, shortened
+from distmarl.wording import ago, counted, duration, fitting_label, fixed, harmless, mebibytes, packed, shortened
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,27 @@ from distmarl.wording import ago, counted, duration, fitting_label, mebibytes, p
 )
 def test_a_time_is_told_in_its_two_largest_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "signed"),
+    [
+        (-0.04, "0.0", "0.0"),
+        (0.04, "0.0", "0.0"),
+        (-0.0, "0.0", "0.0"),
+        (-0.06, "-0.1", "-0.1"),
+        (12.34, "12.3", "+12.3"),
+        (float("nan"), "nan", "+nan"),
+        (float("-inf"), "-inf", "-inf"),
+    ],
+)
+def test_a_number_that_rounds_to_zero_has_no_sign(number: float, text: str, signed: str) -> None:
+    assert (fixed(number, 1), fixed(number, 1, signed=True)) == (text, signed)
+
+
+def test_controls_are_spelt_out_and_all_else_is_as_it_was() -> None:
+    assert harmless("\x1b[2J\x07\x9b\u202e\ud800") == r"\x1b[2J\x07\x9b\u202e\ud800"
+    assert harmless("n = 30 · ±\n\t中 é\U0001f600") == "n = 30 · ±\n\t中 é\U0001f600"
 
 
 def test_what_is_too_long_loses_its_middle() -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
 
+from rich.console import Console
+
 from distmarl.config.schema import sweep_schema
 from distmarl.config.template import all_keys
 from distmarl.games.lookup import GAMES
-from distmarl.terminal import DONE, command_parser
+from distmarl.terminal import DONE, command_parser, run_command
 
 DESCRIPTION = """\
 Print the JSON schema of sweep files. An editor that knows it completes keys, shows what they mean and
@@ -31,8 +34,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     parser = command_parser("distmarl.config", DESCRIPTION, EPILOG)
     parser.add_argument("what", choices=["schema", "keys"], help="what to print")
-    what = parser.parse_args(argv).what
-    print(schema_text() if what == "schema" else all_keys(), end="")  # noqa: T201
+    return run_command(parser, _run, argv)
+
+
+def _run(arguments: argparse.Namespace, _messages: Console) -> int:
+    sys.stdout.write(schema_text() if arguments.what == "schema" else all_keys())
     return DONE
 
 

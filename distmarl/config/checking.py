@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import is_dataclass, replace
 from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, get_args, get_origin, get_type_hints
@@ -16,9 +17,10 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeGuard, get_args, get_
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from distmarl.config.reading import KeyPath, RawSweep
+from distmarl.config.reading import DECIMAL_POINT, KeyPath, RawSweep
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.errors import ConfigError, nearest_name
+from distmarl.model.checks import plain
 from distmarl.model.options import DEFAULT_K_RANGE, Experiment, Matches, NameIn, SweepFile
 
 # What breaks a rule: where, and how.
@@ -27,6 +29,7 @@ Problem: TypeAlias = tuple[KeyPath, str]
 # What the options' annotation NameIn refers to.
 REGISTRIES: dict[str, Iterable[str]] = {"transitions": TRANSITIONS}
 
+DECIMAL_COMMA = re.compile(r"[-+]?[0-9]+(,[0-9]+)+$")
 STRICT = ConfigDict(strict=True, allow_inf_nan=False)
 
 # What pydantic calls a broken rule, in our words.
@@ -154,6 +157,7 @@ def bind_parameters(
     takes_any_key = any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature)
     hints = _type_hints(function)
     problems: list[tuple[str, str]] = []
+    parameters = {name: plain(value) for name, value in parameters.items()}
     for name, value in parameters.items():
         if name not in named and not takes_any_key:
             problems.append((name, f"unknown key; {key_elsewhere(name, ()) or nearest_name(name, named)}"))
@@ -229,6 +233,8 @@ def _with_checked(
     kinds, kept = key_types(owner), {}
     for name in (name for name in kinds if name in mapping):
         here, value = (*path, name), mapping[name]
+        if value is None and (is_section(kinds[name]) or get_origin(kinds[name]) is dict):
+            continue  # every key of it is commented out
         if is_section(kinds[name]):
             if isinstance(value, Mapping):
                 kept[name] = _with_checked(getattr(section, name), value, here, environment_keys, problems)
@@ -256,7 +262,9 @@ def _describe_rule(details: ErrorDetails, path: KeyPath = ()) -> str:
     if path[:1] == ("grid",) and isinstance(value, Mapping):
         return f"must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
     problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
-    return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}"
+    has_comma = details["type"] in ("int_type", "float_type") and isinstance(value, str) and DECIMAL_COMMA.match(value)
+    hint = f"; {DECIMAL_POINT}, and nothing between thousands" if has_comma else ""
+    return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}{hint}"
 
 
 def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from distmarl.config.checking import bind_parameters
-from distmarl.config.reading import RawSweep
+from distmarl.config.reading import RawSweep, setting_note
 from distmarl.errors import ConfigError, DistmarlError, EnvironmentLookupError
 from distmarl.games.lookup import GAMES, describe_failure, find_function
 from distmarl.model.environment import Environment
@@ -70,19 +71,45 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
     try:
         environment = function(**parameters)
     except DistmarlError as error:
-        key = str(error).partition(":")[0]
-        place = raw.place(("environment", key) if key in parameters else ("environment",))
-        raise EnvironmentLookupError(f"{place}: environment {name}: {error}") from error
+        named = [key for key in str(error).partition(":")[0].split(", ") if key in parameters]
+        varied = [key for key in named if f"environment.{key}" in raw.varied]
+        place = raw.place(("environment", [*varied, *named][0])) if named else _place(raw)
+        raise EnvironmentLookupError(f"{place}: environment {name}: {error}{_in_setting(raw)}") from error
     except (Exception, SystemExit) as error:
-        place = raw.place(("environment",))
-        raise EnvironmentLookupError(f"{place}: environment {name} {describe_failure(error)}") from error
+        failure = describe_failure(error)
+        raise EnvironmentLookupError(f"{_place(raw)}: environment {name} {failure}{_in_setting(raw)}") from error
     if type(environment) is not Environment:
         raise EnvironmentLookupError(
-            f"{raw.place(('environment',))}: environment {name}: must return a distmarl.Environment, "
-            f"got a {type(environment).__name__}"
+            f"{_place(raw)}: environment {name}: must return a distmarl.Environment, "
+            f"got a {type(environment).__name__}{_in_setting(raw)}"
         )
     plain = {key: value for key, value in parameters.items() if _is_plain(value)}
     return BuiltEnvironment(environment, plain, environment.digest())
+
+
+def draws_at_random(section: Mapping[str, Any], digest: str) -> bool:
+    """Return whether an environment is another game when it is built once more.
+
+    Parameters
+    ----------
+    section : mapping
+        ``name`` and the function's keyword arguments.
+    digest : str
+        Digest of the game that was built of them before.
+    """
+    with suppress(DistmarlError):  # it could be built once alone: another fault than the one that is looked for
+        return build_environment(section, RawSweep({}, "")).digest != digest
+    return False
+
+
+def _place(raw: RawSweep) -> str:
+    """Return where an environment that cannot be built comes from."""
+    return raw.varied_place("environment") or raw.place(("environment",))
+
+
+def _in_setting(raw: RawSweep) -> str:
+    """Return in which setting of the grid something is wrong, if there is a grid."""
+    return f"\n{setting_note(raw.varied)}" if raw.varied else ""
 
 
 def _is_plain(value: Any) -> bool:

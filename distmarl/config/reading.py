@@ -25,6 +25,12 @@ from distmarl.model.options import NAME_PATTERN
 KeyPath: TypeAlias = tuple[str | int, ...]
 
 ENDINGS = (".yaml", ".yml", ".json")
+# What to do about 0,95: in braces YAML reads a value of 0 and a key 95, elsewhere text.
+DECIMAL_POINT = "write decimals with a point, as in 0.95"
+
+# Python's own functions on what is nested deeper, or holds itself, end in a RecursionError.
+MAX_DEPTH = 50
+TOO_DEEP = f"must not be nested more than {MAX_DEPTH} deep, nor hold itself"
 
 
 @dataclass(frozen=True)
@@ -56,8 +62,7 @@ class RawSweep:
         for length in range(len(path), 0, -1):
             key = ".".join(map(str, path[:length]))
             if key in self.varied:
-                index = self.mapping["grid"][key].index(self.varied[key])
-                return replace(self, varied={}).place(("grid", key, index))
+                return self._place_in_grid(key)
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         line = _line_of(self.text, path)
@@ -65,6 +70,21 @@ class RawSweep:
             within = [origin for key, origin in self.origins.items() if key[: len(path)] == path]
             return within[0] if within else self.source
         return f"{self.source}:{line}"
+
+    def varied_place(self, section: str) -> str | None:
+        """Return where the grid has what is wrong with a section as a whole; None where it does not vary the section.
+
+        Settings are unfolded with the grid's last key varying fastest. So of the first setting that is wrong it is the
+        last value that is not its key's first, by which it differs from settings that were right.
+        """
+        values = {key: value for key, value in self.varied.items() if key.startswith(f"{section}.")}
+        later = [key for key, value in values.items() if value != self.mapping["grid"][key][0]]
+        return self._place_in_grid([*values, *later][-1]) if values else None
+
+    def _place_in_grid(self, key: str) -> str:
+        """Return where the grid has the value of a key."""
+        index = self.mapping["grid"][key].index(self.varied[key])
+        return replace(self, varied={}).place(("grid", key, index))
 
 
 def read_sweep_file(path: str | Path) -> RawSweep:
@@ -102,11 +122,15 @@ def parse_sweep(content: bytes, source: str) -> RawSweep:
         mapping = _yaml().load(text)
     except YAMLError as error:
         raise ConfigError(f"{source}{_describe_yaml_error(error)}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: {TOO_DEEP}") from None
+    if nests_too_deeply(mapping):
+        raise ConfigError(f"{source}: {TOO_DEEP}")
     if mapping is None:
         mapping = {}
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
-    _check_keys(mapping, source)
+    _check_keys(mapping, RawSweep(mapping, source, text))
     stem = Path(source).stem
     if "name" not in mapping and not re.fullmatch(NAME_PATTERN, stem):
         raise ConfigError(f"{source}: name: is required, since the file's own name cannot name a folder")
@@ -131,6 +155,10 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
             value = _yaml().load(value_text)
         except YAMLError as error:
             raise ConfigError(f"--set {assignment}: the value is not YAML{_describe_yaml_error(error)}") from None
+        except RecursionError:
+            raise ConfigError(f"--set {dotted}: {TOO_DEEP}") from None
+        if nests_too_deeply(value):
+            raise ConfigError(f"--set {dotted}: {TOO_DEEP}")
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
@@ -143,6 +171,11 @@ def names_function(raw: RawSweep) -> bool:
     names = [environment.get("name")] if isinstance(environment, Mapping) else []
     varied = grid.get("environment.name") if isinstance(grid, Mapping) else None
     return any(":" in str(name) for name in [*names, *(varied if isinstance(varied, list) else [])])
+
+
+def setting_note(varied: Mapping[str, Any]) -> str:
+    """Return which setting of the grid a message is about."""
+    return f"(in the grid's setting {', '.join(f'{key}={value!r}' for key, value in varied.items())})"
 
 
 def split_key(dotted: str) -> tuple[str, ...]:
@@ -182,13 +215,26 @@ def dump_yaml(mapping: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def _check_keys(mapping: Mapping[Any, Any], source: str) -> None:
+def nests_too_deeply(value: Any) -> bool:
+    """Return whether lists and mappings lie in one another too often."""
+    level: list[Any] = [[value]]
+    for _ in range(MAX_DEPTH + 1):
+        inner = [each for outer in level for each in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [*{id(each): each for each in inner if isinstance(each, (dict, list))}.values()]
+        if not level:
+            return False
+    return True
+
+
+def _check_keys(mapping: Mapping[Any, Any], raw: RawSweep, path: KeyPath = ()) -> None:
     """Refuse keys that are no text, such as numbers."""
     for key, value in mapping.items():
         if not isinstance(key, str):
-            raise ConfigError(f"{source}: keys must be text, got {key!r}")
+            is_number = isinstance(key, (int, float)) and not isinstance(key, bool)
+            hint = f"; {DECIMAL_POINT}" if is_number and value is None else ""
+            raise ConfigError(f"{raw.place((*path, key))}: keys must be text, got {key!r}{hint}")
         if isinstance(value, Mapping):
-            _check_keys(value, source)
+            _check_keys(value, raw, (*path, key))
 
 
 def _yaml() -> YAML:

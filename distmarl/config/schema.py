@@ -22,6 +22,8 @@ Schema: TypeAlias = dict[str, Any]
 DIALECT = "http://json-schema.org/draft-07/schema#"
 DESCRIPTION = "What python -m distmarl.sweep runs. Every key has a default."
 USER_FUNCTION = r"^[^:]+:.+$"
+# One whose keys are all commented out is null.
+SECTION = ["object", "null"]
 GRID_OF_ENVIRONMENT = r"^environment\.[^.]+$"
 
 
@@ -38,7 +40,7 @@ def sweep_schema(environments: Mapping[str, Callable[..., Any]]) -> Schema:
     keys = schema["properties"]
     del keys["name"]["default"]  # it is the file's own name
     name = _name_schema(environments)
-    keys["environment"] |= {"properties": {"name": name}}
+    keys["environment"] |= {"type": SECTION, "properties": {"name": name}}
     keys["grid"] = _grid_schema(keys, name)
     return {
         "$schema": DIALECT,
@@ -72,7 +74,7 @@ def _object_schema(section: type) -> Schema:
     for field in fields(section):
         kind = kinds[field.name]
         if is_section(kind):
-            properties[field.name] = {"description": _summary(kind), **_object_schema(kind)}
+            properties[field.name] = {"description": _summary(kind), **_object_schema(kind), "type": SECTION}
             continue
         schema = _type_schema(kind)
         if field.default is not MISSING:
@@ -87,12 +89,16 @@ def _type_schema(kind: Any) -> Schema:
 
 
 def _in_draft_7(schema: Any) -> Any:
-    """Return a schema of pydantic's in an older dialect, without its titles."""
+    """Return a schema of pydantic's in an older dialect, without its titles, and the same from all of its versions."""
     if isinstance(schema, list):
         return [_in_draft_7(item) for item in schema]
+    if isinstance(schema, float) and schema.is_integer():
+        return int(schema)  # a bound of 0 may be written 0.0
     if not isinstance(schema, dict):
         return schema
     kept = {key: value for key, value in schema.items() if not (key == "title" and isinstance(value, str))}
+    if kept.get("additionalProperties") is True:
+        del kept["additionalProperties"]  # what is so anyway is only said at times
     return {"items" if key == "prefixItems" else key: _in_draft_7(value) for key, value in kept.items()}
 
 
@@ -110,6 +116,7 @@ def _grid_schema(keys: Mapping[str, Schema], name: Schema) -> Schema:
     varied = {f"{section}.{key}": keys[section]["properties"][key] for section, key in _grid_keys(keys)}
     return {
         **keys["grid"],
+        "type": SECTION,
         "properties": {key: _values_schema(schema) for key, schema in {"environment.name": name, **varied}.items()},
         "patternProperties": {GRID_OF_ENVIRONMENT: _values_schema({})},
         "additionalProperties": False,

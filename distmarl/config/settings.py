@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from distmarl.config.checking import k_values, key_elsewhere, key_types, section_types, validated_sweep, with_keys
-from distmarl.config.reading import RawSweep, split_key
+from distmarl.config.reading import RawSweep, setting_note, split_key
 from distmarl.errors import ConfigError, nearest_name
 from distmarl.model.options import DEFAULT_ENVIRONMENT, Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
 
@@ -152,8 +152,7 @@ def _setting(raw: RawSweep, sweep: SweepFile, combination: Mapping[str, Any]) ->
     try:
         sweep = with_keys(sweep, varied, replace(raw, varied=combination))
     except ConfigError as error:
-        values = ", ".join(f"{key}={value!r}" for key, value in combination.items())
-        raise ConfigError(f"{error}\n(in the grid's setting {values})") from None
+        raise ConfigError(f"{error}\n{setting_note(combination)}") from None
     return Setting(
         environment=sweep.environment,
         global_agent=sweep.global_agent,

@@ -16,7 +16,6 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal, TypeAlias, get_args
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.equilibrium.deviations import surrogate_bytes
@@ -25,7 +24,7 @@ from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes,
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.checks import check_choice
+from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
@@ -166,16 +165,11 @@ def nash_gap(
     policy = checked_local_policy(env, local_policy)
     check_choice("method", method, get_args(GapMethod))
     check_choice("utility", utility, get_args(Utility))
-    if not 0 < tolerance < math.inf:
-        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
-    for name, number, least in (
-        ("max_enumerated", max_enumerated, 0),
-        ("n_starts", n_starts, 1),
-        ("n_rollouts", n_rollouts, 2),
-        ("horizon", 1 if horizon is None else horizon, 1),
-    ):
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-            raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {number!r}")
+    tolerance = checked_tolerance(tolerance)
+    max_enumerated = checked_integer("max_enumerated", max_enumerated, least=0)
+    n_starts = checked_integer("n_starts", n_starts)
+    n_rollouts = checked_integer("n_rollouts", n_rollouts, least=2)
+    horizon = None if horizon is None else checked_integer("horizon", horizon)
     random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
         check_gap_size(env)

@@ -14,6 +14,7 @@ from annotated_types import Ge, Le
 
 from distmarl.errors import InvalidEnvironmentError
 from distmarl.model.arrays import Array
+from distmarl.model.checks import is_integer, plain
 from distmarl.model.environment import Environment
 from distmarl.model.options import Count, Discount
 
@@ -70,10 +71,12 @@ def robots(
     >>> env.reward_local[0, :, 0].round(2)  # what robots that stay earn, with the coordinator in zone 0
     array([10.  ,  1.  ,  0.67,  0.67,  1.  ])
     """
-    for name, size in (("n_global_states", n_global_states), ("n_local_actions", n_local_actions)):
-        if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-            raise InvalidEnvironmentError(f"{name}: must be an integer, got {size!r}")
-    zones = n_global_states
+    sizes = {"n_global_states": n_global_states, "n_local_states": n_local_states}
+    sizes |= {"n_global_actions": n_global_actions, "n_local_actions": n_local_actions}
+    for name, size in sizes.items():
+        if not is_integer(size):
+            raise InvalidEnvironmentError(f"{name}: must be an integer, got {plain(size)!r}")
+    zones = int(n_global_states)
     if zones < 1 or not n_global_states == n_local_states == n_global_actions:
         raise InvalidEnvironmentError(
             "n_global_states, n_local_states, n_global_actions: must be equal and at least 1, "

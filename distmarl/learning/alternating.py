@@ -24,7 +24,7 @@ from distmarl.learning.g_learn import learn_global
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import Proposal, ProposalOutcome, StopReason, propose
 from distmarl.model.arrays import Array, GlobalPolicy
-from distmarl.model.checks import check_at_least_one, check_choice
+from distmarl.model.checks import check_at_least_one, check_choice, checked_number
 from distmarl.model.environment import Environment
 from distmarl.model.options import (
     Alternating,
@@ -231,7 +231,7 @@ def _check(env: Environment, alternating: Alternating, evaluation: Evaluation) -
         n_rollouts=evaluation.n_rollouts,
         horizon=evaluation.horizon,
     )
-    if not alternating.convergence_rtol >= 0:
+    if not checked_number("convergence_rtol", alternating.convergence_rtol) >= 0:
         raise InvalidArgumentError(f"convergence_rtol: must be 0 or more, got {alternating.convergence_rtol!r}")
     check_choice("update", alternating.update, get_args(UpdateKind))
     check_choice("joint_value", alternating.joint_value, get_args(JointValueKind))

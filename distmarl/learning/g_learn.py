@@ -23,8 +23,8 @@ from numpy.typing import ArrayLike
 from distmarl.dynamics.transitions.base import CountTransitions
 from distmarl.dynamics.transitions.kinds import find_transitions
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only
-from distmarl.model.checks import check_at_least_one, check_positive
+from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only, real_array
+from distmarl.model.checks import check_at_least_one, check_positive, checked_integer
 from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import GlobalAgent, TransitionKind
@@ -148,7 +148,8 @@ def learn_global(
     policy = checked_local_policy(env, local_policy)
     kind = find_transitions(options.transitions)
     check_positive(convergence_threshold=options.convergence_threshold)
-    check_at_least_one(max_vi_iterations=options.max_vi_iterations, n_threads=n_threads)
+    check_at_least_one(max_vi_iterations=options.max_vi_iterations)
+    n_threads = checked_integer("n_threads", n_threads)
     if n_count_vectors(k, env.n_local_states) > MAX_COUNT_VECTORS:
         raise InvalidArgumentError(
             f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
@@ -187,9 +188,13 @@ def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> Array:
     shape = (env.n_global_states, n_count_vectors(k, env.n_local_states))
     if initial_value is None:
         return np.zeros(shape[::-1])
-    value = np.asarray(initial_value, dtype=np.float64)
+    rule = f"initial_value: must be finite and of shape (G, C) = {shape}"
+    try:
+        value, _ = real_array(initial_value)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{rule}, got {error}") from error
     if value.shape != shape or not np.isfinite(value).all():
-        raise InvalidArgumentError(f"initial_value: must be finite and of shape (G, C) = {shape}, got {value.shape}")
+        raise InvalidArgumentError(f"{rule}, got {value.shape}")
     return np.ascontiguousarray(value.T)
 
 

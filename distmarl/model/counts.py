@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import Ints
+from distmarl.model.checks import checked_integer
 
 MAX_RANK = np.iinfo(np.int64).max
 # Successors and orders of count vectors are kept as 32-bit numbers.
@@ -40,10 +41,7 @@ def n_count_vectors(k: int, n_states: int) -> int:
     InvalidArgumentError
         When an argument is out of range, or the number does not fit 64 bits.
     """
-    if k < 0:
-        raise InvalidArgumentError(f"k: must be at least 0, got {k}")
-    if n_states < 1:
-        raise InvalidArgumentError(f"n_states: must be at least 1, got {n_states}")
+    k, n_states = checked_integer("k", k, least=0), checked_integer("n_states", n_states)
     size = math.comb(k + n_states - 1, n_states - 1)
     if size > MAX_RANK:
         raise InvalidArgumentError(
@@ -82,6 +80,7 @@ def count_vectors(k: int, n_states: int) -> Ints:
            [1, 1, 0],
            [2, 0, 0]])
     """
+    k, n_states = checked_integer("k", k, least=0), checked_integer("n_states", n_states)
     vectors = np.empty((n_count_vectors(k, n_states), n_states), dtype=np.int64)
     remaining = np.array([k])
     for state in range(n_states - 1):
@@ -120,7 +119,11 @@ def rank(counts: ArrayLike) -> Ints:
     >>> dm.rank([[0, 1, 1], [2, 0, 0]])
     array([1, 5])
     """
-    array = np.asarray(counts)
+    try:
+        array = np.asarray(counts)
+    except ValueError as error:
+        rule = "must be integers of shape (..., n_states)"
+        raise InvalidArgumentError(f"counts: {rule}, got lists of different lengths") from error
     if array.ndim < 1 or array.shape[-1] < 1 or not np.issubdtype(array.dtype, np.integer):
         raise InvalidArgumentError(
             f"counts: must be integers of shape (..., n_states), got {array.dtype} of shape {array.shape}"

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import InvalidEnvironmentError
-from distmarl.model.arrays import EPSILON, Array
+from distmarl.model.arrays import EPSILON, Array, real_array, remedy_of
+from distmarl.model.checks import is_integer, is_number, plain
 
-ROW_SUM_TOLERANCE = 1e-9
 DEFAULT_CONCENTRATION = 0.3
 # numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
 MAX_AGENTS = 10**9 - 1
@@ -42,7 +42,9 @@ class Environment:
 
     The arrays are copied, checked and made read-only. Rows of probabilities may
     miss a sum of 1 by 1e-9; they are then divided by their sum, so that an
-    expectation over k agents does not multiply the error.
+    expectation over k agents does not multiply the error. Rows of an array in single
+    precision (float32) may miss it by the roundings of their entries, 1.2e-7 for each of
+    them, and are divided by their sum in double precision. Complex numbers and text are refused.
 
     Parameters
     ----------
@@ -99,8 +101,10 @@ class Environment:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_agents", _checked_n_agents(self.n_agents))
         object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
+        tolerances: dict[str, float] = {}
         for name in ("transition_global", "transition_local", "reward_global", "reward_local"):
-            object.__setattr__(self, name, _as_table(name, getattr(self, name)))
+            table, tolerances[name] = _as_table(name, getattr(self, name))
+            object.__setattr__(self, name, table)
         sizes = {"s_g": self.n_global_states, "s_l": self.n_local_states}
         sizes |= {"a_g": self.n_global_actions, "a_l": self.n_local_actions}
         if self.initial_global is None:
@@ -108,13 +112,14 @@ class Environment:
         if self.initial_local_concentration is None:
             object.__setattr__(self, "initial_local_concentration", np.full(sizes["s_l"], DEFAULT_CONCENTRATION))
         for name in ("initial_global", "initial_local_concentration"):
-            object.__setattr__(self, name, _as_table(name, getattr(self, name)))
+            table, tolerances[name] = _as_table(name, getattr(self, name))
+            object.__setattr__(self, name, table)
         for name, axes in AXES.items():
             table = getattr(self, name)
             _check_shape(name, table, axes, sizes)
             _check_finite(name, table, axes)
             if name in ("transition_global", "transition_local", "initial_global"):
-                table = _checked_distributions(name, table, axes)
+                table = _checked_distributions(name, table, axes, tolerances[name])
             if name == "initial_local_concentration" and not (table > 0).all():
                 _refuse_entry(name, table, ~(table > 0), axes, "must be positive")
             table.flags.writeable = False
@@ -165,33 +170,33 @@ def _rebuilt(tables: dict[str, Any]) -> Environment:
 
 
 def _checked_n_agents(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {value!r}")
+    if not is_integer(value):
+        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {plain(value)!r}")
     if not 1 <= value <= MAX_AGENTS:
         raise InvalidEnvironmentError(f"n_agents: must be from 1 to {MAX_AGENTS:,}, got {value}")
     return int(value)
 
 
 def _checked_gamma(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise InvalidEnvironmentError(f"gamma: must be a number, got {value!r}")
+    if not is_number(value):
+        raise InvalidEnvironmentError(f"gamma: must be a number, got {plain(value)!r}")
     if not (math.isfinite(value) and 0 <= value < 1):
-        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {value!r}")
+        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {plain(value)!r}")
     return float(value)
 
 
-def _as_table(name: str, value: Any) -> Array:
-    """Copy a table, as numbers and with the right number of axes, none of them empty."""
+def _as_table(name: str, value: Any) -> tuple[Array, float]:
+    """Copy a table, as numbers and with the right number of axes, none empty; return how far sums may be off, too."""
     axes = AXES[name]
     try:
-        table = np.array(value, dtype=np.float64, order="C")
+        table, tolerance = real_array(value)
     except (TypeError, ValueError) as error:
-        raise InvalidEnvironmentError(f"{name}: must be an array of numbers, got {type(value).__name__}") from error
+        raise InvalidEnvironmentError(f"{name}: must be an array of numbers, got {error}") from error
     if table.ndim != len(axes) or 0 in table.shape:
         raise InvalidEnvironmentError(
             f"{name}: must have the axes [{', '.join(axes)}], each of size 1 or more, got shape {table.shape}"
         )
-    return table
+    return np.array(table), tolerance
 
 
 def _check_shape(name: str, table: Array, axes: tuple[str, ...], sizes: dict[str, int]) -> None:
@@ -208,18 +213,18 @@ def _check_finite(name: str, table: Array, axes: tuple[str, ...]) -> None:
         _refuse_entry(name, table, ~np.isfinite(table), axes, "must be finite")
 
 
-def _checked_distributions(name: str, table: Array, axes: tuple[str, ...]) -> Array:
+def _checked_distributions(name: str, table: Array, axes: tuple[str, ...], tolerance: float) -> Array:
     """Return the rows along the last axis as distributions that sum to 1."""
     if (table < 0).any():
         _refuse_entry(name, table, table < 0, axes, "must not be negative")
     sums = table.sum(axis=-1, keepdims=True)
-    wrong = np.abs(sums[..., 0] - 1.0) > ROW_SUM_TOLERANCE
+    wrong = np.abs(sums[..., 0] - 1.0) > tolerance
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = "".join(f"{axis}={i}, " for axis, i in zip(axes, index, strict=False)).rstrip(", ")
         raise InvalidEnvironmentError(
-            f"{name}[{place or ':'}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, "
-            f"got a sum of {float(sums[index][0])!r}"
+            f"{name}[{place or ':'}]: must sum to 1 within {tolerance:.2g}, "
+            f"got a sum of {float(sums[index][0])!r}{remedy_of(abs(float(sums[index][0]) - 1))}"
         )
     # Sums that are 1 up to rounding are left alone, so that a game built from its own tables is the same game.
     return np.where(np.abs(sums - 1.0) <= 8 * EPSILON, table, table / sums)

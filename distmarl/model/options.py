@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
+from distmarl.model.checks import plain
+
 
 @dataclass(frozen=True, slots=True)
 class NameIn:
@@ -51,8 +53,16 @@ DEFAULT_ENVIRONMENT = "robots"
 DEFAULT_K_RANGE = (1, 25)
 
 
+class _Section:
+    """Keys whose numbers are Python's: whoever builds a section in Python may give numpy's, of any size."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            object.__setattr__(self, name, plain(value))
+
+
 @dataclass(frozen=True, kw_only=True)
-class GlobalAgent:
+class GlobalAgent(_Section):
     """G-LEARN: the best global policy against a fixed local policy.
 
     Attributes
@@ -75,7 +85,7 @@ class GlobalAgent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LocalAgent:
+class LocalAgent(_Section):
     """L-LEARN: a local agent's best response to a fixed global policy.
 
     Attributes
@@ -102,7 +112,7 @@ class LocalAgent:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Alternating:
+class Alternating(_Section):
     """The alternation of best responses.
 
     Attributes
@@ -125,7 +135,7 @@ class Alternating:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(_Section):
     """What a pair of policies is worth in the n-agent game.
 
     Attributes
@@ -148,7 +158,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Experiment:
+class Experiment(_Section):
     """Which subsample sizes are trained, and how often each is evaluated.
 
     Attributes
@@ -179,7 +189,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runner:
+class Runner(_Section):
     """Where the tasks run; nothing here changes a number in the tables.
 
     Attributes

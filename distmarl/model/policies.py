@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.arrays import Array, GlobalPolicy
+from distmarl.model.arrays import Array, GlobalPolicy, real_array, remedy_of
+from distmarl.model.checks import is_integer, plain
 from distmarl.model.counts import n_count_vectors
-from distmarl.model.environment import ROW_SUM_TOLERANCE, Environment
+from distmarl.model.environment import Environment
 
 
 def uniform_local_policy(env: Environment) -> Array:
@@ -45,8 +46,8 @@ def checked_k(env: Environment, k: int) -> int:
     InvalidArgumentError
         When it is not.
     """
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise InvalidArgumentError(f"k: must be an integer, got {k!r}")
+    if not is_integer(k):
+        raise InvalidArgumentError(f"k: must be an integer, got {plain(k)!r}")
     if not 1 <= k <= env.n_agents:
         raise InvalidArgumentError(f"k: must be from 1 to n_agents ({env.n_agents}), got {k}")
     return int(k)
@@ -58,7 +59,8 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = 
     Raises
     ------
     InvalidArgumentError
-        When its shape is wrong, an entry is negative or a row does not sum to 1 within 1e-9.
+        When its shape is wrong, an entry is negative or a row does not sum to 1 within 1e-9; in single precision
+        (float32), within the roundings of its entries, 1.2e-7 for each.
     """
     shape = (env.n_global_states, env.n_local_states, env.n_local_actions)
     return _checked_distributions(name, local_policy, "(G, L, A_l)", shape, axis=2)
@@ -72,18 +74,19 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
     InvalidArgumentError
         When its shape does not fit ``k`` or an entry is not an action.
     """
-    policy = np.asarray(global_policy)
     expected = (env.n_global_states, n_count_vectors(k, env.n_local_states))
+    rule = f"global_policy: must be integers of shape (G, C) = {expected} for k={k}"
+    try:
+        policy = np.asarray(global_policy)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{rule}, got lists of different lengths") from error
     if policy.shape != expected or not np.issubdtype(policy.dtype, np.integer):
-        raise InvalidArgumentError(
-            f"global_policy: must be integers of shape (G, C) = {expected} for k={k}, "
-            f"got {policy.dtype} of shape {policy.shape}"
-        )
+        raise InvalidArgumentError(f"{rule}, got {policy.dtype} of shape {policy.shape}")
     if policy.min() < 0 or policy.max() >= env.n_global_actions:
         raise InvalidArgumentError(
             f"global_policy: actions must be in 0 .. {env.n_global_actions - 1}, got {policy.min()} .. {policy.max()}"
         )
-    return policy
+    return policy.astype(np.int64) if policy.dtype == np.uint64 else policy  # which numpy 1 does not count by
 
 
 def checked_action_law(env: Environment, action_law: ArrayLike) -> Array:
@@ -101,21 +104,22 @@ def checked_action_law(env: Environment, action_law: ArrayLike) -> Array:
 def _checked_distributions(name: str, value: ArrayLike, axes: str, shape: tuple[int, ...], *, axis: int) -> Array:
     """Return an array of distributions along an axis, divided by their sums."""
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array, tolerance = real_array(value)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{name}: must be numbers of shape {axes} = {shape}") from error
+        raise InvalidArgumentError(f"{name}: must be numbers of shape {axes} = {shape}, got {error}") from error
     if array.shape != shape:
         raise InvalidArgumentError(f"{name}: must have shape {axes} = {shape}, got {array.shape}")
     if not (array >= 0).all():
         index = np.argwhere(~(array >= 0))[0].tolist()
         raise InvalidArgumentError(f"{name}{index}: must not be negative, got {float(array[tuple(index)])!r}")
     sums = array.sum(axis=axis, keepdims=True)
-    wrong = np.abs(sums - 1.0) > ROW_SUM_TOLERANCE
+    wrong = np.abs(sums - 1.0) > tolerance
     if wrong.any():
         index = np.argwhere(wrong)[0].tolist()
         place = ", ".join(":" if i == axis else str(number) for i, number in enumerate(index)).removesuffix(", :")
+        total = float(sums[tuple(index)])
         raise InvalidArgumentError(
-            f"{name}[{place}]: must sum to 1 within {ROW_SUM_TOLERANCE:g}, got {float(sums[tuple(index)])!r}"
+            f"{name}[{place}]: must sum to 1 within {tolerance:.2g}, got {total!r}{remedy_of(abs(total - 1))}"
         )
     return array / sums
 

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.checks import is_integer, plain
 
 Seed: TypeAlias = int | Sequence[int]
 
@@ -49,8 +50,8 @@ def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
     """
     numbers = list(seed) if isinstance(seed, (Sequence, np.ndarray)) else [seed]
     for number in numbers:
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 0:
-            raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {seed!r}")
+        if not is_integer(number) or number < 0:
+            raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {plain(seed)!r}")
     # The length comes first, since numpy pads entropy with zeros: 5 and (5, 0) are different seeds.
     entropy = [len(numbers), *(int(number) for number in numbers)]
     sequence = np.random.SeedSequence(entropy, spawn_key=(int(role), *key))

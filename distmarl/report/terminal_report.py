@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from io import TextIOWrapper
 
 import pandas as pd
 from rich import box
@@ -15,9 +14,10 @@ from rich.text import Text
 
 from distmarl.report.returns import MISSING, decimals_of, has_exact, improvement, is_unconverged
 from distmarl.report.write import Report
-from distmarl.wording import shortened
+from distmarl.wording import fixed, shortened
 
 UNCONVERGED_MARK = "*"
+MAX_GLYPHS_TOLD = 20
 WIDE = 1000
 # What a table takes for each column, and at its edges, beside the cells.
 BETWEEN, EDGES = 3, 2
@@ -34,8 +34,6 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
         Where the numbers go, and where everything else goes.
     """
     summary, unfinished = report.numbers.summary, report.numbers.unfinished_by_kind
-    if isinstance(output.file, TextIOWrapper):
-        output.file.reconfigure(errors="replace")  # a terminal of another encoding has no "±", but all numbers
     output.print(terminal_table(summary, output.width))
     # With the numbers, since they are not final.
     for line in [*improvement_lines(summary), *([unfinished] if unfinished else [])]:
@@ -43,6 +41,9 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
     lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
     lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
+    if report.missing_glyphs:
+        shown = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
+        lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {shown}")
     for line in lines:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -144,9 +145,9 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
         if gain["label"]:
             lines.append(f"{gain['label']}:")
             indent = "  "
-        first, last = f"{gain['first_return']:.{decimals}f}", f"{gain['last_return']:.{decimals}f}"
+        first, last = fixed(gain["first_return"], decimals), fixed(gain["last_return"], decimals)
         has_percent = math.isfinite(gain["percent"])
-        amount = f"{gain['percent']:.1f}%" if has_percent else f"{gain['absolute']:.{decimals}f}"
+        amount = f"{fixed(gain['percent'], 1)}%" if has_percent else fixed(gain["absolute"], decimals)
         lines.append(f"{indent}Reward range: {first} (k={gain['first_k']}) → {last} (k={gain['last_k']})")
         lines.append(f"{indent}Improvement: {amount}")
     return lines
@@ -160,6 +161,6 @@ def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[s
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
-        exactly = [f"{value:.{decimals + 2}f}" if math.isfinite(value) else MISSING] if exact else []
+        exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
-        yield [f"{k}{mark}", f"{mean:.{decimals}f}{spread}", *exactly, time]
+        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, time]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
-from distmarl.report.figures.style import FILE_METADATA, lay_out, paper_style
+from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, lay_out, paper_style
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results
@@ -36,6 +36,8 @@ class Report:
         Why other figures that the sweep asks for were not drawn, by their names.
     unwritten : str or None
         Why there are neither figures nor a page: the results may only be read.
+    missing_glyphs : str
+        Characters that the font of the figures lacks.
     """
 
     numbers: Numbers
@@ -43,6 +45,7 @@ class Report:
     page: str | None = None
     skipped: dict[str, str] = field(default_factory=dict)
     unwritten: str | None = None
+    missing_glyphs: str = ""
 
 
 def write_report(
@@ -72,6 +75,13 @@ def write_report(
     ConfigError
         When its sweep file cannot be read.
     """
+    with hearing_missing_glyphs() as missing:
+        report = _written(folder, publish=publish, vectors=vectors, out=out)
+    return replace(report, missing_glyphs="".join(sorted(missing)))
+
+
+def _written(folder: Location, *, publish: bool, vectors: bool, out: Location | None) -> Report:
+    """Write a report and return it."""
     snapshot = open_results(folder)
     if out is not None and out.path != folder.path:
         return _write(read_numbers(snapshot), _made(out), vectors=vectors)
@@ -100,8 +110,9 @@ def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
             skipped[name] = reason
     if is_beside:
         _delete_old_figures(numbers, drawn)
+    page = render_page(numbers, drawn, skipped, is_beside=is_beside)
     with out.writing(PAGE_FILE) as stream:
-        stream.write(render_page(numbers, drawn, skipped, is_beside=is_beside).encode())
+        stream.write(page.encode(errors="backslashreplace"))  # half a character is none
     as_vectors = [name for name in drawn if vectors or f"{name}.pdf" in numbers.files]
     for name in as_vectors:
         _write_figure(out, name, drawn[name], "pdf")

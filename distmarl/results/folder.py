@@ -24,6 +24,7 @@ from distmarl.model.options import SweepFile
 from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.provenance import find_fault
 from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS, Snapshot
+from distmarl.results.storage.json_text import parse_json
 from distmarl.results.storage.location import Location, is_aside
 from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.store import Store
@@ -211,7 +212,7 @@ def _is_of_tables(name: str) -> bool:
 def _own_provenance(folder: Location) -> dict[str, Any]:
     """Return the provenance of a folder that is ours; it may be damaged."""
     try:
-        provenance = json.loads(folder.read(PROVENANCE_FILE))
+        provenance = parse_json(folder.read(PROVENANCE_FILE))
     except (FileNotFoundError, ValueError):
         provenance = None
     if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:

@@ -13,10 +13,33 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from distmarl.errors import ResultsError
+from distmarl.results.storage.json_text import parse_json
+
 
 def content_of(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return everything that a setting is, by its row in the table ``settings``."""
-    return json.loads(row["content"])
+    """Return everything that a setting is, by its row in the table ``settings``.
+
+    Raises
+    ------
+    ResultsError
+        When somebody has written something else there.
+    """
+    try:
+        content = parse_json(row["content"])
+        fault = None if _is_content(content) else "must hold sections with keys"
+    except ValueError as error:
+        fault = str(error)
+    if fault is not None:
+        raise ResultsError(
+            f"the table settings is damaged (the content of {row['setting_id']} {fault}); restore it from a copy, "
+            "or start afresh with --overwrite"
+        )
+    return content
+
+
+def _is_content(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(section, dict) for section in content.values())
 
 
 def value_at(content: Mapping[str, Any], key: str) -> Any:

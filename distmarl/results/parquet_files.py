@@ -20,6 +20,11 @@ MAGIC = b"PAR1"
 FOOTER_BYTES = 8
 
 
+# What to do about a file that cannot be read.
+RESTORE = "restore it from a copy, or start afresh with --overwrite"
+DELETE = "delete it and run the sweep's command again, which runs what is missing"
+
+
 class UnreadableFileError(ResultsError):
     """A file is no Parquet file, or was replaced by a longer one while it was read."""
 
@@ -44,7 +49,7 @@ class PublishedFile:
 
     def __init__(self, file: File, table: Table) -> None:
         self._file, self._table = file, table
-        self._parquet = _opened(file, table)
+        self._parquet = _opened(file, table, RESTORE)
 
     @property
     def n_rows(self) -> int:
@@ -71,7 +76,7 @@ class PublishedFile:
         return data.take(pa.array(offsets[inverse] + rows - starts[groups[inverse]]))
 
     def _read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        with _explained(self._file):
+        with _explained(self._file, RESTORE):
             data = self._parquet.read_row_groups(groups, columns=list(columns))
         return _typed(data, columns, self._table)
 
@@ -81,19 +86,19 @@ def read_part(file: File, table: Table, *, may_be_torn: bool) -> pa.Table | None
 
     A part has gone when it has been published, and a torn one is no more than a task to run again.
     """
-    with suppress(FileNotFoundError), _explained(file):
+    with suppress(FileNotFoundError), _explained(file, DELETE):
         with file.open() as source:
             content = source.read_buffer()
         if may_be_torn and not _has_end(pa.BufferReader(content)):
             return None
-        parquet = _opened(File(file.name, lambda: pa.BufferReader(content)), table)
+        parquet = _opened(File(file.name, lambda: pa.BufferReader(content)), table, DELETE)
         return _typed(parquet.read(), table.schema.names, table)
     return None
 
 
 def is_whole(file: File) -> bool:
     """Return whether a Parquet file has its end; False when it has gone, too."""
-    with suppress(FileNotFoundError), _explained(file), file.open() as source:
+    with suppress(FileNotFoundError), _explained(file, DELETE), file.open() as source:
         return _has_end(source)
     return False
 
@@ -107,9 +112,9 @@ def _has_end(source: pa.NativeFile) -> bool:
     return bool(magic == MAGIC and length <= size - FOOTER_BYTES - len(MAGIC))
 
 
-def _opened(file: File, table: Table) -> pq.ParquetFile:
+def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
     """Return a file of a table, open; refuse one of another version of the schemas, or of another table."""
-    with _explained(file):
+    with _explained(file, remedy):
         parquet = pq.ParquetFile(file.open())
     found = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY, b"none").decode()
     if found != SCHEMA_VERSION:
@@ -120,7 +125,7 @@ def _opened(file: File, table: Table) -> pq.ParquetFile:
     missing = [name for name in table.schema.names if name not in parquet.schema_arrow.names]
     if missing:
         raise UnreadableFileError(
-            f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}"
+            f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
         )
     return parquet
 
@@ -132,12 +137,16 @@ def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
 
 
 @contextmanager
-def _explained(file: File) -> Iterator[None]:
-    """Name a file that cannot be read; that there is none any more is left to the caller."""
+def _explained(file: File, remedy: str) -> Iterator[None]:
+    """Name a file that cannot be read, and what to do; that there is none any more is left to the caller."""
     try:
         yield
     except FileNotFoundError:
         raise
     except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise UnreadableFileError(f"{file.name}: is not a readable Parquet file of distmarl: {reason}") from error
+        reason = str(error).partition("\n")[0].rstrip(".")
+        if isinstance(error, PermissionError):
+            raise ResultsError(f"{file.name}: cannot be read: you have no permission; ask its owner for it") from error
+        raise UnreadableFileError(
+            f"{file.name}: is not a readable Parquet file of distmarl: {reason}; {remedy}"
+        ) from error

@@ -13,11 +13,11 @@ from rich.text import Text
 from distmarl.results.storage.location import Location
 from distmarl.status.folder_status import FolderStatus, read_status
 from distmarl.status.text import print_status, status_parts
-from distmarl.terminal import can_redraw
+from distmarl.terminal import can_redraw, has_reader
 
 
 def follow(folder: Location, output: Console, every_s: float) -> FolderStatus:
-    """Tell how far a sweep is until no process runs it any more, or until Ctrl-C; return how far it came.
+    """Tell how far a sweep is until no process runs it any more, nobody reads it or Ctrl-C; return how far it came.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def follow(folder: Location, output: Console, every_s: float) -> FolderStatus:
     live = Live(console=output, auto_refresh=False, screen=True) if can_redraw(output) else None
     status, told = read_status(folder), None
     with suppress(KeyboardInterrupt), live or nullcontext():
-        while status.writer is not None:
+        while status.writer is not None and has_reader(output):
             if live is not None:
                 hint = Text(f"looked at every {every_s:g} s; Ctrl-C ends it", style="dim")
                 live.update(Group(*status_parts(status, _now()), hint), refresh=True)

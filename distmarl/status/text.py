@@ -79,7 +79,7 @@ def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False)
     frame = None if is_plain else box.SIMPLE_HEAD
     table = Table(box=frame, header_style="bold", padding=(0, 2 if is_plain else 1, 0, 0))
     for key in short_names(settings[0].grid):
-        table.add_column(key, overflow="fold")
+        table.add_column(Text(key), overflow="fold")
     kinds = [kind for kind in KINDS if kind in settings[0].phases]
     for kind in kinds:
         table.add_column(_column(kind), overflow="fold")

@@ -125,14 +125,16 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
         if problem:
-            raise ConfigError(f"{raw.place(('experiment', name))}: experiment.{name}: {problem}")
+            is_varied = f"experiment.{name}" in setting.grid
+            place = None if is_varied else raw.varied_place("environment")
+            raise ConfigError(f"{place or raw.place(('experiment', name))}: experiment.{name}: {problem}")
 
 
 def _check_tasks(raw: RawSweep, sweep: SweepFile, job: Job) -> None:
     """Refuse tasks that could never run, such as exact values of populations that are too large for them."""
     refusal = next((refusal for kind in kinds_of(sweep) for refusal in kind.refusals(job)), None)
     if refusal is not None:
-        place = raw.place(split_key(refusal.key))
+        place = raw.varied_place("environment") or raw.place(split_key(refusal.key))
         setting_name = f" in the setting {job.setting.label}" if job.setting.grid else ""
         rule = f"{refusal.key}: must {refusal.rule}{setting_name}, got {refusal.value!r}"
         raise ConfigError(f"{place}: {rule}: {refusal.reason}")

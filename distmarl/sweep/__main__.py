@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, OutputError
 from distmarl.paths import typed_path
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
@@ -199,7 +199,10 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     with stop.on_signals(), stop.breaking_off():
         report = write_report(folder, publish=False)
         if not quiet:
-            print_report(report, output_console(), console)
+            try:
+                print_report(report, output_console(), console)
+            except OutputError as error:  # the tables have it all
+                warn(str(error), console)
             tell_what_next(folder, console)
 
 

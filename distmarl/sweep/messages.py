@@ -4,35 +4,60 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
+from distmarl.config.environments import draws_at_random
 from distmarl.paths import shell_words
 from distmarl.results.folder import PAGE_FILE
+from distmarl.results.grid_columns import content_of
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.tables import SETTINGS
+from distmarl.study.job import Job
 from distmarl.study.plan import Plan
 from distmarl.sweep.progress.tally import Tally
 from distmarl.wording import counted
 
+KEPT = "their rows stay in the tables (in_sweep is false in the table settings), the figures show this sweep"
+
 
 def tell_of_store(plan: Plan, store: Snapshot, console: Console) -> None:
     """Say that a folder holds settings that its sweep file no longer has, or files that a loss of power cut short."""
-    others = {name for (name,) in store.keys(SETTINGS)} - {job.setting_id for job in plan.jobs}
-    if others:
+    others = [row for row in store.rows(SETTINGS) if row["setting_id"] not in plan.by_id]
+    jobs = {_but_for_its_game(job.content): job for job in plan.jobs} if others else {}
+    remade = [job for row in others if (job := jobs.get(_but_for_its_game(content_of(row)))) is not None]
+    if remade:
+        console.print(_another_game(remade, store.folder), markup=False)
+    if n_earlier := len(others) - len(remade):
         console.print(
-            f"{escape(str(store.folder))} also holds {counted(len(others), 'setting')} of an earlier sweep file: their "
-            "rows stay in the tables (in_sweep is false in the table settings), the figures show this sweep"
+            f"{store.folder} also holds {counted(n_earlier, 'setting')} of an earlier sweep file: {KEPT}", markup=False
         )
     if torn := store.torn_parts():
         console.print(
             f"{escape(str(store.folder))}: {counted(len(torn), 'file')} cut short (power lost?): "
             "deleted, and the tasks run again"
         )
+
+
+def _but_for_its_game(content: Mapping[str, Any]) -> str:
+    """Return all that a setting is but for the tables of its game, as text."""
+    environment = {key: value for key, value in content.get("environment", {}).items() if key != "digest"}
+    return json.dumps({**content, "environment": environment}, sort_keys=True, default=str)
+
+
+def _another_game(jobs: Sequence[Job], folder: Location) -> str:
+    """Say that an environment's function has returned other games than in earlier settings, and why."""
+    section, digest = jobs[0].setting.environment, jobs[0].environment.digest()
+    says = f"it returned another game than in {counted(len(jobs), 'setting')} that {folder} also holds"
+    if draws_at_random(section, digest):
+        remedy = "give it a seed, as in numpy.random.default_rng(0), or all is trained again each time"
+        return f"{section['name']} draws at random: {says}; {remedy}; {KEPT}"
+    return f"{section['name']} has changed since: {says}; {KEPT}"
 
 
 def warn_of_job_folder(folder: Location, console: Console) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from distmarl.dynamics.rollouts import RecordedRollout, run_seeds
 from distmarl.model.arrays import Array, read_only
-from distmarl.model.checks import check_at_least_one, check_choice
+from distmarl.model.checks import check_choice, checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import Evaluation, RewardKind
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
@@ -118,7 +118,11 @@ def evaluate(
         global_policy,
         local_policy,
         k=k,
-        options=Evaluation(n_rollouts=n_rollouts, horizon=horizon, reward=reward),
+        options=Evaluation(
+            n_rollouts=checked_integer("n_rollouts", n_rollouts),
+            horizon=checked_integer("horizon", horizon),
+            reward=reward,
+        ),
         seeds=[seed],
     )
     return result
@@ -138,7 +142,6 @@ def evaluate_seeds(
     The options are a section of the sweep file.
     """
     k = checked_k(env, k)
-    check_at_least_one(n_rollouts=options.n_rollouts, horizon=options.horizon)
     check_choice("reward", options.reward, get_args(RewardKind))
     found = run_seeds(
         env,

@@ -25,6 +25,7 @@ from distmarl.dynamics.transitions.exact import ExactTransitions, exact_transiti
 from distmarl.dynamics.transitions.layouts import LAYOUTS_KEPT
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import EPSILON, Array, read_only
+from distmarl.model.checks import check_at_least_one, checked_tolerance, is_integer, plain
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import (
@@ -133,7 +134,7 @@ def exact_return(
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
     behaviour = checked_global_policy(env, global_policy, k)
-    _check_accuracy(tolerance, horizon, MAX_ITERATIONS)
+    tolerance, horizon = checked_tolerance(tolerance), _checked_horizon(horizon)
     check_population_size(env)
     transitions = _exact_transitions(env, policy, tolerance)
     chain = _PopulationChain(env, global_action_law(env, behaviour, k=k), policy, transitions)
@@ -159,7 +160,8 @@ def population_value(
     is refused, are those of :func:`exact_return`.
     """
     policy = checked_local_policy(env, local_policy)
-    _check_accuracy(tolerance, horizon, max_iterations)
+    tolerance, horizon = checked_tolerance(tolerance), _checked_horizon(horizon)
+    check_at_least_one(max_iterations=max_iterations)
     check_population_size(env)
     law = checked_action_law(env, action_law)
     chain = _PopulationChain(env, law, policy, _exact_transitions(env, policy, tolerance))
@@ -223,7 +225,7 @@ class _PopulationChain:
             # The part that is the same everywhere is kept aside: it is not for T to round.
             value, offset = image - (low + high) / 2, (low + high) / 2 + gamma * offset
             bound += 4 * EPSILON * (max(-low, high) + abs(offset))
-        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, int(horizon))
+        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, horizon)
 
     def _backup(self, value: Array) -> Array:
         """Return the right-hand side of the equation of V."""
@@ -288,14 +290,13 @@ def _in_words(number: int) -> str:
     return f"{number:,}" if number < 10**15 else f"about 10^{math.log10(number):.0f}"
 
 
-def _check_accuracy(tolerance: float, horizon: int | None, max_iterations: int) -> None:
-    """Refuse a sum or an accuracy that cannot be meant."""
-    if not 0 < tolerance < math.inf:
-        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
-    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1):
-        raise InvalidArgumentError(f"horizon: must be None (infinite) or an integer of 1 or more, got {horizon!r}")
-    if max_iterations < 1:
-        raise InvalidArgumentError(f"max_iterations: must be at least 1, got {max_iterations}")
+def _checked_horizon(horizon: int | None) -> int | None:
+    """Return a number of steps, or None for all of them; refuse what is neither."""
+    if horizon is not None and not (is_integer(horizon) and horizon >= 1):
+        raise InvalidArgumentError(
+            f"horizon: must be None (infinite) or an integer of 1 or more, got {plain(horizon)!r}"
+        )
+    return None if horizon is None else int(horizon)
 
 
 def _check_certified(bound: float, tolerance: float, n_iterations: int) -> None:

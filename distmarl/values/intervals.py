@@ -30,7 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.arrays import Array
+from distmarl.model.arrays import Array, real_array
 
 COVERAGE = 0.95
 MANY_DEGREES = 1000
@@ -155,9 +155,9 @@ def _two_sided_probability(angle: float, v: int) -> float:
 
 def _checked_sample(name: str, sample: ArrayLike) -> Array:
     try:
-        draws = np.asarray(sample, dtype=np.float64)
+        draws, _ = real_array(sample)
     except (TypeError, ValueError) as error:
-        raise InvalidArgumentError(f"{name}: must be a list of numbers, got {type(sample).__name__}") from error
+        raise InvalidArgumentError(f"{name}: must be a list of numbers, got {error}") from error
     if draws.ndim != 1 or not len(draws):
         raise InvalidArgumentError(f"{name}: must be a list of one number or more, got shape {draws.shape}")
     return draws

@@ -33,8 +33,23 @@ def test_a_sweep_without_a_name_is_named_like_its_file(tmp_path: Path) -> None:
 
 
 def test_keys_must_be_text(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="keys must be text, got 1"):
-        read_sweep_file(write(tmp_path, "environment: {1: 2}"))
+    with pytest.raises(ConfigError, match=r"sweep\.yaml:2: keys must be text, got 1$"):
+        read_sweep_file(write(tmp_path, "name: x\nenvironment: {1: 2}"))
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("name: x\nenvironment: {n_agents: 10, gamma: 0,95}", "95"),
+        ("name: x\nenvironment: {gamma: 0,05, n_agents: 10}", "5"),
+        ("name: x\nglobal_agent: {convergence_threshold: 1,5e-3}", "0.005"),
+    ],
+)
+def test_a_decimal_comma_in_braces_is_told_by_its_line_with_the_remedy(tmp_path: Path, text: str, key: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_sweep_file(write(tmp_path, text))
+    message = f":2: keys must be text, got {key}; write decimals with a point, as in 0.95"
+    assert str(caught.value).endswith(message)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_every_sweep_of_the_project_names_the_schema_and_follows_it(path: Any) -
         {"environment": {"name": "game:swarm", "any_key": {"at": ["all"]}}, "grid": {"environment.tilt": ["x", 1]}},
         {"environment": {"tilt": 1}, "grid": {"environment.name": ["robots", "game:swarm"]}},
         {"grid": {"global_agent.transitions": ["exact", "rounded"], "experiment.reference_k": [None, 3]}},
+        {"environment": None, "evaluation": None, "experiment": None, "runner": None, "grid": None},
     ],
 )
 def test_a_right_file_follows_the_schema(mapping: dict[str, Any]) -> None:
@@ -82,7 +83,6 @@ def test_a_right_file_follows_the_schema(mapping: dict[str, Any]) -> None:
         {"local_agent": [1]},
         {"local_agent": {"softmax_temperature_scale": "hot"}},
         {"alternating": {"convergence_rtol": -0.1}},
-        {"evaluation": None},
         {"evaluation": {"horizon": 0}},
         {"experiment": {"k_range": [1]}},
         {"experiment": {"k_range": [1, 2, 3]}},

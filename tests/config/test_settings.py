@@ -143,6 +143,67 @@ def test_a_bad_value_of_the_environment_is_blamed_on_the_grid(values: str, messa
     assert str(caught.value).startswith(message)
 
 
+SIX_AGENTS = "experiment:\n  seed: 1\nenvironment:\n  name: robots\ngrid:\n"
+
+
+@pytest.mark.parametrize(
+    ("grid", "message"),
+    [
+        (
+            "  environment.n_agents:\n    - 30\n    - 10",
+            ":8: experiment.k_range: must be at most n_agents (10) of the ",
+        ),
+        ("  environment.n_global_states: [5, 4]", ":6: environment robots: n_global_states, n_local_states, n_global_"),
+        (
+            "  environment.name: ['tests.config.test_settings:tilted']\n  environment.tilt: [0,\n    1]",
+            ":8: environment tests.config.test_settings:tilted raised ValueError: no tilt (test_settings.py:",
+        ),
+    ],
+)
+def test_a_setting_that_cannot_be_is_blamed_on_the_value_of_the_grid(grid: str, message: str) -> None:
+    with pytest.raises(DistmarlError) as caught:
+        make_plan(parse_sweep((SIX_AGENTS + grid).encode(), "sweep.yaml"))
+    assert str(caught.value).startswith(f"sweep.yaml{message}")
+
+
+def tilted(tilt: float) -> Environment:
+    if tilt:
+        raise ValueError("no tilt")
+    return robots()
+
+
+def test_a_section_whose_keys_are_all_commented_out_means_the_defaults() -> None:
+    text = "environment:\n  # gamma: 0.9\nexperiment:\nrunner:\ngrid:\nevaluation: {horizon: 7}\n"
+    plan = make_plan(parse_sweep(text.encode(), "sweep.yaml"))
+    default = make_plan(parse_sweep(b"evaluation: {horizon: 7}", "sweep.yaml"))
+    assert [job.setting_id for job in plan.jobs] == [job.setting_id for job in default.jobs]
+    assert plan.resolved == default.resolved
+    (changed,) = make_plan(apply_overrides(parse_sweep(text.encode(), "f"), ["experiment.seed=3"])).jobs
+    assert changed.setting.seed == 3
+
+
+@pytest.mark.parametrize(
+    ("mapping", "message"),
+    [
+        (
+            {"environment": {"gamma": "0,95"}},
+            "environment.gamma: must be a number, got '0,95'; write decimals with a ",
+        ),
+        (
+            {"environment": {"n_agents": "1,000,000"}},
+            "must be an integer, got '1,000,000'; write decimals with",
+        ),
+        ({"evaluation": {"horizon": "1,000"}}, "evaluation.horizon: must be an integer, got '1,000'; write decimals"),
+        ({"grid": {"environment.gamma": ["0,9"]}}, "environment.gamma: must be a number, got '0,9'; write decimals wi"),
+    ],
+)
+def test_a_comma_in_a_number_is_told_what_to_write(mapping: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        make_plan(RawSweep(mapping, "f"))
+    assert message in str(caught.value)
+    assert "and nothing between thousands" in str(caught.value)
+
+
 def test_a_large_grid_looks_up_no_line_and_builds_each_game_once(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("a line was looked up")

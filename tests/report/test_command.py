@@ -1,3 +1,4 @@
+import re
 import webbrowser
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def test_long_labels_are_not_folded_in_a_file(tmp_path):
     for name in "ab":
         label = ", ".join(f"{name}_{'x' * 30}_{i}=0.25" for i in range(4))
         assert sum(label in line and "10.50" in line for line in lines) == 1
+
+
+def test_characters_that_the_figures_font_lacks_are_told_once(tmp_path):
+    grids = {name: {"environment.tilt": f"{name}中文"} for name in "ab"}
+    commit_points(start_folder(tmp_path, settings=grids), grid_of("ab", [1, 2], 2))
+    done = run(tmp_path)
+    assert "Glyph" not in done.stderr
+    assert done.stderr.count("lacks some characters of the labels, which are boxes there: 中文\n") == 1
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_a_gain_that_rounds_to_zero_has_no_sign(tmp_path):
+    values = {1: 10.0, 2: 9.9999}
+    commit_points(start_folder(tmp_path), grid_of(["only"], [1, 2], 2), value=lambda _, k, __: values[k])
+    assert "\nImprovement: 0.0%\n" in run(tmp_path).stdout
+    assert not re.search(r"[-+\u2212]0\.0+(?![0-9])", (tmp_path / "report.html").read_text())
 
 
 @pytest.mark.usefixtures("blank_figures")

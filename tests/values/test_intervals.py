@@ -56,7 +56,7 @@ def test_a_difference_is_that_of_its_pairs():
     [
         (lambda: estimate_mean([]), r"^sample: must be a list of one number or more, got shape \(0,\)"),
         (lambda: estimate_mean([[1.0]]), r"^sample: must be a list of one number or more, got shape \(1, 1\)"),
-        (lambda: estimate_mean(["a"]), r"^sample: must be a list of numbers, got list"),
+        (lambda: estimate_mean(["a"]), r"^sample: must be a list of numbers, got text"),
         (lambda: estimate_difference([1.0], [1.0, 2.0]), r"^second: must have as many entries as first \(1\), got 2"),
     ],
 )

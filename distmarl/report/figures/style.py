@@ -6,10 +6,12 @@ It is used through :func:`paper_style`, so that nobody else's figures change.
 from __future__ import annotations
 
 import io
+import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from numbers import Real
+from typing import Any
 
 import matplotlib
 import matplotlib.style
@@ -18,12 +20,16 @@ from matplotlib.figure import Figure
 from matplotlib.typing import ColorType
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.model.checks import checked_number
 
 WIDTH_IN = 3.5
 HEIGHT_IN = 2.6
 MAX_WIDTH_IN = 100
 DPI = 300
 NOTEBOOK_DPI = 144
+
+# What matplotlib says of each character that a font lacks, at each time that it draws it.
+MISSING_GLYPH = r"Glyph (\d+) .*missing from"
 
 BAND_ALPHA = 0.2
 BAR_ALPHA = 0.7
@@ -119,6 +125,24 @@ def paper_style() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def hearing_missing_glyphs() -> Iterator[set[str]]:
+    """Yield a set that takes the characters which the font of figures lacks, in place of matplotlib's warnings."""
+    missing: set[str] = set()
+    show = warnings.showwarning
+
+    def listen(message: Warning | str, *arguments: Any, **options: Any) -> None:
+        if found := re.match(MISSING_GLYPH, str(message)):
+            missing.add(chr(int(found[1])))
+        else:
+            show(message, *arguments, **options)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("always", MISSING_GLYPH)
+        warnings.showwarning = listen
+        yield missing
+
+
 def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
     """Return how wide a figure shall be, in inches.
 
@@ -129,12 +153,10 @@ def figure_width(width: float | None, default: float = WIDTH_IN) -> float:
     """
     if width is None:
         return default
-    if not isinstance(width, Real) or isinstance(width, bool):
-        raise InvalidArgumentError(f"width: must be a number (inches), got {width!r}")
-    if not 0 < width <= MAX_WIDTH_IN:
-        rule = f"at most {MAX_WIDTH_IN}" if width > 0 else "positive"
-        raise InvalidArgumentError(f"width: must be {rule} (inches), got {width!r}")
-    return float(width)
+    if not 0 < (inches := checked_number("width", width)) <= MAX_WIDTH_IN:
+        rule = f"at most {MAX_WIDTH_IN}" if inches > 0 else "positive"
+        raise InvalidArgumentError(f"width: must be {rule} (inches), got {inches!r}")
+    return inches
 
 
 def luminance(colour: ColorType) -> float:

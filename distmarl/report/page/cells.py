@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from distmarl.report.returns import MISSING
+from distmarl.wording import fixed
 
 Row = Mapping[Any, Any]
 
@@ -35,7 +36,7 @@ class Column:
 def number(value: Any, decimals: int, *, unit: str = "", signed: bool = False) -> Cell:
     """Return a number with so many decimals."""
     key = sort_value(value)
-    return Cell(MISSING if key is None else f"{key:{'+' if signed else ''}.{decimals}f}{unit}", key)
+    return Cell(MISSING if key is None else f"{fixed(key, decimals, signed=signed)}{unit}", key)
 
 
 def scientific(value: Any) -> Cell:
@@ -56,7 +57,7 @@ def yes_or_no(value: Any) -> Cell:
 
 def interval(low: float, high: float, decimals: int) -> Cell:
     """Return an interval, which is sorted by its width."""
-    text = f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(low) else MISSING
+    text = f"{fixed(low, decimals)} to {fixed(high, decimals)}" if math.isfinite(low) else MISSING
     return Cell(text, sort_value(high - low))
 
 

@@ -31,6 +31,7 @@ from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.storage.opening import is_on_disk
 from distmarl.results.tables import TABLES
 from distmarl.version import __version__
+from distmarl.wording import fixed
 
 SNIPPET = """\
 import pandas as pd
@@ -103,7 +104,7 @@ def _reading(found: list[Headline], decimals: int) -> str:
     if len(found) > 1:
         return ""
     ends = {row["k"]: row["known_return"] for row in (found[0].first, found[0].last)}
-    return "".join(f"; {value:.{decimals}f} at k = {k}" for k, value in ends.items())
+    return "".join(f"; {fixed(value, decimals)} at k = {k}" for k, value in ends.items())
 
 
 def _counts(summary: pd.DataFrame) -> dict[str, int]:
@@ -129,4 +130,5 @@ def _packaged(name: str) -> str:
 @cache
 def _template() -> Any:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["fixed"] = fixed
     return environment.from_string(_packaged("page.html"))

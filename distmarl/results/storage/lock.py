@@ -31,6 +31,7 @@ from typing import IO
 
 from distmarl.errors import ResultsError
 from distmarl.paths import shell_words
+from distmarl.results.storage.json_text import parse_json
 from distmarl.results.storage.location import LocalFolder, Location
 from distmarl.results.storage.processes import is_running
 from distmarl.wording import ago, timestamp
@@ -249,11 +250,13 @@ def _in_use(location: Location, holder: Holder | None) -> ResultsError:
 def _read_holder(location: Location) -> Holder | None:
     """Return who holds a lock, if anybody does; whatever is not of this form holds nothing."""
     try:
-        holder = Holder(**json.loads(location.read(HOLDER_FILE)))
-        datetime.fromisoformat(holder.last_beat)
+        holder = Holder(**parse_json(location.read(HOLDER_FILE)))
+        _ = holder.age_s  # which needs a time with its zone
     except (FileNotFoundError, ValueError, TypeError):
         return None
-    return holder
+    texts = (holder.token, holder.host, holder.user, holder.command, holder.since)
+    is_ours = isinstance(holder.pid, int) and all(isinstance(text, str) for text in texts)
+    return holder if is_ours else None
 
 
 def _write_holder(location: Location, holder: Holder) -> None:

@@ -11,6 +11,6 @@ def is_running(pid: int) -> bool:
     try:
         with suppress(PermissionError):  # it is somebody else's, and lives
             os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # no system has numbers as large
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
@@ -64,6 +65,9 @@ class ExecutorChoice:
         runner = self.plan.sweep.runner
         if self.kind == "serial" or not self.pending.missing:  # which spares Ray's start
             return SerialExecutor(runner.task_timeout_s)
+        if self.address is None:
+            # Under `uv run`, Ray would upload the current folder, and make of it an environment like this one.
+            os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 
         executor = RayExecutor(runner, self.address)

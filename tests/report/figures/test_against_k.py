@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import FillBetweenPolyCollection, LineCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -62,8 +62,8 @@ def bars(figure: Figure) -> list[LineCollection]:
     return [artist for artist in figure.axes[0].collections if isinstance(artist, LineCollection)]
 
 
-def bands(figure: Figure) -> list[FillBetweenPolyCollection]:
-    return [artist for artist in figure.axes[0].collections if isinstance(artist, FillBetweenPolyCollection)]
+def bands(figure: Figure) -> list[PolyCollection]:
+    return [artist for artist in figure.axes[0].collections if isinstance(artist, PolyCollection)]
 
 
 def notes(figure: Figure) -> list[str]:

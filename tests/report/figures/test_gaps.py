@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from distmarl.report.figures.gaps import MAX_PANELS, nash_gap_vs_k, price_of_subsampling
@@ -45,7 +45,7 @@ def test_brackets_reach_from_the_lower_to_the_upper_bound() -> None:
     lines = labelled(figure)
     np.testing.assert_allclose(lines["global agent"], [1, 0.25, 0.1])
     np.testing.assert_allclose(lines["one local agent"], [0.1, 0.1, 0.1])
-    bands = [one for one in figure.axes[0].collections if isinstance(one, FillBetweenPolyCollection)]
+    bands = [one for one in figure.axes[0].collections if isinstance(one, PolyCollection)]
     heights = [set(band.get_paths()[0].vertices[:, 1].round(6)) for band in bands]
     assert heights == [{1, 0.25, 0.1, 8, 2, 0.8}, {0.1, 0.5}]
 
@@ -63,7 +63,7 @@ def test_estimates_have_intervals_and_no_band() -> None:
     figure = nash_gap_vs_k(gaps_of(method="estimate"))
     assert figure is not None
     (axes,) = figure.axes
-    assert not any(isinstance(one, FillBetweenPolyCollection) for one in axes.collections)
+    assert not any(isinstance(one, PolyCollection) for one in axes.collections)
     segments = np.array(axes.collections[0].get_segments())
     np.testing.assert_allclose(segments[:, 1, 1] - segments[:, 0, 1], 0.1)
 
