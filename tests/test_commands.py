@@ -109,10 +109,11 @@ def test_what_is_no_command_is_told_what_is(capsys: pytest.CaptureFixture[str], 
 
 def in_terminal(monkeypatch: pytest.MonkeyPatch, term: str, no_color: str) -> tuple[Terminal, Terminal]:
     """Make the standard streams a terminal of a kind."""
-    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLORTERM", "COLUMNS"):
+    for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLORTERM", "COLUMNS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", term)
-    monkeypatch.setenv("NO_COLOR", no_color)
+    if no_color:  # an empty one counts in old versions of rich
+        monkeypatch.setenv("NO_COLOR", no_color)
     output, messages = Terminal(), Terminal()
     monkeypatch.setattr(sys, "stdout", output)
     monkeypatch.setattr(sys, "stderr", messages)
