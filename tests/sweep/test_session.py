@@ -291,7 +291,10 @@ def test_a_failure_in_a_batch_is_its_own(tmp_path: Path, monkeypatch: pytest.Mon
             raise ArithmeticError("a broken seed")
         return original.run(job, key, *arguments)
 
-    monkeypatch.setitem(KINDS, "evaluate", replace(original, run=break_at_seed_7))
+    def run_together(job: Any, keys: list[TaskKey], *arguments: Any) -> Any:
+        return [break_at_seed_7(job, key, *arguments) for key in keys]
+
+    monkeypatch.setitem(KINDS, "evaluate", replace(original, run=break_at_seed_7, run_together=run_together))
     batching = BatchingExecutor()
     many = changed(TINY, experiment={"n_eval_seeds": 20})
     tally = run(tmp_path, many, batching)
