@@ -11,6 +11,9 @@ from distmarl.study.job import Job
 from distmarl.values.exact_return import population_bytes
 from distmarl.values.value_iteration import anderson_bytes
 
+# Of each number of each step of the rollout that is recorded: a Python integer in a list.
+RECORDED_BYTES = 40
+
 
 def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
     """Return about how much memory training the global policy at k takes, in bytes."""
@@ -25,5 +28,6 @@ def exact_value_bytes(job: Job) -> int:
 
 def rollout_bytes(job: Job) -> int:
     """Return what rollouts take; policies are shared by the tasks of a node."""
-    env = job.environment
-    return 8 * 3 * job.setting.evaluation.n_rollouts * env.n_local_states**2 * env.n_local_actions
+    env, evaluation = job.environment, job.setting.evaluation
+    moving = 8 * 3 * evaluation.n_rollouts * env.n_local_states**2 * env.n_local_actions
+    return moving + RECORDED_BYTES * evaluation.horizon * (env.n_local_states + 3)
