@@ -24,7 +24,7 @@ from distmarl.equilibrium.deviator import Utility, deviator_bytes
 from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes, estimated_gaps
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 from distmarl.model.checks import check_choice
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
@@ -167,7 +167,7 @@ def nash_gap(
     check_choice("method", method, get_args(GapMethod))
     check_choice("utility", utility, get_args(Utility))
     if not 0 < tolerance < math.inf:
-        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
+        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {shown(tolerance)}")
     for name, number, least in (
         ("max_enumerated", max_enumerated, 0),
         ("n_starts", n_starts, 1),
@@ -175,7 +175,7 @@ def nash_gap(
         ("horizon", 1 if horizon is None else horizon, 1),
     ):
         if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < least:
-            raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {number!r}")
+            raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {shown(number)}")
     random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
         check_gap_size(env)

@@ -19,7 +19,7 @@ from typing import get_args
 from numpy.typing import ArrayLike
 
 from distmarl.dynamics.rollouts import run_rollouts
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 from distmarl.learning.g_learn import learn_global
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import Proposal, ProposalOutcome, StopReason, propose
@@ -232,7 +232,7 @@ def _check(env: Environment, alternating: Alternating, evaluation: Evaluation) -
         horizon=evaluation.horizon,
     )
     if not alternating.convergence_rtol >= 0:
-        raise InvalidArgumentError(f"convergence_rtol: must be 0 or more, got {alternating.convergence_rtol!r}")
+        raise InvalidArgumentError(f"convergence_rtol: must be 0 or more, got {shown(alternating.convergence_rtol)}")
     check_choice("update", alternating.update, get_args(UpdateKind))
     check_choice("joint_value", alternating.joint_value, get_args(JointValueKind))
     if alternating.joint_value == "exact":

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 
 
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Raise InvalidArgumentError where a value is none of the choices."""
     if value not in tuple(choices):
-        raise InvalidArgumentError(f"{name}: must be one of {', '.join(choices)}, got {value!r}")
+        raise InvalidArgumentError(f"{name}: must be one of {', '.join(choices)}, got {shown(value)}")
 
 
 def check_at_least_one(**numbers: int) -> None:
@@ -24,4 +24,4 @@ def check_positive(**numbers: float) -> None:
     """Raise InvalidArgumentError for a number that is not above 0; each is called by its keyword."""
     for name, number in numbers.items():
         if not number > 0:
-            raise InvalidArgumentError(f"{name}: must be positive, got {number!r}")
+            raise InvalidArgumentError(f"{name}: must be positive, got {shown(number)}")

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.errors import InvalidEnvironmentError
+from distmarl.errors import InvalidEnvironmentError, shown
 from distmarl.model.arrays import EPSILON, Array
 
 ROW_SUM_TOLERANCE = 1e-9
@@ -166,7 +166,7 @@ def _rebuilt(tables: dict[str, Any]) -> Environment:
 
 def _checked_n_agents(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {value!r}")
+        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {shown(value)}")
     if not 1 <= value <= MAX_AGENTS:
         raise InvalidEnvironmentError(f"n_agents: must be from 1 to {MAX_AGENTS:,}, got {value}")
     return int(value)
@@ -174,9 +174,9 @@ def _checked_n_agents(value: Any) -> int:
 
 def _checked_gamma(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise InvalidEnvironmentError(f"gamma: must be a number, got {value!r}")
+        raise InvalidEnvironmentError(f"gamma: must be a number, got {shown(value)}")
     if not (math.isfinite(value) and 0 <= value < 1):
-        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {value!r}")
+        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {shown(value)}")
     return float(value)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import ROW_SUM_TOLERANCE, Environment
@@ -46,7 +46,7 @@ def checked_k(env: Environment, k: int) -> int:
         When it is not.
     """
     if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise InvalidArgumentError(f"k: must be an integer, got {k!r}")
+        raise InvalidArgumentError(f"k: must be an integer, got {shown(k)}")
     if not 1 <= k <= env.n_agents:
         raise InvalidArgumentError(f"k: must be from 1 to n_agents ({env.n_agents}), got {k}")
     return int(k)

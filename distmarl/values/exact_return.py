@@ -23,7 +23,7 @@ from distmarl.dynamics.population import global_action_law, initial_population, 
 from distmarl.dynamics.transitions.base import CountTransitions
 from distmarl.dynamics.transitions.exact import ExactTransitions, exact_transitions
 from distmarl.dynamics.transitions.layouts import LAYOUTS_KEPT
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 from distmarl.model.arrays import EPSILON, Array, read_only
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
@@ -291,9 +291,9 @@ def _in_words(number: int) -> str:
 def _check_accuracy(tolerance: float, horizon: int | None, max_iterations: int) -> None:
     """Refuse a sum or an accuracy that cannot be meant."""
     if not 0 < tolerance < math.inf:
-        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
+        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {shown(tolerance)}")
     if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1):
-        raise InvalidArgumentError(f"horizon: must be None (infinite) or an integer of 1 or more, got {horizon!r}")
+        raise InvalidArgumentError(f"horizon: must be None (infinite) or an integer of 1 or more, got {shown(horizon)}")
     if max_iterations < 1:
         raise InvalidArgumentError(f"max_iterations: must be at least 1, got {max_iterations}")
 
