@@ -57,12 +57,16 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
+    from distmarl.results.folder import stranger_lines
+    from distmarl.results.snapshot import Snapshot
 
     if arguments.open and not is_on_disk(arguments.folder):
         place = f"the page will lie in {arguments.folder}, where no browser can open it"
         raise ResultsError(f"--open: {place}; leave the option out")
     report = write_report(open_location(arguments.folder), vectors=True)
     print_report(report, output_console(), messages)
+    for line in stranger_lines(Snapshot(report.numbers.folder)):
+        messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")
         messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)

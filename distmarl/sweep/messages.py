@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.text import Text
 
-from distmarl.results.folder import PAGE_FILE
+from distmarl.results.folder import PAGE_FILE, stranger_lines
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.tables import SETTINGS
@@ -33,6 +33,12 @@ def tell_of_store(plan: Plan, store: Snapshot, console: Console) -> None:
             f"{escape(str(store.folder))}: {counted(len(torn), 'file')} cut short (power lost?): "
             "deleted, and the tasks run again"
         )
+
+
+def warn_of_strangers(store: Snapshot, console: Console) -> None:
+    """Warn of files in the tables' folders that are not distmarl's."""
+    for line in stranger_lines(store):
+        warn(line, console)
 
 
 def warn_of_job_folder(folder: Location, console: Console) -> None:
