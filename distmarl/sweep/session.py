@@ -74,7 +74,7 @@ def run_session(
             from distmarl.report.write import delete_report  # and with it matplotlib
 
             delete_report(folder)
-        store.add_settings(_setting_rows(plan), plan.sweep.grid)
+        store.add_settings(setting_rows(plan), plan.sweep.grid)
         stop = Stop()
         driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
         # After the executor has started, since Ray installs a handler of its own.
@@ -104,7 +104,7 @@ def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
     return tally
 
 
-def _setting_rows(plan: Plan) -> list[dict[str, Any]]:
+def setting_rows(plan: Plan) -> list[dict[str, Any]]:
     """Return the rows of the table ``settings``."""
     return [
         {
