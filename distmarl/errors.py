@@ -58,6 +58,15 @@ class OutputError(DistmarlError):
     """What a command prints cannot be written: a disk is full."""
 
 
+def shown(value: object) -> str:
+    """Return a value as it would be typed; a number of numpy as a plain one."""
+    if isinstance(value, (list, tuple)):
+        items = ", ".join(map(shown, value))
+        return f"[{items}]" if isinstance(value, list) else f"({items}{',' * (len(value) == 1)})"
+    is_number = hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0
+    return repr(value.item() if is_number and hasattr(value, "item") else value)
+
+
 def nearest_name(name: str, known: Iterable[str]) -> str:
     """Return a hint at the known name that is most like a misspelt one, or at all of them."""
     names = sorted(known)

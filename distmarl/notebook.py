@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,7 @@ from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
-from distmarl.results.folder import open_results, read_settings, read_sweep, rollouts_per_seed
+from distmarl.results.folder import deleted_tables, open_results, read_settings, read_sweep, rollouts_per_seed
 from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -33,6 +34,7 @@ from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.stored_policies import read_global_policies, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
+from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.wording import harmless
 
 if TYPE_CHECKING:
@@ -75,9 +77,13 @@ class Results:
         ------
         InvalidArgumentError
             When there is no such table.
+        ResultsError
+            When its files have gone.
         """
         if name not in TABLES:
             raise InvalidArgumentError(f"there is no table {name!r}; {nearest_name(str(name), TABLES)}")
+        if name != SUMMARY.name and name in deleted_tables(self._snapshot()):
+            raise ResultsError(_deleted(self.folder, [name]))
         return self._snapshot().summary() if name == SUMMARY.name else self._snapshot().read(TABLES[name])
 
     def points(self) -> pd.DataFrame:
@@ -177,6 +183,36 @@ class Results:
             )
         return build_environment({**parameters, **changes}, raw).environment if changes else trained_in
 
+    def evaluate(self, k: int, seed: int = 0, setting: str | Mapping[str, Any] | None = None) -> EvaluationResult:
+        """Play a stored pair's evaluation again: the row of the table ``evaluations``, bit for bit.
+
+        It is ``dm.evaluate(r.environment(), r.global_policy(k), r.local_policy(), k=k, seed=(s, seed), ...)`` with
+        the setting's ``experiment.seed`` s and its options of ``evaluation``.
+
+        Parameters
+        ----------
+        k : int
+            Number of local agents that the global agent sees.
+        seed : int
+            Number of the evaluation seed; one that the sweep has not evaluated gives a new row.
+        setting : str or mapping, optional
+            Id, label or grid values of the setting; needed where there are several.
+
+        Raises
+        ------
+        InvalidArgumentError, ResultsError, ConfigError, EnvironmentLookupError
+            As :meth:`environment` and :meth:`global_policy` do.
+        """
+        content = content_of(_find_setting(self._snapshot(), setting))
+        return evaluate(
+            self.environment(setting),
+            self.global_policy(k, setting),
+            self.local_policy(setting),
+            k=k,
+            seed=(content["experiment"]["seed"], seed),
+            **content["evaluation"],
+        )
+
     def __getattr__(self, name: str) -> pd.DataFrame:
         if name in TABLES:
             return self.table(name)
@@ -204,6 +240,8 @@ class Results:
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(settings)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
+        if gone := deleted_tables(snapshot):
+            yield "deleted", f"{', '.join(gone)}; the sweep's command makes what is missing"
         n_rows = {name: len(snapshot.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
         yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
         if n_done < n_tasks:
@@ -219,7 +257,16 @@ def open_folder(folder: Place) -> Results:
     snapshot = open_results(open_location(folder))
     read_sweep(snapshot.folder)
     read_settings(snapshot)
+    if gone := deleted_tables(snapshot):
+        warnings.warn(_deleted(snapshot.folder, gone), stacklevel=3)
     return Results(snapshot.folder)
+
+
+def _deleted(folder: Location, names: Sequence[str]) -> str:
+    """Return what to say of tables that have gone."""
+    return (
+        f"{folder}: {', '.join(names)}: deleted, or not copied; run the sweep's command again to make what is missing"
+    )
 
 
 def _find_setting(snapshot: Snapshot, setting: str | Mapping[str, Any] | None) -> Mapping[Any, Any]:

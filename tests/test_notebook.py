@@ -64,6 +64,33 @@ def test_a_stored_pair_is_worth_what_the_sweep_says(finished: Path) -> None:
         np.testing.assert_array_equal(value.returns, row["returns"])
 
 
+def test_a_row_of_the_evaluations_is_played_again_bit_for_bit(grid: Path, finished: Path) -> None:
+    r = dm.open(grid)
+    for row in r.evaluations.to_dict("records"):
+        value = r.evaluate(k=row["k"], seed=row["seed"], setting=row["setting_id"])
+        assert (value.mean, value.std, value.mode_accuracy) == tuple(
+            row[name] for name in ("mean_return", "std_return", "mode_accuracy")
+        )
+        np.testing.assert_array_equal(value.returns, row["returns"])
+    assert dm.open(finished).evaluate(k=3, seed=7).mean not in dm.open(finished).evaluations["mean_return"].tolist()
+    assert "evaluate(k=k, seed=seed)" in TABLES["evaluations"].schema.field("seed").metadata[b"description"].decode()
+
+
+def test_a_deleted_table_is_told_of(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "copy")
+    shutil.rmtree(folder / "evaluations")
+    (folder / "timings" / "data.parquet").unlink()
+    with pytest.warns(
+        UserWarning, match=r"copy: evaluations, timings: deleted, or not copied; run the sweep's command"
+    ):
+        r = dm.open(folder)
+    assert "deleted     evaluations, timings; the sweep's command makes what is missing" in repr(r)
+    for name in ("evaluations", "timings"):
+        with pytest.raises(dm.DistmarlError, match=f"{name}: deleted, or not copied"):
+            r.table(name)
+    assert len(r.trainings) == 2
+
+
 def test_a_stored_pair_is_evaluated_for_any_population(finished: Path) -> None:
     r = dm.open(finished)
     env = r.environment(n_agents=1000, gamma=0.5)

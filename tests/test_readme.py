@@ -210,7 +210,7 @@ def test_every_command_for_ray_is_one_that_it_knows() -> None:
 
     lines = [line for line in typed() if line.startswith("ray ")]
     lines += [f"ray job submit {options} -- true" for options in typed("--")]
-    assert len(lines) == 9
+    assert len(lines) == 11
     for line in lines:
         command: click.Command = ray_command
         context = None
@@ -233,7 +233,7 @@ def sweeps_elsewhere() -> Iterator[list[str]]:
 
 
 def test_a_job_for_a_cluster_is_a_command_of_ours() -> None:
-    assert len(list(sweeps_elsewhere())) == 5
+    assert len(list(sweeps_elsewhere())) == 6
     for words in sweeps_elsewhere():
         arguments = make_parser().parse_args(words)
         assert (REPOSITORY / arguments.sweep_file).exists()

@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from distmarl.config.ceilings import check_size
 from distmarl.config.checking import k_values, key_elsewhere, key_types, section_types, validated_sweep, with_keys
 from distmarl.config.reading import RawSweep, setting_note, split_key
 from distmarl.errors import ConfigError, nearest_name
@@ -21,6 +22,7 @@ from distmarl.model.options import DEFAULT_ENVIRONMENT, Alternating, Evaluation,
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
 ID_LENGTH = 12
+MAX_VALUES_TOLD = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,12 +86,26 @@ def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tupl
         if origin := raw.origins.get(split_key(key)):
             raise ConfigError(f"{origin}: {key} is varied by the grid; override grid.{key} with a list instead")
         problem = _problem_of_key(key, environment_keys)
-        if not problem and (not values or any(value in values[:index] for index, value in enumerate(values))):
-            problem = f"must list at least one value, and none twice, got {values!r}"
+        if not problem and (not values or _has_twins(values)):
+            problem = f"must list at least one value, and none twice, got {_in_short(values)}"
         if problem:
             raise ConfigError(f"{raw.place(('grid', key))}: grid.{key}: {problem}")
+    check_size(raw, sweep)
     combinations = itertools.product(*sweep.grid.values())
     return sweep, [_setting(raw, sweep, dict(zip(sweep.grid, values, strict=True))) for values in combinations]
+
+
+def _has_twins(values: Sequence[Any]) -> bool:
+    """Return whether two values are equal."""
+    lists = [value for value in values if not isinstance(value, Hashable)]
+    others = [value for value in values if isinstance(value, Hashable)]
+    return len(set(others)) < len(others) or any(value in lists[:index] for index, value in enumerate(lists))
+
+
+def _in_short(values: Sequence[Any]) -> str:
+    """Return a list as text that a message can hold."""
+    shown = ", ".join(map(repr, values[:MAX_VALUES_TOLD]))
+    return f"[{shown}, and {len(values) - MAX_VALUES_TOLD:,} more]" if len(values) > MAX_VALUES_TOLD else f"[{shown}]"
 
 
 def resolved_mapping(sweep: SweepFile, environment: Mapping[str, Any]) -> dict[str, Any]:

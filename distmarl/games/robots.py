@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 import numpy as np
 from annotated_types import Ge, Le
 
-from distmarl.errors import InvalidEnvironmentError
+from distmarl.errors import InvalidEnvironmentError, shown
 from distmarl.model.arrays import Array
-from distmarl.model.checks import is_integer, plain
+from distmarl.model.checks import is_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import Count, Discount
 
@@ -75,7 +75,7 @@ def robots(
     sizes |= {"n_global_actions": n_global_actions, "n_local_actions": n_local_actions}
     for name, size in sizes.items():
         if not is_integer(size):
-            raise InvalidEnvironmentError(f"{name}: must be an integer, got {plain(size)!r}")
+            raise InvalidEnvironmentError(f"{name}: must be an integer, got {shown(size)}")
     zones = int(n_global_states)
     if zones < 1 or not n_global_states == n_local_states == n_global_actions:
         raise InvalidEnvironmentError(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 
 
 def plain(value: Any) -> Any:
@@ -29,7 +29,7 @@ def is_number(value: Any) -> bool:
 def checked_integer(name: str, value: Any, *, least: int = 1) -> int:
     """Return a value that must be a whole number of at least so much; raise InvalidArgumentError where it is not."""
     if not is_integer(value):
-        raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {plain(value)!r}")
+        raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {shown(value)}")
     if value < least:
         raise InvalidArgumentError(f"{name}: must be at least {least}, got {value}")
     return int(value)
@@ -38,7 +38,7 @@ def checked_integer(name: str, value: Any, *, least: int = 1) -> int:
 def checked_number(name: str, value: Any) -> float:
     """Return a value that must be a real number; raise InvalidArgumentError where it is not."""
     if not is_number(value):
-        raise InvalidArgumentError(f"{name}: must be a number, got {plain(value)!r}")
+        raise InvalidArgumentError(f"{name}: must be a number, got {shown(value)}")
     return float(value)
 
 
@@ -52,7 +52,7 @@ def checked_tolerance(value: Any) -> float:
 def check_choice(name: str, value: str, choices: Iterable[str]) -> None:
     """Raise InvalidArgumentError where a value is none of the choices."""
     if not isinstance(value, str) or value not in tuple(choices):
-        raise InvalidArgumentError(f"{name}: must be one of {', '.join(choices)}, got {plain(value)!r}")
+        raise InvalidArgumentError(f"{name}: must be one of {', '.join(choices)}, got {shown(value)}")
 
 
 def check_at_least_one(**numbers: int) -> None:
@@ -65,4 +65,4 @@ def check_positive(**numbers: float) -> None:
     """Raise InvalidArgumentError for what is no number above 0; each is called by its keyword."""
     for name, number in numbers.items():
         if not checked_number(name, number) > 0:
-            raise InvalidArgumentError(f"{name}: must be positive, got {plain(number)!r}")
+            raise InvalidArgumentError(f"{name}: must be positive, got {shown(number)}")

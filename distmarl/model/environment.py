@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.errors import InvalidEnvironmentError
+from distmarl.errors import InvalidEnvironmentError, shown
 from distmarl.model.arrays import EPSILON, Array, real_array, remedy_of
-from distmarl.model.checks import is_integer, is_number, plain
+from distmarl.model.checks import is_integer, is_number
 
 DEFAULT_CONCENTRATION = 0.3
 # numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
@@ -171,7 +171,7 @@ def _rebuilt(tables: dict[str, Any]) -> Environment:
 
 def _checked_n_agents(value: Any) -> int:
     if not is_integer(value):
-        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {plain(value)!r}")
+        raise InvalidEnvironmentError(f"n_agents: must be an integer, got {shown(value)}")
     if not 1 <= value <= MAX_AGENTS:
         raise InvalidEnvironmentError(f"n_agents: must be from 1 to {MAX_AGENTS:,}, got {value}")
     return int(value)
@@ -179,9 +179,9 @@ def _checked_n_agents(value: Any) -> int:
 
 def _checked_gamma(value: Any) -> float:
     if not is_number(value):
-        raise InvalidEnvironmentError(f"gamma: must be a number, got {plain(value)!r}")
+        raise InvalidEnvironmentError(f"gamma: must be a number, got {shown(value)}")
     if not (math.isfinite(value) and 0 <= value < 1):
-        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {plain(value)!r}")
+        raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {shown(value)}")
     return float(value)
 
 

@@ -11,9 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import InvalidArgumentError, shown
 from distmarl.model.arrays import Array, GlobalPolicy, real_array, remedy_of
-from distmarl.model.checks import is_integer, plain
+from distmarl.model.checks import is_integer
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 
@@ -47,7 +47,7 @@ def checked_k(env: Environment, k: int) -> int:
         When it is not.
     """
     if not is_integer(k):
-        raise InvalidArgumentError(f"k: must be an integer, got {plain(k)!r}")
+        raise InvalidArgumentError(f"k: must be an integer, got {shown(k)}")
     if not 1 <= k <= env.n_agents:
         raise InvalidArgumentError(f"k: must be from 1 to n_agents ({env.n_agents}), got {k}")
     return int(k)

@@ -13,8 +13,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from distmarl.errors import InvalidArgumentError
-from distmarl.model.checks import is_integer, plain
+from distmarl.errors import InvalidArgumentError, shown
+from distmarl.model.checks import is_integer
 
 Seed: TypeAlias = int | Sequence[int]
 
@@ -51,7 +51,7 @@ def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
     numbers = list(seed) if isinstance(seed, (Sequence, np.ndarray)) else [seed]
     for number in numbers:
         if not is_integer(number) or number < 0:
-            raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {plain(seed)!r}")
+            raise InvalidArgumentError(f"seed: must be an integer of 0 or more, or several, got {shown(seed)}")
     # The length comes first, since numpy pads entropy with zeros: 5 and (5, 0) are different seeds.
     entropy = [len(numbers), *(int(number) for number in numbers)]
     sequence = np.random.SeedSequence(entropy, spawn_key=(int(role), *key))

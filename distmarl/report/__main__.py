@@ -60,6 +60,8 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
+    from distmarl.results.folder import stranger_lines
+    from distmarl.results.snapshot import Snapshot
 
     page_folder = arguments.out or arguments.folder
     if arguments.open and not is_on_disk(page_folder):
@@ -68,6 +70,8 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     out = open_location(arguments.out) if arguments.out else None
     report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
+    for line in stranger_lines(Snapshot(report.numbers.folder)):
+        messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")
         messages.print(f"{counted(n_failures, 'task')} failed: see {failures}", markup=False)

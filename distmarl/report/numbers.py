@@ -71,9 +71,10 @@ class Numbers:
         self.k_values = k_values(self.sweep.experiment)
         method = self.sweep.evaluation.method
         n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
-        exact_k = self.k_values if method != "rollouts" else ()
+        asked_for = frozenset(self.k_values)
+        exact_k = asked_for if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
-        self._points = snapshot.summary(lambda k, seed: k in self.k_values and seed < n_seeds, exact_k=exact_k)
+        self._points = snapshot.summary(lambda k, seed: k in asked_for and seed < n_seeds, exact_k=exact_k)
 
     @cached_property
     def settings(self) -> pd.DataFrame:
@@ -162,13 +163,15 @@ class Numbers:
 
     def first_with(self, table: Table) -> Chosen | None:
         """Return the first evaluated setting that a table has rows of, and its k there."""
-        found = {(setting_id, k) for setting_id, k, *_ in self._snapshot.keys(table)}
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
+        found: dict[str, set[int]] = {}
+        for setting_id, k, *_ in self._snapshot.keys(table):
+            if k in asked_for:
+                found.setdefault(setting_id, set()).add(int(k))
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):
-            ks = sorted(int(k) for name, k in found if name == setting_id and k in asked_for)
-            if ks:
-                return Chosen(setting_id, ks, label, len(settings))
+            if setting_id in found:
+                return Chosen(setting_id, sorted(found[setting_id]), label, len(settings))
         return None
 
     def read(self, table: Table, **key: Any) -> pd.DataFrame:

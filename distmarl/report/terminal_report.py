@@ -19,6 +19,7 @@ from distmarl.wording import fixed, shortened
 UNCONVERGED_MARK = "*"
 MAX_GLYPHS_TOLD = 20
 WIDE = 1000
+MAX_ROWS = 1000  # of the table; more are for the tables of the folder
 # What a table takes for each column, and at its edges, beside the cells.
 BETWEEN, EDGES = 3, 2
 
@@ -34,18 +35,31 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
         Where the numbers go, and where everything else goes.
     """
     summary, unfinished = report.numbers.summary, report.numbers.unfinished_by_kind
-    output.print(terminal_table(summary, output.width))
+    shown = _first_settings(summary)
+    output.print(terminal_table(shown, output.width))
     # With the numbers, since they are not final.
-    for line in [*improvement_lines(summary), *([unfinished] if unfinished else [])]:
+    for line in [*improvement_lines(shown), *([unfinished] if unfinished else [])]:
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
     lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
+    n_settings, n_shown = summary["setting_id"].nunique(), shown["setting_id"].nunique()
+    if n_shown < n_settings:
+        where = report.numbers.folder.describe("summary")
+        lines.insert(0, f"the first {n_shown:,} of {n_settings:,} settings; all are in the table {where}")
     lines += [f"skipped {name}.png: {reason}" for name, reason in report.skipped.items()]
     if report.missing_glyphs:
-        shown = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
-        lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {shown}")
+        glyphs = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
+        lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {glyphs}")
     for line in lines:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def _first_settings(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the first settings, as many of them, but at least one, as are not too long to be read."""
+    names = summary["setting_id"].iloc[: MAX_ROWS + 1].unique()
+    if len(summary) <= MAX_ROWS:
+        return summary
+    return summary[summary["setting_id"].isin(names[: max(1, len(names) - 1)])]
 
 
 def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:

@@ -163,6 +163,22 @@ def read_provenance(folder: Location) -> dict[str, Any]:
     return provenance
 
 
+def stranger_lines(snapshot: Snapshot) -> list[str]:
+    """Return what to say of files in tables' folders that are not distmarl's."""
+    return [
+        f"{snapshot.folder.describe(name)}: is not a file of distmarl (a sync tool's copy?): whoever reads the folder "
+        f"{name.rpartition('/')[0]} as a whole gets its rows, too, or an error; move it away"
+        for name in snapshot.strangers()
+    ]
+
+
+def deleted_tables(snapshot: Snapshot) -> list[str]:
+    """Return the tables that have gone: a session that ended left all of them."""
+    if not any("ended_at" in session for session in read_provenance(snapshot.folder)["sessions"]):
+        return []
+    return [table.name for table in TABLES.values() if not snapshot.has_files(table)]
+
+
 def read_settings(snapshot: Snapshot) -> pd.DataFrame:
     """Return the rows of the sweep's settings, in the order of the sweep file.
 

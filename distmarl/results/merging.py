@@ -71,9 +71,26 @@ class MergedTable:
         newest = numbered.group_by(names).aggregate([(ROW, "max")]).sort_by([(name, "ascending") for name in names])
         return newest.select([*names, f"{ROW}_max"]).rename_columns([*names, ROW])
 
+    @cached_property
+    def _places(self) -> dict[str, slice]:
+        """Where the rows with each value of the first key column stand among the newest."""
+        values = self._newest.column(0)
+        if not len(values):
+            return {}
+        runs = pc.run_end_encode(values.combine_chunks())
+        ends = runs.run_ends.to_pylist()
+        return {
+            value: slice(start, end)
+            for value, start, end in zip(runs.values.to_pylist(), [0, *ends], ends, strict=False)
+        }
+
     def _rows(self, key: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the places of the newest rows with the given values in key columns."""
-        chosen = self._newest
+        chosen, first = self._newest, self._table.key[0]
+        if isinstance(key.get(first), str):  # most often a setting's id: no look at the rows of all others
+            place = self._places.get(key[first], slice(0, 0))
+            chosen = chosen.slice(place.start, place.stop - place.start)
+            key = {name: value for name, value in key.items() if name != first}
         for name, value in key.items():
             values = pa.array(value if isinstance(value, list) else [value], self._table.schema.field(name).type)
             chosen = chosen.filter(pc.field(name).isin(values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -61,19 +62,29 @@ class PublishedFile:
         """Names of the columns, those of the grid among them."""
         return list(self._parquet.schema_arrow.names)
 
+    def has_columns(self, schema: pa.Schema) -> bool:
+        """Return whether the columns are just those of a schema, descriptions aside."""
+        return bool(self._parquet.schema_arrow.equals(schema, check_metadata=False))
+
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of all rows."""
         return self._read(range(self._parquet.num_row_groups), columns)
 
     def rows(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Return some columns of some rows, reading only the row groups that hold them."""
-        sizes = [self._parquet.metadata.row_group(group).num_rows for group in range(self._parquet.num_row_groups)]
-        ends = np.cumsum(sizes)
-        groups, inverse = np.unique(np.searchsorted(ends, rows, side="right"), return_inverse=True)
-        offsets = np.cumsum([0, *(sizes[group] for group in groups)])
-        starts = ends - sizes
+        bounds = self._bounds
+        groups, inverse = np.unique(np.searchsorted(bounds, rows, side="right") - 1, return_inverse=True)
+        starts = bounds[groups]
+        offsets = np.cumsum([0, *(bounds[groups + 1] - starts)])
         data = self._read(groups.tolist(), columns)
-        return data.take(pa.array(offsets[inverse] + rows - starts[groups[inverse]]))
+        return data.take(pa.array(offsets[inverse] + rows - starts[inverse]))
+
+    @cached_property
+    def _bounds(self) -> NDArray[np.int64]:
+        """The first row of each row group, and the number of rows; a table of long lists has thousands of groups."""
+        metadata = self._parquet.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        return np.cumsum([0, *sizes])
 
     def _read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         with _explained(self._file, RESTORE):
@@ -92,7 +103,7 @@ def read_part(file: File, table: Table, *, may_be_torn: bool) -> pa.Table | None
         if may_be_torn and not _has_end(pa.BufferReader(content)):
             return None
         parquet = _opened(File(file.name, lambda: pa.BufferReader(content)), table, DELETE)
-        return _typed(parquet.read(), table.schema.names, table)
+        return _typed(parquet.read(use_threads=False), table.schema.names, table)  # a few rows: threads take longer
     return None
 
 
@@ -116,13 +127,14 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
     """Return a file of a table, open; refuse one of another version of the schemas, or of another table."""
     with _explained(file, remedy):
         parquet = pq.ParquetFile(file.open())
-    found = (parquet.schema_arrow.metadata or {}).get(VERSION_KEY, b"none").decode()
+    schema = parquet.schema_arrow  # made anew each time that it is asked for
+    found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode()
     if found != SCHEMA_VERSION:
         raise ResultsError(
             f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
             "choose another folder with --out, or start afresh with --overwrite"
         )
-    missing = [name for name in table.schema.names if name not in parquet.schema_arrow.names]
+    missing = [name for name in table.schema.names if name not in schema.names]
     if missing:
         raise UnreadableFileError(
             f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
@@ -132,6 +144,8 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
 
 def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
     """Return some columns of a table as its schema has them."""
+    if data.schema.equals(table.schema, check_metadata=True) and list(columns) == table.schema.names:
+        return data
     schema = pa.schema([table.schema.field(name) for name in columns], metadata=table.schema.metadata)
     return data.select(list(columns)).cast(schema)
 

@@ -32,6 +32,7 @@ from distmarl.results.tables import (
 PARTS = "_parts"
 PART_ENDING = ".parquet"
 DATA_FILE = "data.parquet"
+PASSED_OVER = ("_", ".")  # by readers of Parquet
 READ_ATTEMPTS = 5
 
 Row = Mapping[str, Any]
@@ -98,6 +99,10 @@ class Snapshot:
         columns = self._read(SETTINGS, lambda merged: merged.published.column_names if merged.published else [])
         return [name for name in columns if "." in name]
 
+    def has_files(self, table: Table) -> bool:
+        """Return whether a table has been published, or something committed to it."""
+        return self.folder.exists(published_name(table)) or bool(self._part_names(table))
+
     def check_version(self) -> None:
         """Refuse a folder whose tables were written by another version of the schemas.
 
@@ -112,6 +117,17 @@ class Snapshot:
                 PublishedFile(published, table)
             for part in self.folder.files(self._part_names(table)[:1]):
                 read_part(part, table, may_be_torn=self.folder.may_tear_files)
+
+    def strangers(self) -> list[str]:
+        """Return the files in tables' folders that are not ours: who reads such a folder reads their rows, too."""
+        tables = [table.name for table in TABLES.values()]
+        found = self.folder.names_in(tables)
+        return [
+            f"{table}/{name}"
+            for table, names in zip(tables, found, strict=True)
+            for name in names
+            if name != DATA_FILE and not name.startswith(PASSED_OVER)
+        ]
 
     def torn_parts(self) -> list[str]:
         """Return the parts of which a loss of power has left only a piece; no table takes them in."""

@@ -24,7 +24,7 @@ from distmarl.results.grid_columns import GridColumns
 from distmarl.results.snapshot import PARTS, Row, Snapshot, published_name
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import Lock
-from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
+from distmarl.results.tables import EVALUATIONS, EXACT_RETURNS, SETTINGS, SUMMARY, TABLES
 
 
 class Store(Snapshot):
@@ -59,10 +59,18 @@ class Store(Snapshot):
         self._has_unpublished_parts = True
 
     def publish(self, *, force: bool = False) -> None:
-        """Bring every table up to date, then delete the parts that they have taken in."""
+        """Bring every table up to date, then delete the parts that they have taken in.
+
+        Parameters
+        ----------
+        force : bool
+            Look also at tables that nothing was added to: their grid's columns may be others by now.
+        """
         if not (self._has_unpublished_parts or force):
             return
-        stale = [table for table in TABLES.values() if force or self._is_stale(table)]
+        stale = [table for table in TABLES.values() if self._is_stale(table) or (force and self._has_old_grid(table))]
+        if EXACT_RETURNS in stale and EVALUATIONS not in stale:
+            stale.append(EVALUATIONS)  # which has their columns
         taken_in: list[str] = []
         for table in stale:
             if table is not SUMMARY:
@@ -106,6 +114,12 @@ class Store(Snapshot):
     def _is_stale(self, table: Table) -> bool:
         """Return whether a table's published file is missing, or lacks what is in its parts."""
         return bool(self._part_names(table)) or not self.folder.exists(published_name(table))
+
+    def _has_old_grid(self, table: Table) -> bool:
+        """Return whether a table's published file lacks columns that the grid has now, or has them of another type."""
+        published = self._merged(table).published
+        (now,) = self._completed(table, [table.schema.empty_table()])
+        return published is None or not published.has_columns(now.schema)
 
     def _publish(self, table: Table, chunks: Iterable[pa.Table]) -> None:
         """Replace a table's published file."""

@@ -28,7 +28,12 @@ EVALUATIONS = table(
     "evaluations",
     ("setting_id", "k", "seed"),
     *PAIR,
-    field("seed", pa.int64(), "number of the evaluation seed; the same seed has the same initial states for every k"),
+    field(
+        "seed",
+        pa.int64(),
+        "number of the evaluation seed; the same seed has the same initial states for every k. "
+        "dm.open(folder).evaluate(k=k, seed=seed) plays it again: dm.evaluate(..., seed=(experiment.seed, seed))",
+    ),
     N_AGENTS,
     GAMMA,
     field("n_rollouts", pa.int64(), "rollouts that the row summarises", "rollouts"),
@@ -88,7 +93,12 @@ NASH_GAPS = table(
     field("value", pa.float64(), "the number; null where there is none", "reward"),
     field("error", pa.float64(), "certified error of value; for estimates half its 95 % interval", "reward"),
     field("kind", pa.string(), "exact, lower bound, upper bound, estimate or estimate of a lower bound", "name"),
-    field("of", pa.string(), "what the number is the value of", "text"),
+    field(
+        "of",
+        pa.string(),
+        "what quantity means here, in words and symbols: whose deviation, against what, in which game, over how long",
+        "text",
+    ),
     field("reason", pa.string(), "why there is no value; null where there is one", "text"),
 )
 
@@ -162,6 +172,7 @@ LOCAL_POLICIES = table(
     field("s_l", pa.int64(), "local state", "index"),
     field("a_l", pa.int64(), "local action", "index"),
     field("probability", pa.float64(), "probability of the action under the shared local policy"),
+    rows_per_chunk=2**12,  # read by setting
 )
 
 GLOBAL_POLICIES = table(

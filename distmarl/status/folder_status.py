@@ -14,7 +14,14 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from distmarl.model.options import SweepFile
-from distmarl.results.folder import open_results, read_provenance, read_settings, read_sweep, rollouts_per_seed
+from distmarl.results.folder import (
+    open_results,
+    read_provenance,
+    read_settings,
+    read_sweep,
+    rollouts_per_seed,
+    stranger_lines,
+)
 from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -109,6 +116,8 @@ class FolderStatus:
         When the last task ended (UTC).
     command : sequence of str
         What was typed for the last session.
+    warnings : sequence of str
+        What is wrong with the folder.
     """
 
     folder: Location
@@ -118,6 +127,7 @@ class FolderStatus:
     writer: str | None
     last_result_at: datetime | None
     command: Sequence[str]
+    warnings: Sequence[str] = ()
 
     @property
     def is_done(self) -> bool:
@@ -154,6 +164,7 @@ def read_status(folder: Location) -> FolderStatus:
         writer=None if writer is None else str(writer),
         last_result_at=_last_result_at(store.read(TIMINGS)),
         command=session["command"],
+        warnings=stranger_lines(store),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from pathlib import Path
 
 from rich import box
 from rich.console import Console, RenderableType
@@ -21,6 +22,7 @@ from distmarl.wording import ago
 
 MAX_SETTINGS_SHOWN = 40
 MAX_FAILURES_SHOWN = 10
+OUT = "--out"
 STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
 
 
@@ -64,6 +66,8 @@ def status_parts(status: FolderStatus, now: datetime, *, is_plain: bool = False)
         n_more = len(status.failures) - MAX_FAILURES_SHOWN
         others = f"{n_more} more and all " if n_more > 0 else ""
         yield f"{others}tracebacks: {escape(status.folder.describe('failures'))}"
+    for warning in status.warnings:
+        yield Text.assemble(("warning:", "yellow"), f" {warning}")
 
 
 def settings_table(settings: Sequence[SettingStatus], *, is_plain: bool = False) -> Table:
@@ -99,8 +103,22 @@ def next_step(status: FolderStatus) -> tuple[str, str]:
         return "To see how it goes on:", f"python -m distmarl.status {folder} --watch"
     if status.is_done:
         return "To see the results:", f"python -m distmarl.report {folder}"
-    command = command_again(status.command, has_failures=bool(status.failures))
+    command = command_again(_into(status), has_failures=bool(status.failures))
     return "To try again what failed:" if status.failures else "To go on:", command
+
+
+def _into(status: FolderStatus) -> list[str]:
+    """Return the words of the last session's command, which lead to this folder, wherever it was moved or copied to."""
+    words, folder = list(status.command), str(Path("results", status.sweep))
+    places = [place for place, word in enumerate(words) if word == OUT or word.startswith(f"{OUT}=")]
+    for place in reversed(places):
+        _, equals, folder = words[place].partition("=")
+        if not equals:
+            folder = words[place + 1] if place + 1 < len(words) else ""
+        del words[place : place + (1 if equals else 2)]
+    if folder == status.folder.typed:
+        return list(status.command)
+    return [*words, f"{OUT}={status.folder.typed}"]
 
 
 def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:

@@ -13,6 +13,9 @@ from distmarl.study.job import Job
 from distmarl.values.exact_return import population_bytes
 from distmarl.values.value_iteration import anderson_bytes
 
+# Of each number of each step of the rollout that is recorded: a Python integer in a list.
+RECORDED_BYTES = 40
+
 
 def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
     """Return about how much memory training the global policy at k takes, in bytes."""
@@ -27,4 +30,6 @@ def exact_value_bytes(job: Job) -> int:
 
 def rollout_bytes(job: Job) -> int:
     """Return what rollouts take; policies are shared by the tasks of a node."""
-    return max(CACHED_BYTES, bytes_of_rollouts(job.environment, job.setting.evaluation.n_rollouts))
+    env, evaluation = job.environment, job.setting.evaluation
+    moving = max(CACHED_BYTES, bytes_of_rollouts(env, evaluation.n_rollouts))
+    return moving + RECORDED_BYTES * evaluation.horizon * (env.n_local_states + 3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -66,8 +66,15 @@ class Plan:
         return find_pending(self.sweep, n_rollouts, store)
 
 
-def make_plan(raw: RawSweep) -> Plan:
+def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Plan:
     """Check a sweep, build its environments and name its settings.
+
+    Parameters
+    ----------
+    raw : RawSweep
+        The sweep as written.
+    tell : callable
+        Is told how far it is, after every setting.
 
     Raises
     ------
@@ -94,6 +101,7 @@ def make_plan(raw: RawSweep) -> Plan:
             twin = jobs[job.setting_id].setting
             raise ConfigError(f"{raw.place(('grid',))}: grid: {twin.label} and {setting.label} are the same setting")
         jobs[job.setting_id] = job
+        tell(f"planned {len(jobs):,} of {len(settings):,} settings")
     return Plan(sweep, list(jobs.values()), resolved_mapping(sweep, _resolved_environment(sweep, settings, built)))
 
 

@@ -8,7 +8,7 @@ import importlib
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -22,6 +22,7 @@ from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import open_location
 from distmarl.results.tables import FAILURES
 from distmarl.search_path import look_in
+from distmarl.study.changes import find_changes
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
@@ -35,14 +36,17 @@ from distmarl.sweep.messages import (
     tell_what_went_wrong,
     warn,
     warn_of_job_folder,
+    warn_of_strangers,
 )
 from distmarl.sweep.progress.lines import LineProgress, Progress, QuietProgress
 from distmarl.sweep.progress.live import LiveProgress
+from distmarl.sweep.progress.patience import Patience
 from distmarl.sweep.progress.plan_text import print_plan
 from distmarl.sweep.progress.watch import Watch
 from distmarl.sweep.session import Interrupted, run_session
 from distmarl.sweep.stopping import Stop
 from distmarl.terminal import DONE, INTERRUPTED, SOME_FAILED, can_redraw, command_parser, output_console, run_command
+from distmarl.wording import counted
 
 DESCRIPTION = """\
 Train a shared local policy, then a global policy for every subsample size k, and evaluate each of
@@ -128,20 +132,27 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
 
 def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     """Check everything, then run the sweep and report on it."""
-    plan = make_plan(_read(arguments))
+    raw = _read(arguments)
+    tell_if_slow: Callable[[str], None] = (lambda _: None) if arguments.quiet else Patience(console)
+    plan = make_plan(raw, tell_if_slow)
     folder = open_location(arguments.out or f"results/{plan.sweep.name}")
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
+    tell_if_slow(f"comparing {counted(plan.n_tasks.total(), 'task')} with what is in {folder}")
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     address = arguments.address or os.environ.get("RAY_ADDRESS") or None
     choice = ExecutorChoice(plan, pending, arguments.executor, address)
     choice.check()
+    if store is not None:
+        warn_of_strangers(store, console)
+    tell_if_slow("predicting how long the tasks take")
     if arguments.plan:
         n_cpus, where = choice.cores()
         costs = estimate_costs(plan, store)
-        print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where)
+        changes = find_changes(plan, store) if store is not None else ()
+        print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where, changes=changes)
         return DONE
     if store is not None:
         tell_of_store(plan, store, console)

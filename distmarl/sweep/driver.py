@@ -31,6 +31,8 @@ from distmarl.sweep.stopping import GRACE_S, Stop
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
+# What runs first, when all of it is ready: what others wait for, then what is evaluated, then what is found out beside.
+LONG, SHORT, EXTRA = 2, 1, 0
 
 
 class Driver:
@@ -84,6 +86,7 @@ class Driver:
             if (needed := needed_group(group)) is not None:
                 self._followers[needed].append(group)
         self._ready = ReadyTasks()
+        self._n_for_curve = 0  # tasks in flight that the curve waits for
         self._completed: list[Completed] = []
         self._batched_seconds = math.inf
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
@@ -130,10 +133,14 @@ class Driver:
 
     def _submit(self) -> None:
         """Submit tasks until every slot has enough of them."""
-        while self._ready and self._executor.n_in_flight < self._executor.max_in_flight:
+        executor = self._executor
+        while self._ready and executor.n_in_flight < executor.max_in_flight:
+            if self._n_for_curve and self._ready.next_urgency == EXTRA and executor.n_in_flight >= executor.n_slots:
+                break  # it takes an idle slot, but stands in no line that evaluations will need
             batch = self._next_batch()
             self._executor.submit(*batch)
             for task in batch:
+                self._n_for_curve += not KINDS[task.key.kind].is_extra
                 self._progress.submitted(task.key, task.n_cpus)
 
     def _next_completed(self, timeout_s: float) -> list[Completed]:
@@ -146,6 +153,7 @@ class Driver:
     def _receive(self, arrived: list[Completed]) -> None:
         """Keep what has completed, and learn from it what cannot wait for a commit."""
         self._completed += arrived
+        self._n_for_curve -= sum(not KINDS[completed.task.key.kind].is_extra for completed in arrived)
         if self._fail_fast and any(completed.outcome.failure for completed in arrived):
             self._stop.request()
         timings = [completed.outcome.timing for completed in arrived if KINDS[completed.task.key.kind].is_short]
@@ -156,7 +164,7 @@ class Driver:
         """Take the first task that is ready; those of evaluation seeds, which come last, are taken together."""
         batch = [self._ready.take()]
         if KINDS[batch[0].key.kind].is_short:
-            n_left_per_batch = len(self._ready) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
+            n_left_per_batch = self._ready.n_of(SHORT) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
             n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._batched_seconds) - 1)
             batch += [self._ready.take() for _ in range(n_more)]
         return batch
@@ -228,8 +236,9 @@ class Driver:
         handle, values = self._handle(job), tuple(values)
         seeds = self._pending.missing[group]
         tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes) for seed in seeds)
-        cost = math.inf if kind.needs is None else 0.0 if kind.is_short else kind.seconds(job, group.k)
-        self._ready.add(tasks, len(seeds), cost)
+        cost = math.inf if kind.needs is None else kind.seconds(job, group.k)
+        urgency = EXTRA if kind.is_extra else SHORT if kind.is_short else LONG
+        self._ready.add(tasks, len(seeds), urgency=urgency, cost=cost)
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from distmarl.config.environments import draws_at_random
 from distmarl.paths import shell_words
-from distmarl.results.folder import PAGE_FILE
+from distmarl.results.folder import PAGE_FILE, stranger_lines
 from distmarl.results.grid_columns import content_of
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -58,6 +58,12 @@ def _another_game(jobs: Sequence[Job], folder: Location) -> str:
         remedy = "give it a seed, as in numpy.random.default_rng(0), or all is trained again each time"
         return f"{section['name']} draws at random: {says}; {remedy}; {KEPT}"
     return f"{section['name']} has changed since: {says}; {KEPT}"
+
+
+def warn_of_strangers(store: Snapshot, console: Console) -> None:
+    """Warn of files in the tables' folders that are not distmarl's."""
+    for line in stranger_lines(store):
+        warn(line, console)
 
 
 def warn_of_job_folder(folder: Location, console: Console) -> None:

@@ -78,7 +78,7 @@ def run_session(
             delete_report(folder)
             if kept := foreign_names(folder):
                 tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
-        store.add_settings(_setting_rows(plan), plan.sweep.grid)
+        store.add_settings(setting_rows(plan), plan.sweep.grid)
         stop = Stop()
         driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
         # After the executor has started, since Ray installs a handler of its own.
@@ -108,7 +108,7 @@ def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
     return tally
 
 
-def _setting_rows(plan: Plan) -> list[dict[str, Any]]:
+def setting_rows(plan: Plan) -> list[dict[str, Any]]:
     """Return the rows of the table ``settings``."""
     return [
         {

@@ -7,6 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
+import distmarl as dm
 from distmarl import DistmarlError, Environment
 from distmarl.errors import InvalidEnvironmentError
 from distmarl.games.robots import robots
@@ -274,3 +275,17 @@ def test_copies_and_unpickled_games_are_the_same_and_read_only():
         assert other.digest() == env.digest()
         with pytest.raises(ValueError, match="read-only"):
             other.transition_local[0, 0, 0, 0] = 0.5
+
+
+def test_a_message_shows_numbers_of_numpy_as_plain_ones() -> None:
+    env = robots()
+    policy = dm.uniform_local_policy(env)
+    for call, said in (
+        (lambda: robots(gamma=np.float64(3.0)), "got 3.0"),
+        (lambda: robots(n_agents=np.float64(3.0)), "got 3.0"),
+        (lambda: dm.g_learn(env, policy, k=np.float64(3.0)), "got 3.0"),
+        (lambda: dm.g_learn(env, policy, k=1, seed=(np.int64(3), np.int64(-1))), "got (3, -1)"),
+    ):
+        with pytest.raises(DistmarlError) as caught:
+            call()
+        assert str(caught.value).endswith(said)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import distmarl
@@ -46,6 +47,22 @@ def test_a_long_line_is_not_folded_in_a_file(tmp_path: Path, capsys: pytest.Capt
     store.commit("failed", [(FAILURES, [{**failure_row("only", 2), "error": error}])])
     main([str(tmp_path)])
     assert f"  {error}\n" in capsys.readouterr().out
+
+
+def test_a_second_file_in_a_tables_folder_is_told_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    store = start_folder(tmp_path)
+    commit_points(store, grid_of(["only"], [1, 2], 2))
+    store.publish()
+    copy = tmp_path / "evaluations" / "data (conflicted copy).parquet"
+    main([str(tmp_path)])
+    assert "warning" not in capsys.readouterr().out
+    (tmp_path / "evaluations" / "_ignored.parquet").write_bytes(b"")
+    copy.write_bytes((tmp_path / "evaluations" / "data.parquet").read_bytes())
+    assert len(pd.read_parquet(tmp_path / "evaluations")) == 2 * len(pd.read_parquet(copy))
+    main([str(tmp_path)])
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: ")]
+    assert line.startswith(f"warning: {copy}: is not a file of distmarl")
+    assert line.endswith("move it away")
 
 
 def test_help_and_version(capsys: pytest.CaptureFixture[str]) -> None:

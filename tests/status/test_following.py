@@ -131,7 +131,7 @@ def test_a_terminal_is_drawn_anew_and_keeps_the_last_status(tmp_path: Path, monk
     assert "looked at every 120 s; Ctrl-C ends it" in frames
     assert list(dict.fromkeys(COUNT.findall(frames))) == ["2", "3"]
     assert "Ctrl-C" not in last
-    assert f"  {' '.join(ended.command)}\n" in last
+    assert f"  {' '.join(ended.command)} --out={tmp_path}\n" in last
 
 
 @pytest.mark.parametrize("seconds", ["results/robots", "0", "-1", "nan", "inf"])

@@ -127,3 +127,21 @@ def test_an_option_with_which_nothing_would_run_is_not_repeated() -> None:
     assert next_step(status(missing, command=RETRY)) == next_step(status(missing))
     failed = status(missing, command=RETRY, failures=UNFINISHED.failures)
     assert next_step(failed)[1] == "python -m distmarl.sweep 'my sweep.yaml' --out results/robots --retry-failed"
+
+
+@pytest.mark.parametrize(
+    ("folder", "words", "command"),
+    [
+        ("results/robots", ["r.yaml"], "r.yaml"),
+        ("results/robots/", ["r.yaml", "--out=results/robots"], "r.yaml --out=results/robots"),
+        ("copy", ["r.yaml"], "r.yaml --out=copy"),
+        ("copy", ["--out", "results/robots", "r.yaml"], "r.yaml --out=copy"),
+        ("copy", ["r.yaml", "--out=results/robots", "--fail-fast"], "r.yaml --fail-fast --out=copy"),
+        ("-copy", ["r.yaml"], "r.yaml --out=-copy"),
+        ("a copy", ["r.yaml"], "r.yaml '--out=a copy'"),
+    ],
+)
+def test_the_command_leads_to_the_folder_that_was_looked_at(folder: str, words: list[str], command: str) -> None:
+    unfinished = setting(30, PhaseStatus(25, 10, 0, "missing"))
+    told = status([unfinished], folder=open_location(folder), command=["python", "-m", "distmarl.sweep", *words])
+    assert next_step(told) == ("To go on:", f"python -m distmarl.sweep {command}")

@@ -19,7 +19,7 @@ from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.ready import ReadyTasks
 from distmarl.sweep.stopping import Stop
 from tests.sweep.simulated import NoStore, VirtualExecutor, bound, realistic_durations, settings_of_seeds
-from tests.sweep.sweeps import TINY, changed, run
+from tests.sweep.sweeps import TINY, changed, plan_of, run
 from tests.sweep.test_session import CountingExecutor
 
 
@@ -52,7 +52,11 @@ def test_shortest_first_would_take_longer(monkeypatch: pytest.MonkeyPatch) -> No
     plan = settings_of_seeds(20)
     original = ReadyTasks.add
     assert makespan(plan, 21) < 1.1
-    monkeypatch.setattr(ReadyTasks, "add", lambda self, tasks, n, cost: original(self, tasks, n, -cost))
+    monkeypatch.setattr(
+        ReadyTasks,
+        "add",
+        lambda self, tasks, n, *, urgency, cost: original(self, tasks, n, urgency=-urgency, cost=-cost),
+    )
     assert makespan(plan, 21) > 1.1
 
 
@@ -72,11 +76,28 @@ def test_tasks_wait_unmade() -> None:
             made.append(seed)
             yield Task(TaskKey("evaluate", "a", 1, seed), None)
 
-    ready.add(tasks(), 1000, cost=0.0)
-    ready.add([Task(TaskKey("g_learn", "a", 1), None)], 1, cost=1.0)
-    assert len(ready) == 1001
+    ready.add(tasks(), 1000, urgency=1, cost=0.0)
+    ready.add([Task(TaskKey("g_learn", "a", 1), None)], 1, urgency=2, cost=1.0)
+    assert (len(ready), ready.n_of(1), ready.n_of(2)) == (1001, 1000, 1)
     assert [str(ready.take().key) for _ in range(3)] == ["g_learn-a-k1", "evaluate-a-k1-seed0", "evaluate-a-k1-seed1"]
     assert (len(ready), made) == (998, [0, 1])
+
+
+def test_what_gives_the_curve_comes_before_nash_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VirtualExecutor, "batch_seconds", 100.0)
+    plan = plan_of(changed(TINY, experiment={"k_values": [1, 2, 3], "nash_gap": "exact"}))
+    order: list[set[str]] = []
+    submit = VirtualExecutor.submit
+    monkeypatch.setattr(
+        VirtualExecutor,
+        "submit",
+        lambda self, *tasks: (order.append({task.key.kind for task in tasks}), submit(self, *tasks))[1],
+    )
+    tally = Driver(plan, NoStore(), VirtualExecutor(1, realistic_durations(plan, 30.0)), Progress(), Stop()).run()
+    assert tally.done == tally.total
+    assert all(len(kinds) == 1 for kinds in order)  # no gap travels with evaluations
+    kinds = [kind for (kind,) in order]
+    assert kinds.index("nash_gap") > max(place for place, kind in enumerate(kinds) if kind == "evaluate")
 
 
 class HandingBackTogether(CountingExecutor):

@@ -19,7 +19,7 @@ from distmarl.report.figures.axes import (
     figure_of,
     use_plain_numbers,
 )
-from distmarl.report.figures.frames import check_frame
+from distmarl.report.figures.frames import check_frame, settings_to_draw
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.numbers import Numbers
@@ -98,7 +98,7 @@ def reward_vs_k(
         )
         axes.set_ylabel(RETURN_LABEL)
         if has_line:
-            for one in series_of(summary, "exact_return"):
+            for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
         if baselines is not None and summary["setting_id"].nunique() == 1:
             _draw_levels(axes, ax, baselines[baselines["setting_id"] == summary["setting_id"].iloc[0]])

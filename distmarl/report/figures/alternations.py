@@ -18,7 +18,7 @@ from distmarl.report.figures.axes import (
     named_note,
     set_height,
 )
-from distmarl.report.figures.frames import check_frame, label_of
+from distmarl.report.figures.frames import check_frame, label_of, settings_to_draw
 from distmarl.report.figures.style import HEIGHT_IN, paper_style, series_styles
 
 SOURCE = "dm.open(...).alternations"
@@ -62,6 +62,8 @@ def alternation(
     check_frame(alternations, "alternations", SOURCE, COLUMNS)
     if alternations.empty:
         return None
+    said = _notes(alternations)
+    alternations, left_out = settings_to_draw(alternations)
     groups = [rows for _, rows in alternations.groupby("setting_id", sort=False)]
     styles = series_styles(len(groups))
     with paper_style():
@@ -78,7 +80,7 @@ def alternation(
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
         labels = [label_of(rows) for rows in groups] if len(groups) > 1 else []
         n_lines = add_series_legend(axes, ax, labels, styles)
-        n_notes = add_notes(axes, [*_notes(alternations), *named_note(len(labels))], unfinished)
+        n_notes = add_notes(axes, [*said, *left_out, *named_note(len(labels))], unfinished)
         set_height(axes, ax, HEIGHT_IN, n_legend_lines=n_lines, n_notes=n_notes)
     return figure_of(axes)
 

@@ -10,6 +10,7 @@ import pandas as pd
 from distmarl.errors import InvalidArgumentError
 
 MAX_CHOSEN = 4
+MAX_LINES = 50  # of settings in one figure: more are a blot, and take minutes and megabytes
 
 
 def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[str]) -> None:
@@ -48,6 +49,16 @@ def first_setting(rows: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
 def setting_note(n_settings: int, label: str) -> str | None:
     """Return what to write above a figure that shows but one of several settings."""
     return f"1 of {n_settings} settings: {label}" if n_settings > 1 else None
+
+
+def settings_to_draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of at most ``MAX_LINES`` settings, from all over the grid, and a note where that is not all."""
+    names = rows["setting_id"].unique()
+    if len(names) <= MAX_LINES:
+        return rows, []
+    chosen = names[np.linspace(0, len(names) - 1, MAX_LINES).round().astype(int)]
+    note = f"{MAX_LINES} of {len(names):,} settings drawn, from all over the grid"
+    return rows[rows["setting_id"].isin(chosen)], [note]
 
 
 def label_of(rows: pd.DataFrame) -> str:

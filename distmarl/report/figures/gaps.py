@@ -227,10 +227,10 @@ def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
 
 def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw the rates of the theory through the first upper bound of the global agent's gain, or its first estimate."""
-    k, gap, _ = _column(rows, "global_upper")
+    k, gap, error = _column(rows, "global_upper")
     if not len(k):
-        k, gap, _ = _column(rows, "global_lower")
-    if not len(k) or gap[0] <= 0 or len(k) < 2:
+        k, gap, error = _column(rows, "global_lower")
+    if len(k) < 2 or gap[0] <= max(0.0, error[0]):  # nothing to scale them by: the gap is 0 as far as is known
         return
     n_agents = float(rows["n_agents"].iloc[0])
     fine = np.linspace(k[0], k[-1], REFERENCE_POINTS)

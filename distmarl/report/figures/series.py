@@ -21,6 +21,7 @@ from distmarl.report.figures.axes import (
     set_height,
     set_k_axis,
 )
+from distmarl.report.figures.frames import settings_to_draw
 from distmarl.report.figures.style import BAND_ALPHA, BAR_ALPHA, HEIGHT_IN, SeriesStyle, series_styles
 from distmarl.report.returns import is_unconverged
 
@@ -77,6 +78,7 @@ def draw_series(
         Whether lines join the markers.
     """
     axes = axes_to_draw_on(width, ax)
+    summary, left_out = settings_to_draw(summary)
     set_k_axis(axes, np.unique(summary["k"]))
     series = series_of(summary, column)
     shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
@@ -92,17 +94,17 @@ def draw_series(
         notes = [*notes, UNCONVERGED_NOTE]
     named = series if summary["setting_id"].nunique() > 1 else []
     n_lines = add_series_legend(axes, ax, [one.label for one in named], [one.style for one in named])
-    n_notes = add_notes(axes, [*notes, *named_note(len(series))], unfinished)
+    n_notes = add_notes(axes, [*notes, *left_out, *named_note(len(series))], unfinished)
     set_height(axes, ax, HEIGHT_IN, n_legend_lines=n_lines, n_notes=n_notes)
     return axes
 
 
 def series_of(summary: pd.DataFrame, column: str) -> list[Series]:
     """Return the settings that have values in a column; each keeps its style in every figure."""
-    ids = summary["setting_id"].unique()
+    groups = summary.groupby("setting_id", sort=False)
     series = []
-    for setting_id, style in zip(ids, series_styles(len(ids)), strict=True):
-        points = summary[(summary["setting_id"] == setting_id) & summary[column].notna()]
+    for (_, rows), style in zip(groups, series_styles(groups.ngroups), strict=True):
+        points = rows[rows[column].notna()]
         if len(points):
             series.append(Series(str(points["label"].iloc[0]), style, points))
     return series

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import numpy as np
 import pandas as pd
 
 from distmarl.report.numbers import Numbers
@@ -13,6 +15,8 @@ from distmarl.report.returns import improvement, known_returns
 
 SHARE = 0.95
 BASELINE = "full_information"
+
+Row: TypeAlias = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,40 +100,43 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
         The number of local agents of each setting, by its id.
     """
     gains = {gain["setting_id"]: gain for gain in improvement(summary).to_dict("records")}
-    known = summary.assign(known_return=known_returns(summary))
+    best = baselines[baselines["baseline"] == BASELINE].sort_values("method")  # an exact one first
+    bests = best.drop_duplicates("setting_id").set_index("setting_id")[["value", "method"]].to_dict("index")
+    points = summary.assign(known_return=known_returns(summary)).to_dict("records")
     found = []
-    for setting_id, rows in known.groupby("setting_id", sort=False):
-        full = _full_information(rows, baselines[baselines["setting_id"] == setting_id], n_agents[str(setting_id)])
+    # Settings stand together. There may be thousands, for each of which a frame would take milliseconds.
+    for setting_id, group in itertools.groupby(points, key=lambda row: row["setting_id"]):
+        rows = [{str(name): value for name, value in row.items()} for row in group]
+        full = _full_information(rows, bests.get(setting_id), n_agents[setting_id])
         reached, below = _reached(rows, full)
         gain = gains[setting_id]
-        first, last = ({str(name): value for name, value in rows.iloc[end].items()} for end in (0, -1))
-        found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
+        ends = rows[0], rows[-1]
+        found.append(Headline(gain["label"], *ends, gain["absolute"], gain["percent"], full, reached, below))
     return found
 
 
-def _full_information(rows: pd.DataFrame, baselines: pd.DataFrame, n_agents: int) -> FullInformation | None:
+def _full_information(rows: Sequence[Row], baseline: Mapping[Any, Any] | None, n_agents: int) -> FullInformation | None:
     """Return the baseline with full information, or else the value at k = n; None where there is neither."""
-    best = baselines[baselines["baseline"] == BASELINE].sort_values("method")  # an exact one first
-    if len(best):
-        value, method = best[["value", "method"]].iloc[0]
-        return FullInformation(float(value), f"the baseline full_information, by {_method(method)}")
-    all_seen = rows[rows["k"] == n_agents]
-    if all_seen.empty:
+    if baseline is not None:
+        source = f"the baseline full_information, by {_method(baseline['method'])}"
+        return FullInformation(float(baseline["value"]), source)
+    all_seen = next((row for row in rows if row["k"] == n_agents), None)
+    if all_seen is None:
         return None
-    method = "rollouts" if np.isnan(all_seen["exact_return"].iloc[0]) else "exact"
-    return FullInformation(float(all_seen["known_return"].iloc[0]), f"k = n = {n_agents}, by {_method(method)}")
+    method = "rollouts" if math.isnan(all_seen["exact_return"]) else "exact"
+    return FullInformation(float(all_seen["known_return"]), f"k = n = {n_agents}, by {_method(method)}")
 
 
 def _method(method: str) -> str:
     return {"exact": "the exact return"}.get(method, method)
 
 
-def _reached(rows: pd.DataFrame, full: FullInformation | None) -> tuple[int | None, tuple[int, ...]]:
+def _reached(rows: Sequence[Row], full: FullInformation | None) -> tuple[int | None, tuple[int, ...]]:
     """Return the first k that reaches the share, and the later ones that do not."""
     if full is None or full.value <= 0:
         return None, ()
-    enough = rows["known_return"] >= SHARE * full.value
-    if not enough.any():
+    is_enough = {int(row["k"]): row["known_return"] >= SHARE * full.value for row in rows}
+    first = next((k for k, enough in is_enough.items() if enough), None)
+    if first is None:
         return None, ()
-    first = int(rows.loc[enough, "k"].iloc[0])
-    return first, tuple(int(k) for k in rows.loc[~enough & (rows["k"] > first), "k"])
+    return first, tuple(k for k, enough in is_enough.items() if k > first and not enough)

@@ -33,6 +33,8 @@ from distmarl.results.tables import TABLES
 from distmarl.version import __version__
 from distmarl.wording import fixed
 
+MAX_CHARACTERS = 100_000  # of the sweep file
+
 SNIPPET = """\
 import pandas as pd
 
@@ -66,10 +68,11 @@ def render_page(
     """
     whole = Path(numbers.folder.path).as_uri() if is_on_disk(numbers.folder.name) else numbers.folder.name
     found, decimals = find_headlines(numbers), decimals_of(numbers.summary)
-    facts = run_facts(numbers.provenance, numbers.sweep_file)
+    facts = run_facts(numbers.provenance, _beginning(numbers.sweep_file))
     labels = dict(zip(numbers.settings["setting_id"], numbers.settings["label"], strict=True))
     figures = page_figures(drawn, _reading(found, decimals))
-    tables = [filled(table, numbers) for table in PAGE_TABLES.values()]
+    shown = [table for each in PAGE_TABLES.values() if (table := filled(each, numbers)) is not None]
+    places = {place for table in shown for place in table.settings}
     script = _packaged("page.js")
     return _template().render(
         version=__version__,
@@ -87,8 +90,9 @@ def render_page(
         decimals=decimals,
         figures=figures,
         skipped=[(FIGURES[name].caption.title, reason) for name, reason in skipped.items()],
-        labels=[label for label in labels.values() if label],
-        tables=[table for table in tables if table is not None],
+        labels=[label for label in labels.values() if label][: 1 + max(places, default=-1)],
+        n_settings=len(labels),
+        tables=shown,
         failures=failures(numbers.failures, labels),
         n_failures=len(numbers.failures),
         tables_are="beside this page" if is_beside else f"in {numbers.folder}",
@@ -105,6 +109,13 @@ def _reading(found: list[Headline], decimals: int) -> str:
         return ""
     ends = {row["k"]: row["known_return"] for row in (found[0].first, found[0].last)}
     return "".join(f"; {fixed(value, decimals)} at k = {k}" for k, value in ends.items())
+
+
+def _beginning(settings_file: str) -> str:
+    """Return a sweep file as far as a page may hold it; a grid can list very many values."""
+    if len(settings_file) <= MAX_CHARACTERS:
+        return settings_file
+    return f"{settings_file[:MAX_CHARACTERS]}\n# … and so on: all of it is in {SWEEP_FILE}"
 
 
 def _counts(summary: pd.DataFrame) -> dict[str, int]:

@@ -14,6 +14,7 @@ from distmarl.report.numbers import node_cpus
 from distmarl.wording import counted, duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
+MAX_SESSIONS = 100
 UNKNOWN = "not known"
 
 
@@ -50,7 +51,9 @@ class RunFacts:
     settings_file : str
         ``sweep.yaml``: the sweep with every default filled in.
     sessions : list of Session
-        All that have written to the folder, oldest first.
+        The last ``MAX_SESSIONS`` that have written to the folder, oldest first.
+    n_sessions : int
+        How many have.
     last_ended : str, optional
         When the last session ended; None for one that was killed or still runs.
     duration : str, optional
@@ -60,6 +63,7 @@ class RunFacts:
     sweep: str
     settings_file: str
     sessions: list[Session]
+    n_sessions: int
     last_ended: str | None
     duration: str | None
 
@@ -91,7 +95,8 @@ def run_facts(provenance: Mapping[str, Any], settings_file: str) -> RunFacts:
     return RunFacts(
         str(provenance["sweep"]),
         settings_file,
-        [_session(session, value) for session, value in zip(sessions, seconds, strict=True)],
+        [_session(*each) for each in list(zip(sessions, seconds, strict=True))[-MAX_SESSIONS:]],
+        len(sessions),
         _time(ended) if ended else None,
         duration(round(sum(known))) if known else None,
     )

@@ -12,7 +12,8 @@ from distmarl.report.numbers import Numbers
 from distmarl.report.page.cells import SETTING, Cell, Column
 from distmarl.report.returns import decimals_of
 
-MAX_ROWS = 2000  # of one table; a browser still scrolls and sorts them at once
+# Of one table: a browser still scrolls and sorts them at once, and a page of six such tables is small enough to send.
+MAX_ROWS = 1000
 
 # Where on the page a table stands.
 Section: TypeAlias = Literal["headline", "results", "certainty"]

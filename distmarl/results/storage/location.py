@@ -115,6 +115,10 @@ class Location:
                 return []
         return sorted(entry.base_name for entry in found)
 
+    def names_in(self, folders: Iterable[str]) -> list[list[str]]:
+        """Return the names of what is in each of some folders."""
+        return self._for_each(self.names, list(folders))
+
     def exists(self, name: str) -> bool:
         """Return whether there is such a file."""
         with self._explained(name, "cannot be looked up"):

@@ -127,6 +127,8 @@ class Kind:
         one after the other, and returns their results: the same ones, to the bit.
     needs : str, optional
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
+    is_extra : bool
+        Whether it waits for the curve, the returns against k: it runs when nothing else is ready, even evaluations.
     has_threads : bool
         Whether it uses the cores that ``runner.cpus_per_train`` gives to trainings.
     is_asked_for : callable
@@ -153,6 +155,7 @@ class Kind:
     n_bytes: Callable[[Job, int | None, int], int]
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
+    is_extra: bool = False
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None

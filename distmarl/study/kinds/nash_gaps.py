@@ -94,6 +94,7 @@ NASH_GAP = Kind(
     seconds=_seconds,
     n_bytes=_n_bytes,
     needs="g_learn",
+    is_extra=True,
     is_asked_for=lambda sweep: sweep.experiment.nash_gap != "off",
     done=_done,
     results=_results,

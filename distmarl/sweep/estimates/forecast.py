@@ -47,6 +47,10 @@ class Forecast:
         self._cpus_per_train = cpus_per_train
         self._clock = clock
         self._left = {group: len(seeds) for group, seeds in pending.missing.items()}
+        self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
+        for group in self._left:
+            if (needed := needed_group(group)) is not None:
+                self._followers[needed].append(group)
         self._n_cpus: dict[TaskGroup, int] = {}
         # Beside the evaluations: what is in line, and what is taken to run, since when.
         self._in_line: dict[TaskGroup, None] = {}
@@ -68,13 +72,19 @@ class Forecast:
         self._started_at.pop(group, None)
         self._start()
         if failed:
-            self._left = {other: number for other, number in self._left.items() if not _needs(other, group)}
+            self._drop_what_needs(group)
         elif timing:
             self.costs.learn(key, timing)
         if self._left.get(group, 0) > 1:
             self._left[group] -= 1
         else:
             self._left.pop(group, None)
+
+    def _drop_what_needs(self, group: TaskGroup) -> None:
+        """Leave out what cannot run any more."""
+        for follower in self._followers.pop(group, ()):
+            self._left.pop(follower, None)
+            self._drop_what_needs(follower)
 
     def _start(self) -> None:
         """Take what is first in line to run on the free slots."""
@@ -87,20 +97,19 @@ class Forecast:
         """Return the seconds until everything is done."""
         schedule = _Schedule(self.n_slots)
         now = self._clock()
-        followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._left:
-            needed = needed_group(group)
-            if needed is not None and needed in self._left:
-                followers[needed].append(group)
-            elif group in self._started_at:
+            if needed_group(group) in self._left:
+                continue  # it follows
+            if group in self._started_at:
                 seconds, width = self._expected(group)
                 seconds = max(seconds - (now - self._started_at[group]), OVERDUE_SHARE * seconds)
                 schedule.start(group, seconds, width)
             else:
                 schedule.add(group, *self._expected(group), self._left[group])
         for group in schedule.ended():
-            for follower in followers[group]:
-                schedule.add(follower, *self._expected(follower), self._left[follower])
+            for follower in self._followers.get(group, ()):
+                if follower in self._left:
+                    schedule.add(follower, *self._expected(follower), self._left[follower])
         return schedule.makespan
 
     def _expected(self, group: TaskGroup) -> tuple[float, int]:
@@ -152,9 +161,3 @@ class _Schedule:
         while self._ready and (self._n_free >= self._ready[0][1] or not self._running):
             seconds, width, group = heapq.heappop(self._ready)
             self.start(group, -seconds, width)
-
-
-def _needs(group: TaskGroup, other: TaskGroup) -> bool:
-    """Return whether a task cannot run without another, which may need others in turn."""
-    needed = needed_group(group)
-    return needed is not None and (needed == other or _needs(needed, other))

@@ -17,9 +17,9 @@ from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
 from distmarl.wording import SEPARATOR, counted
 
-# Lines are so far apart, and by at least this share of the time that has gone.
+# Lines are so far apart, and by at least this share of the time that has gone. None repeats the one before.
 LINE_EVERY_S = 5.0
-LINE_SHARE = 0.05
+LINE_SHARE = 0.1
 # Of many failures the first are told; all are in the table.
 MAX_FAILURES_TOLD = 10
 
@@ -111,31 +111,37 @@ class LineProgress(WatchedProgress):
     def __init__(self, console: Console, watch: Watch) -> None:
         super().__init__(console, watch)
         self._line_at = LINE_EVERY_S
+        self._told = ""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Say how far it came."""
         if self._watch.n_ended:
-            self._print_line()
+            self._print_line(self._counts())
 
     def look(self, n_slots: int, n_nodes: int) -> None:
-        """Say how far the sweep is, if it is time to."""
+        """Say how far the sweep is, if it is time to and anything has changed."""
         super().look(n_slots, n_nodes)
         elapsed_s = self._watch.elapsed_s
-        if elapsed_s >= self._line_at:
+        if elapsed_s >= self._line_at and (counts := self._counts()) != self._told:
             self._line_at = elapsed_s + max(LINE_EVERY_S, LINE_SHARE * elapsed_s)
-            self._print_line(self._watch.time_left, SEPARATOR.join(part for part in self._watch.last or () if part))
+            last = SEPARATOR.join(part for part in self._watch.last or () if part)
+            self._print_line(counts, self._watch.time_left, last)
 
-    def _print_line(self, *more: str) -> None:
+    def _counts(self) -> str:
+        """Return how many tasks are done, and how many failed."""
         tally = self._watch.tally
         counts = ", ".join(
             f"{kind.plural} {tally.done[name]:,}/{number:,}"
             for name, kind in KINDS.items()
             if (number := tally.total[name])
         )
-        failed = f"{tally.n_failed:,} failed" if tally.n_failed else ""
-        text = "; ".join(part for part in (counts, failed, *more) if part)
+        return f"{counts}; {tally.n_failed:,} failed" if tally.n_failed else counts
+
+    def _print_line(self, counts: str, *more: str) -> None:
+        self._told = counts
+        text = "; ".join(part for part in (counts, *more) if part)
         self._console.print(f"{self._watch.elapsed_s:6.1f} s: {text}", markup=False)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -59,7 +59,15 @@ class Stage:
 
 
 def print_plan(
-    plan: Plan, folder: Location, pending: Pending, costs: Costs, output: Console, *, n_cpus: int, where: str
+    plan: Plan,
+    folder: Location,
+    pending: Pending,
+    costs: Costs,
+    output: Console,
+    *,
+    n_cpus: int,
+    where: str,
+    changes: Iterable[str] = (),
 ) -> None:
     """Print what ``--plan`` tells.
 
@@ -79,6 +87,8 @@ def print_plan(
         Cores that the tasks would have.
     where : str
         Whose cores they are, for people.
+    changes : iterable of str
+        Why what the folder holds is trained again.
     """
     for line in _overview(plan, folder):
         _print_pair(output, *line)
@@ -94,6 +104,8 @@ def print_plan(
                 _print_pair(output, "", f"each at most {longest} and {memory}; {total} in all", indent=2)
     for line in _expectation(plan, pending, costs, n_cpus, where):
         _print_pair(output, *line)
+    for number, change in enumerate(changes):
+        _print_pair(output, "" if number else "new", change)
 
 
 def _print_pair(output: Console, name: str, text: str, indent: int = 11) -> None:

@@ -103,3 +103,12 @@ def test_nothing_known_is_no_figure_and_unfinished_is_said(draw) -> None:
     assert draw(gaps_of().iloc[:0]) is None
     figure = draw(gaps_of(), unfinished="unfinished: 1 of 2")
     assert [text.get_text() for text in figure.axes[0].texts] == ["unfinished: 1 of 2"]
+
+
+@pytest.mark.parametrize("method", ["exact", "estimate"])
+def test_no_rate_is_drawn_beside_gaps_that_are_zero_as_far_as_is_known(method: str) -> None:
+    gaps = gaps_of(method=method)
+    is_global = gaps["quantity"].str.startswith("global")
+    figure = nash_gap_vs_k(gaps.assign(value=gaps["value"].where(~is_global, 0.9 * gaps["error"])))
+    assert figure is not None
+    assert not [label for label in labelled(figure) if "scaled" in label]

@@ -160,6 +160,24 @@ def test_lines_are_rarer_in_long_sweeps(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(logged(400)) < n_lines
 
 
+def test_a_line_that_says_nothing_new_is_not_written() -> None:
+    clock, stream = Clock(), io.StringIO()
+    plan = plan_of(PLAIN)
+    progress = LineProgress(Console(file=stream, soft_wrap=True), watch_of(plan, clock))
+    tally = drive(progress, plan, clock, 60)
+    clock.now += 5.0
+    progress.look(4, 2)
+    n_lines = stream.getvalue().count("\n")
+    for _ in range(100):
+        clock.now += 60.0
+        progress.look(4, 2)
+    assert stream.getvalue().count("\n") == n_lines
+    tally.done["g_learn"] += 1
+    progress.look(4, 2)  # at once: the last line is long ago
+    assert stream.getvalue().count("\n") == n_lines + 1
+    assert "global policies 3/25" in stream.getvalue().splitlines()[-1]
+
+
 def test_failures_are_told_at_once_and_not_without_end() -> None:
     lines = logged(1, fails=True)
     assert any(re.fullmatch(r"failed: g_learn-\w+-k23: ValueError: \[red\]no\[/\]", line) for line in lines)

@@ -1,0 +1,43 @@
+"""What is too much for one sweep: refused before it is unfolded, which would take all the memory there is."""
+
+from __future__ import annotations
+
+import math
+
+from distmarl.config.checking import k_values
+from distmarl.config.reading import KeyPath, RawSweep
+from distmarl.errors import ConfigError
+from distmarl.model.options import SweepFile
+
+# A plan of as many takes minutes and some gigabytes.
+MAX_SETTINGS = 100_000
+MAX_PAIRS = 1_000_000
+MAX_EVALUATIONS = 10_000_000
+
+
+def check_size(raw: RawSweep, sweep: SweepFile) -> None:
+    """Refuse a sweep of more settings, pairs or evaluations than one driver can keep track of.
+
+    Raises
+    ------
+    ConfigError
+        Naming the key, its value and the largest that is possible.
+    """
+    experiment, n_settings = sweep.experiment, math.prod(map(len, sweep.grid.values()))
+    n_k, n_seeds = len(k_values(experiment)), experiment.n_eval_seeds
+    k_key = "k_range" if experiment.k_values is None else "k_values"
+    of_grid = f" in {n_settings:,} settings" if sweep.grid else ""
+    if n_settings > MAX_SETTINGS:
+        sizes = " x ".join(f"{len(values):,}" for values in sweep.grid.values())
+        rule = f"must have at most {MAX_SETTINGS:,} combinations, got {sizes} = {n_settings:,}"
+        _refuse(raw, ("grid",), rule, "fewer values")
+    if n_settings * n_k > MAX_PAIRS:
+        rule = f"must ask for at most {MAX_PAIRS:,} trained pairs, got {n_k:,} subsample sizes{of_grid}"
+        _refuse(raw, ("experiment", k_key), rule, "fewer sizes, as in k_values: [1, 2, 5, 10, 20, 50]")
+    if n_settings * n_k * n_seeds > MAX_EVALUATIONS:
+        rule = f"must ask for at most {MAX_EVALUATIONS:,} evaluations, got {n_seeds:,} seeds of {n_k:,} k{of_grid}"
+        _refuse(raw, ("experiment", "n_eval_seeds"), rule, "fewer seeds with more evaluation.n_rollouts each")
+
+
+def _refuse(raw: RawSweep, path: KeyPath, rule: str, remedy: str) -> None:
+    raise ConfigError(f"{raw.place(path)}: {'.'.join(map(str, path))}: {rule}; choose {remedy}, or several sweeps")
