@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
+from distmarl.errors import LostRayError
 from distmarl.results.folder import end_session, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
@@ -60,26 +62,43 @@ def run_session(
     Raises
     ------
     ExecutorError
-        Before anything but the lock is written, when the tasks cannot be run.
+        Before anything is written or locked, when the tasks cannot be run.
+    LostRayError
+        When the Ray that ran them was lost, and a second one, too; what is done is published.
     ResultsError
         When the folder cannot be written or another process writes it.
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    folder.make()
-    with locked(folder, wait=True, tell=tell) as lock, start_executor() as executor:
-        session = describe_session(sys.orig_argv, executor.resources)
-        store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
-        if overwrite:
-            from distmarl.report.write import delete_report  # and with it matplotlib
+    stop = Stop()
+    with ExitStack() as life:
+        executor = life.enter_context(start_executor())
+        folder.make()
+        with locked(folder, wait=True, tell=tell) as lock:
+            session = describe_session(sys.orig_argv, executor.resources)
+            store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+            if overwrite:
+                from distmarl.report.write import delete_report  # and with it matplotlib
 
-            delete_report(folder)
-        store.add_settings(_setting_rows(plan), plan.sweep.grid)
-        stop = Stop()
-        driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
-        # After the executor has started, since Ray installs a handler of its own.
-        with stop.on_signals():
-            return _drive(driver, store, stop)
+                delete_report(folder)
+            store.add_settings(_setting_rows(plan), plan.sweep.grid)
+            options = {"retry_failed": retry_failed, "fail_fast": fail_fast}
+            first = Driver(plan, store, executor, progress, stop, **options)
+            try:
+                with stop.on_signals():
+                    return _drive(first, store, stop)
+            except LostRayError as lost:
+                if stop.by_signal:
+                    raise Interrupted from lost
+                if not lost.can_start_again:
+                    raise
+                progress.warn(f"{lost}; what was done is kept; going on with a new one")
+            life.close()
+            executor = life.enter_context(start_executor())
+            second = Driver(plan, store, executor, progress, stop, **options)
+            second.tally.follow(first.tally)
+            with stop.on_signals():
+                return _drive(second, store, stop)
 
 
 def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
