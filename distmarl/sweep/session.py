@@ -12,7 +12,7 @@ from distmarl.errors import LostRayError
 from distmarl.results.folder import end_session, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
-from distmarl.results.storage.lock import locked
+from distmarl.results.storage.lock import listen, locked
 from distmarl.results.store import Store
 from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
@@ -70,11 +70,11 @@ def run_session(
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    stop = Stop()
+    stop, silent = Stop(), listen(folder, tell)
     with ExitStack() as life:
         executor = life.enter_context(start_executor())
         folder.make()
-        with locked(folder, wait=True, tell=tell) as lock:
+        with locked(folder, wait=True, silent=silent, tell=tell) as lock:
             session = describe_session(sys.orig_argv, executor.resources)
             store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
             if overwrite:
