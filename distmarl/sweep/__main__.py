@@ -41,7 +41,7 @@ from distmarl.sweep.progress.live import LiveProgress
 from distmarl.sweep.progress.plan_text import print_plan
 from distmarl.sweep.progress.watch import Watch
 from distmarl.sweep.session import Interrupted, run_session
-from distmarl.sweep.stopping import Stop, hearing
+from distmarl.sweep.stopping import HalfStarted, Stop, hearing, leave
 from distmarl.terminal import (
     DONE,
     INTERRUPTED,
@@ -135,8 +135,12 @@ def _run(arguments: argparse.Namespace, console: Console) -> int:
     try:
         with hearing(functools.partial(_interrupted, console)):
             return _sweep(arguments, console)
+    except HalfStarted:
+        _interrupted(console)
+        leave()
     except KeyboardInterrupt:
-        return _interrupted(console)
+        pass
+    return _interrupted(console)
 
 
 def _sweep(arguments: argparse.Namespace, console: Console) -> int:

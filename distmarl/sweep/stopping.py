@@ -20,6 +20,10 @@ HEARD_WITHIN_S = 3.0
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
+class HalfStarted(KeyboardInterrupt):  # an interrupt, not an error
+    """Ctrl-C or SIGTERM came while Ray was being started or joined; what is half made would crash at a usual end."""
+
+
 class Stop:
     """Whether a session has been asked to stop.
 
@@ -54,7 +58,7 @@ class Stop:
         def handle(_signal: int, _frame: FrameType | None) -> None:
             _heard.set()
             if self.by_signal:
-                _leave()
+                leave()
             self.by_signal = True
             self.request()
             if self._breaks_off:
@@ -98,7 +102,7 @@ def hearing(say: Callable[[], object]) -> Iterator[None]:
         while heard := os.read(listening, 1):
             if heard[0] in SIGNALS and not _heard.wait(HEARD_WITHIN_S):
                 say()
-                _leave()
+                leave()
             _heard.clear()
 
     listening, speaking = os.pipe()
@@ -123,7 +127,7 @@ def _is_ignored(number: int) -> bool:
     return signal.getsignal(number) is signal.SIG_IGN
 
 
-def _leave() -> None:
+def leave() -> None:
     """End the process now; nothing may wait any more, not even for a terminal."""
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)

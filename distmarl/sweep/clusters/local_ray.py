@@ -88,6 +88,11 @@ class LocalPlace:
         if self._has_own_token:
             os.environ["RAY_AUTH_TOKEN"] = _token
 
+    @property
+    def has_logs(self) -> bool:
+        """Whether Ray has come so far as to write any."""
+        return Path(self.temp_dir).exists()
+
     def close(self, *, keep: bool = False) -> None:
         """End what is left of the Ray, and delete its folder unless it is to be kept for its logs."""
         if self._has_own_token:

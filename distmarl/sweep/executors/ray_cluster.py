@@ -20,6 +20,7 @@ from distmarl.model.options import Runner
 from distmarl.sweep.clusters.joining import Cluster
 from distmarl.sweep.clusters.local_ray import Keeper, LocalPlace
 from distmarl.sweep.executors import ray_private
+from distmarl.sweep.stopping import HalfStarted
 from distmarl.wording import counted, mebibytes
 
 ENVIRONMENT = {
@@ -49,7 +50,7 @@ def join(runner: Runner, cluster: Cluster | None, warn: Callable[[str], None]) -
     ray_private.hush()
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
     if cluster is not None:
-        with _explained(f"cannot join {cluster}", "--executor serial needs no Ray"):
+        with _explained(f"cannot join {cluster}"):
             ray.init(address=cluster.address, **options)
         place: LocalPlace | Keeper = Keeper()
     else:
@@ -71,32 +72,39 @@ def _start(warn: Callable[[str], None], **options: Any) -> LocalPlace:
     if place.note:
         warn(place.note)
     try:
-        with _explained(
-            "cannot start a local Ray", f"Ray's logs are in {place.temp_dir}; --executor serial needs no Ray"
-        ):
+        with _explained("cannot start a local Ray", place):
             ray.init(address="local", _temp_dir=place.temp_dir, **options)
     except BaseException as error:
-        place.close(keep=isinstance(error, ExecutorError))
+        place.close(keep=isinstance(error, ExecutorError) and place.has_logs)
         raise
     return place
 
 
 @contextmanager
-def _explained(what: str, remedy: str) -> Iterator[None]:
+def _explained(what: str, place: LocalPlace | None = None) -> Iterator[None]:
     """Make one error of ours of whatever Ray raises in the block, which installs a handler of its own for SIGTERM."""
     handler = signal.getsignal(signal.SIGTERM)
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        raise HalfStarted from interrupt
     except SystemExit as left:
         if left.code == signal.SIGTERM:
-            raise KeyboardInterrupt from left
-        raise ExecutorError(f"{what}: Ray ended with exit code {left.code}. {remedy}") from left
+            raise HalfStarted from left
+        raise ExecutorError(f"{what}: Ray ended with exit code {left.code}. {_way_out(place)}") from left
     except Exception as error:  # Ray raises plain ones, too: on a machine that is too busy to start it in time
         hint = next((hint for sign, hint in HINTS.items() if sign in f"{type(error).__name__}: {error}"), "")
-        raise ExecutorError(f"{what}: {type(error).__name__}: {str(error).rstrip('.')}. {hint}{remedy}") from error
+        raise ExecutorError(
+            f"{what}: {type(error).__name__}: {str(error).rstrip('.')}. {hint}{_way_out(place)}"
+        ) from error
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, handler)
+
+
+def _way_out(place: LocalPlace | None) -> str:
+    logs = f"Ray's logs are in {place.temp_dir}; " if place is not None and place.has_logs else ""
+    return f"{logs}--executor serial needs no Ray"
 
 
 def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> None:
