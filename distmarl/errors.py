@@ -9,6 +9,7 @@
     ├── InvalidArgumentError     a function was called with impossible values (also a ValueError)
     ├── ResultsError             a results folder cannot be used
     ├── ExecutorError            the tasks cannot be run where they were asked to run
+    │   └── LostRayError         the Ray that ran them was lost
     ├── TaskTimeoutError         a task ran past ``runner.task_timeout_s``
     └── OutputError              what a command prints cannot be written
 
@@ -48,6 +49,20 @@ class ResultsError(DistmarlError):
 
 class ExecutorError(DistmarlError):
     """The cluster cannot be joined, or it cannot run what it is asked to run."""
+
+
+class LostRayError(ExecutorError):
+    """The Ray that ran the tasks was lost, through no fault of theirs.
+
+    Attributes
+    ----------
+    can_start_again : bool
+        Whether another one can be started: a Ray of this machine can.
+    """
+
+    def __init__(self, message: str, *, can_start_again: bool) -> None:
+        super().__init__(message)
+        self.can_start_again = can_start_again
 
 
 class TaskTimeoutError(DistmarlError):

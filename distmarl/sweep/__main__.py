@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
-from distmarl.errors import ConfigError, OutputError
+from distmarl.errors import ConfigError, LostRayError, OutputError
 from distmarl.paths import typed_path
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
@@ -26,6 +26,8 @@ from distmarl.study.changes import find_changes
 from distmarl.study.failed import failed_keys
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan, make_plan
+from distmarl.sweep.clusters.joining import Cluster
+from distmarl.sweep.clusters.local_ray import readable_token
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.choice import ExecutorChoice
@@ -44,8 +46,17 @@ from distmarl.sweep.progress.patience import Patience
 from distmarl.sweep.progress.plan_text import print_plan
 from distmarl.sweep.progress.watch import Watch
 from distmarl.sweep.session import Interrupted, run_session
-from distmarl.sweep.stopping import Stop
-from distmarl.terminal import DONE, INTERRUPTED, SOME_FAILED, can_redraw, command_parser, output_console, run_command
+from distmarl.sweep.stopping import HalfStarted, Stop, hearing, leave
+from distmarl.terminal import (
+    DONE,
+    INTERRUPTED,
+    SOME_FAILED,
+    can_redraw,
+    command_parser,
+    output_console,
+    print_error,
+    run_command,
+)
 from distmarl.wording import counted
 
 DESCRIPTION = """\
@@ -64,7 +75,7 @@ examples:
   python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
-exit codes: 0 done, 1 some tasks failed, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)
+exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)
 """
 
 
@@ -98,6 +109,13 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--address", help="Ray cluster to join (default: RAY_ADDRESS, else a local Ray is started)")
     parser.add_argument(
+        "--join-timeout",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="when to give up a cluster that does not answer (default: 30)",
+    )
+    parser.add_argument(
         "--executor",
         choices=["ray", "serial"],
         default="ray",
@@ -125,9 +143,14 @@ def make_parser() -> argparse.ArgumentParser:
 def _run(arguments: argparse.Namespace, console: Console) -> int:
     """Run the sweep, or say how to go on with it."""
     try:
-        return _sweep(arguments, console)
+        with hearing(functools.partial(_interrupted, console)):
+            return _sweep(arguments, console)
+    except HalfStarted:
+        _interrupted(console)
+        leave()
     except KeyboardInterrupt:
-        return _interrupted(console)
+        pass
+    return _interrupted(console)
 
 
 def _sweep(arguments: argparse.Namespace, console: Console) -> int:
@@ -142,8 +165,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
-    address = arguments.address or os.environ.get("RAY_ADDRESS") or None
-    choice = ExecutorChoice(plan, pending, arguments.executor, address)
+    choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments))
     choice.check()
     if store is not None:
         warn_of_strangers(store, console)
@@ -159,18 +181,25 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     warn_of_job_folder(folder, console)
     # Matplotlib and pandas take a second to import: they can while the tasks run.
     threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
+    if choice.runs_on_ray and (warning := readable_token()) is not None:
+        warn(warning, console)
+    tell = functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal)
+    tell_of_start = (lambda _: None) if arguments.quiet else tell
     try:
         with _progress(console, plan, pending, store, quiet=arguments.quiet) as progress:
             tally = run_session(
                 plan,
                 folder,
-                functools.partial(choice.start, functools.partial(warn, console=console)),
+                functools.partial(choice.start, tell_of_start, functools.partial(warn, console=console)),
                 progress,
                 overwrite=arguments.overwrite,
                 retry_failed=arguments.retry_failed,
                 fail_fast=arguments.fail_fast,
-                tell=functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal),
+                tell=tell,
             )
+    except LostRayError as lost:
+        print_error(lost, console)
+        return _stopped(console, "what was done is kept", SOME_FAILED)
     except Interrupted:
         return _interrupted(console, has_failures=not arguments.retry_failed or bool(Snapshot(folder).keys(FAILURES)))
     if tally.done["evaluate"] or tally.done["exact_return"]:
@@ -190,6 +219,15 @@ def _read(arguments: argparse.Namespace) -> RawSweep:
     if names_function(raw):
         look_in(Path.cwd(), sweep_file.absolute().parent)
     return raw
+
+
+def _cluster(arguments: argparse.Namespace) -> Cluster | None:
+    """Return the cluster to join; None for a Ray of this machine."""
+    if not arguments.join_timeout > 0:
+        raise ConfigError(f"--join-timeout: must be more than 0 seconds, got {arguments.join_timeout:g}")
+    source = "--address" if arguments.address else "RAY_ADDRESS"
+    address = arguments.address or os.environ.get("RAY_ADDRESS")
+    return Cluster(address, source, arguments.join_timeout) if address and address != "local" else None
 
 
 def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | None, *, quiet: bool) -> Progress:
@@ -219,9 +257,14 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
 
 def _interrupted(console: Console, *, has_failures: bool = True) -> int:
     """Say how to go on and return the exit code."""
+    return _stopped(console, "interrupted; what was done is kept", INTERRUPTED, has_failures=has_failures)
+
+
+def _stopped(console: Console, what: str, code: int, *, has_failures: bool = True) -> int:
+    """Say how to go on and return the exit code."""
     command = command_again(sys.orig_argv, has_failures=has_failures)
-    console.print("interrupted; what was done is kept. To go on:", command, markup=False)
-    return INTERRUPTED
+    console.print(f"{what}. To go on:", command, markup=False)
+    return code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from distmarl.errors import LostRayError
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
@@ -99,6 +100,9 @@ class Driver:
         self._progress.start(self.tally, self._executor.description)
         try:
             self._work()
+        except LostRayError:
+            self._commit()
+            raise
         except KeyboardInterrupt:
             self._commit()
             if not self._stop.by_signal:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Any
 
+from distmarl.errors import LostRayError
 from distmarl.results.folder import end_session, foreign_names, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
-from distmarl.results.storage.lock import locked
+from distmarl.results.storage.lock import listen, locked
 from distmarl.results.store import Store
 from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
@@ -62,28 +64,45 @@ def run_session(
     Raises
     ------
     ExecutorError
-        Before anything but the lock is written, when the tasks cannot be run.
+        Before anything is written or locked, when the tasks cannot be run.
+    LostRayError
+        When the Ray that ran them was lost, and a second one, too; what is done is published.
     ResultsError
         When the folder cannot be written or another process writes it.
     Interrupted
         After Ctrl-C or SIGTERM, once what is done is published.
     """
-    folder.make()
-    with locked(folder, wait=True, tell=tell) as lock, start_executor() as executor:
-        session = describe_session(sys.orig_argv, executor.resources)
-        store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
-        if overwrite:
-            from distmarl.report.write import delete_report  # and with it matplotlib
+    stop, silent = Stop(), listen(folder, tell)
+    with ExitStack() as life:
+        executor = life.enter_context(start_executor())
+        folder.make()
+        with locked(folder, wait=True, silent=silent, tell=tell) as lock:
+            session = describe_session(sys.orig_argv, executor.resources)
+            store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
+            if overwrite:
+                from distmarl.report.write import delete_report  # and with it matplotlib
 
-            delete_report(folder)
-            if kept := foreign_names(folder):
-                tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
-        store.add_settings(setting_rows(plan), plan.sweep.grid)
-        stop = Stop()
-        driver = Driver(plan, store, executor, progress, stop, retry_failed=retry_failed, fail_fast=fail_fast)
-        # After the executor has started, since Ray installs a handler of its own.
-        with stop.on_signals():
-            return _drive(driver, store, stop)
+                delete_report(folder)
+                if kept := foreign_names(folder):
+                    tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
+            store.add_settings(setting_rows(plan), plan.sweep.grid)
+            options = {"retry_failed": retry_failed, "fail_fast": fail_fast}
+            first = Driver(plan, store, executor, progress, stop, **options)
+            try:
+                with stop.on_signals():
+                    return _drive(first, store, stop)
+            except LostRayError as lost:
+                if stop.by_signal:
+                    raise Interrupted from lost
+                if not lost.can_start_again:
+                    raise
+                progress.warn(f"{lost}; what was done is kept; going on with a new one")
+            life.close()
+            executor = life.enter_context(start_executor())
+            second = Driver(plan, store, executor, progress, stop, **options)
+            second.tally.follow(first.tally)
+            with stop.on_signals():
+                return _drive(second, store, stop)
 
 
 def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:

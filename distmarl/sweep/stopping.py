@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -14,7 +15,13 @@ from distmarl.terminal import INTERRUPTED
 # What completes within so many seconds of the first signal is still committed.
 GRACE_S = 5.0
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# So long the main thread may take to hear a signal; it is deaf while it is in somebody else's code.
+HEARD_WITHIN_S = 3.0
 SHOW_CURSOR = b"\x1b[?25h\n"
+
+
+class HalfStarted(KeyboardInterrupt):  # an interrupt, not an error
+    """Ctrl-C or SIGTERM came while Ray was being started or joined; what is half made would crash at a usual end."""
 
 
 class Stop:
@@ -49,8 +56,9 @@ class Stop:
         """Take Ctrl-C and SIGTERM as requests in the block."""
 
         def handle(_signal: int, _frame: FrameType | None) -> None:
+            _heard.set()
             if self.by_signal:
-                _leave()
+                leave()
             self.by_signal = True
             self.request()
             if self._breaks_off:
@@ -75,7 +83,51 @@ class Stop:
             self._breaks_off = False
 
 
-def _leave() -> None:
+_heard = threading.Event()
+
+
+@contextmanager
+def hearing(say: Callable[[], object]) -> Iterator[None]:
+    """Hear Ctrl-C and SIGTERM at every moment of the block.
+
+    Both raise KeyboardInterrupt, but where :meth:`Stop.on_signals` takes them. While the main thread hears nothing, as
+    in Ray's own code, another one does: it says what there is to say and ends the process.
+    """
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        _heard.set()
+        raise KeyboardInterrupt
+
+    def listen() -> None:
+        while heard := os.read(listening, 1):
+            if heard[0] in SIGNALS and not _heard.wait(HEARD_WITHIN_S):
+                say()
+                leave()
+            _heard.clear()
+
+    listening, speaking = os.pipe()
+    os.set_blocking(speaking, False)
+    thread = threading.Thread(target=listen, name="listening", daemon=True)
+    thread.start()
+    previous = {number: signal.signal(number, handle) for number in SIGNALS if not _is_ignored(number)}
+    earlier = signal.set_wakeup_fd(speaking, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(earlier)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+        os.close(speaking)
+        thread.join()
+        os.close(listening)
+
+
+def _is_ignored(number: int) -> bool:
+    """Return whether a signal is not meant for this process, as Ctrl-C is not for one in the background."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
+def leave() -> None:
     """End the process now; nothing may wait any more, not even for a terminal."""
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)

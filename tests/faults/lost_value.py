@@ -9,6 +9,7 @@ import sys
 
 from distmarl.model.options import Runner
 from distmarl.study.kinds.kind import TaskKey
+from distmarl.sweep.clusters.joining import Cluster
 from distmarl.sweep.executors.executor import Completed, Task
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.sweep.sweeps import TINY, changed, plan_of
@@ -32,7 +33,7 @@ def completed(executor: RayExecutor) -> Completed:
 
 def main() -> None:
     (job,) = plan_of(LARGE).jobs
-    with RayExecutor(Runner(), sys.argv[1]) as executor:
+    with RayExecutor(Runner(), Cluster(sys.argv[1], "--address", 30.0)) as executor:
         handle = executor.put(job)
         executor.submit(Task(TaskKey("shared_policy", job.setting_id), handle))
         local_policy = completed(executor).value

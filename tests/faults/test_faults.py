@@ -112,6 +112,22 @@ def test_a_sweep_on_a_cluster_writes_to_a_store(
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "serial")
 
 
+def test_a_cluster_that_asks_for_a_token_is_told_it_unasked(
+    cluster: Cluster, tmp_path: Path, run_sweep: RunCommand
+) -> None:
+    sweep, joined = write_sweep(tmp_path), ("--address", cluster.address)
+    token = {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": cluster.environment["RAY_AUTH_TOKEN"]}
+    done = run_sweep(sweep, "--out", "out", *joined, **token)
+    assert done.returncode == 0, done.stderr
+    assert "asks for a token: going on with the one that there is, as with RAY_AUTH_MODE=token" in done.stderr
+    refused = run_sweep(sweep, "--out", "refused", *joined, HOME=str(tmp_path))
+    assert refused.returncode == 2, refused.stderr
+    assert "If the cluster asks for a token (RAY_AUTH_MODE is not set), set RAY_AUTH_MODE=token and " in refused.stderr
+    assert "if it was started without, unset RAY_AUTH_MODE" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not (tmp_path / "refused").exists()
+
+
 def test_without_rays_retries_the_loss_of_a_worker_is_a_failure(cluster: Cluster, tmp_path: Path) -> None:
     faults = {"sleep_s": 0.5, "constants": {"executors.ray_executor.MAX_RETRIES": 0}}
     driver = FaultyDriver(cluster, tmp_path, faults)
@@ -149,13 +165,14 @@ def test_that_nothing_starts_is_explained(cluster: Cluster, tmp_path: Path) -> N
         assert others.stdout.readline() == "occupied\n"
         with driver.start(write_sweep(tmp_path), "--out", "out", "--cpus-per-train", "2") as process:
             assert process.stderr is not None
-            said = [process.stderr.readline(), process.stderr.readline()]
+            said = [process.stderr.readline() for _ in range(3)]
             others.communicate()
             _, rest = process.communicate()
     assert process.returncode == 0, rest
-    assert said[1].startswith("nothing is running; waiting: 1 task of 2 cores; there: "), said
-    assert " of 2 cores and " in said[1].partition("there: ")[2]
-    assert "; free in all: 0 cores and " in said[1]
+    assert said[0] == f"joining the Ray cluster at {cluster.address} (from --address), for 30 s at most\n"
+    assert said[2].startswith("nothing is running; waiting: 1 task of 2 cores; there: "), said
+    assert " of 2 cores and " in said[2].partition("there: ")[2]
+    assert "; free in all: 0 cores and " in said[2]
 
 
 def test_a_value_that_is_lost_with_its_node_is_computed_again(cluster: Cluster) -> None:

@@ -127,7 +127,7 @@ def test_a_second_driver_is_refused_before_it_starts_anything(
     uri = object_store.uri(f"{object_store.new_bucket()}/tiny")
     with locked(uri):
         assert main([str(write_sweep(tmp_path)), "--out", uri]) == 2
-    waiting, refused = capsys.readouterr().err.splitlines()
+    *_, waiting, refused = capsys.readouterr().err.splitlines()
     assert "listening for 30 s whether it still does" in waiting
     assert f"is being written by process {os.getpid()} on " in refused
 

@@ -11,14 +11,17 @@ import pyarrow.parquet as pq
 import pytest
 
 import distmarl as dm
-from distmarl.errors import ResultsError, TaskTimeoutError
+from distmarl.errors import LostRayError, ResultsError, TaskTimeoutError
 from distmarl.report.catalogue import FIGURES
+from distmarl.results.storage.opening import open_location
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep import pace
 from distmarl.sweep.executors.executor import Task
 from distmarl.sweep.executors.serial import SerialExecutor
-from distmarl.sweep.session import Interrupted
+from distmarl.sweep.progress.lines import Progress
+from distmarl.sweep.progress.tally import Tally
+from distmarl.sweep.session import Interrupted, run_session
 from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
 
 
@@ -71,6 +74,33 @@ class StoppingExecutor(CountingExecutor):
             raise KeyboardInterrupt
         self._left -= 1
         return super().next_completed(timeout_s)
+
+
+class LosingExecutor(CountingExecutor):
+    """Loses its Ray after some tasks.
+
+    Parameters
+    ----------
+    n_tasks : int
+        Number of tasks that complete before.
+    is_local : bool
+        Whether it can be started again.
+    """
+
+    def __init__(self, n_tasks: int, *, is_local: bool = True) -> None:
+        super().__init__()
+        self._left, self._is_local = n_tasks, is_local
+        self.is_closed = False
+
+    def next_completed(self, timeout_s: float) -> Any:
+        if self._left == 0:
+            raise LostRayError("a Ray was lost: it was unplugged", can_start_again=self._is_local)
+        self._left -= 1
+        return super().next_completed(timeout_s)
+
+    def close(self) -> None:
+        super().close()
+        self.is_closed = True
 
 
 class InterruptedBatches(BatchingExecutor):
@@ -168,6 +198,41 @@ def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, n_tasks: 
     run(tmp_path / "parts", executor=rest)
     assert len(rest.submitted) == 7 - n_tasks
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+
+
+def run_on(folder: Path, *executors: LosingExecutor) -> Tally:
+    """Run a session on executors, each of which is started when the one before is lost."""
+    started = iter(executors)
+    plan = plan_of(TINY)
+    try:
+        return run_session(plan, open_location(folder), lambda: next(started), Progress())
+    finally:
+        assert all(executor.is_closed for executor in executors)
+
+
+@pytest.mark.parametrize("n_tasks", range(7))
+def test_a_ray_that_is_lost_is_started_once_more(tmp_path: Path, n_tasks: int) -> None:
+    run(tmp_path / "whole")
+    first, second = LosingExecutor(n_tasks), LosingExecutor(7)
+    tally = run_on(tmp_path / "parts", first, second)
+    assert (tally.done.total(), tally.n_done_before, tally.n_failed) == (7, 0, 0)
+    assert len(second.submitted) == 7 - n_tasks
+    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    (session,) = json.loads((tmp_path / "parts" / "provenance.json").read_text())["sessions"]
+    assert (session["outcome"], session["done"]) == ("ended", 7)
+
+
+def test_a_ray_that_is_lost_twice_or_is_a_cluster_is_given_up(tmp_path: Path) -> None:
+    with pytest.raises(LostRayError, match="unplugged"):
+        run_on(tmp_path, LosingExecutor(2), LosingExecutor(2))
+    with pytest.raises(LostRayError, match="unplugged"):
+        run_on(tmp_path, LosingExecutor(1, is_local=False))
+    (first, second) = json.loads((tmp_path / "provenance.json").read_text())["sessions"]
+    assert (first["outcome"], first["done"]) == ("broken off", 4)
+    assert (second["outcome"], second["done"]) == ("broken off", 1)
+    rest = CountingExecutor()
+    run(tmp_path, executor=rest)
+    assert len(rest.submitted) == 2
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 200, -1])

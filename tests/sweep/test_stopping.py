@@ -184,3 +184,33 @@ def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, ca
     again = call_sweep(sweep, "--executor", "serial", "--out", "a b")
     assert again.returncode == 0, again.stderr
     assert (out / "report.html").exists()
+
+
+# The main thread is in code that hears no signal, since another thread gets them.
+DEAF = """
+import ctypes, os, signal, sys, threading
+from distmarl.sweep import stopping
+
+stopping.HEARD_WITHIN_S = 0.2
+with stopping.hearing(lambda: print("said", flush=True)):
+    while True:
+        try:
+            signal.pthread_sigmask(signal.SIG_BLOCK, stopping.SIGNALS)
+            print("deaf", flush=True)
+            ctypes.CDLL(None).sleep(3600)
+        except KeyboardInterrupt:  # it was not deaf yet
+            pass
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_is_heard_while_the_main_thread_is_deaf(number: int) -> None:
+    command = [sys.executable, "-c", DEAF]
+    with started(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "deaf\n"
+        while process.poll() is None:
+            process.send_signal(number)
+            time.sleep(0.05)
+        assert process.stdout.read().endswith("said\n")
+        assert process.returncode == 130

@@ -148,8 +148,31 @@ class Lock:
             self._rival = holder
 
 
+def listen(folder: Location, tell: Callable[[str], None]) -> Holder | None:
+    """Refuse a folder that another process writes to, and leave it as it is; return a holder that was silent.
+
+    Raises
+    ------
+    ResultsError
+        As from :func:`locked`.
+    """
+    if isinstance(folder, LocalFolder) and not folder.is_there():
+        return None
+    with _system_lock(folder) as is_locked:
+        holder = _read_holder(folder)
+    if holder is None or _has_died(holder, is_locked) or not _is_silent(folder, holder, tell):
+        return None
+    return holder
+
+
 @contextmanager
-def locked(folder: Location, *, wait: bool = False, tell: Callable[[str], None] = lambda _: None) -> Iterator[Lock]:
+def locked(
+    folder: Location,
+    *,
+    wait: bool = False,
+    silent: Holder | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Iterator[Lock]:
     """Hold a folder's lock, so that it has one writer.
 
     Parameters
@@ -158,6 +181,8 @@ def locked(folder: Location, *, wait: bool = False, tell: Callable[[str], None] 
         The results folder.
     wait : bool
         Whether to listen for a holder that may have died; otherwise it is taken to be alive.
+    silent : Holder, optional
+        A holder that was listened for already, with :func:`listen`.
     tell : callable
         Is told in a line of text what is waited for, and of a lock that is taken over.
 
@@ -169,7 +194,7 @@ def locked(folder: Location, *, wait: bool = False, tell: Callable[[str], None] 
     with _system_lock(folder) as is_locked:
         holder = _read_holder(folder)
         if holder is not None:
-            has_died = _has_died(holder, is_locked)
+            has_died = holder == silent or _has_died(holder, is_locked)
             if not has_died and not wait:
                 raise _in_use(folder, holder)
             if has_died or _is_silent(folder, holder, tell):

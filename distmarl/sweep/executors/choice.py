@@ -10,6 +10,7 @@ from typing import Literal
 from distmarl.errors import ExecutorError
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
+from distmarl.sweep.clusters.joining import Cluster, try_to_join
 from distmarl.sweep.estimates.machine import machine_cores, machine_memory
 from distmarl.sweep.estimates.requests import check_memory
 from distmarl.sweep.executors.executor import Executor
@@ -28,18 +29,23 @@ class ExecutorChoice:
         What is left of it.
     kind : {"ray", "serial"}
         Which executor.
-    address : str or None
+    cluster : Cluster or None
         The cluster that Ray is to join; None for a Ray of this machine.
     """
 
     plan: Plan
     pending: Pending
     kind: Literal["ray", "serial"]
-    address: str | None
+    cluster: Cluster | None
+
+    @property
+    def runs_on_ray(self) -> bool:
+        """Whether a Ray is needed: not where nothing is to run."""
+        return self.kind == "ray" and bool(self.pending.missing)
 
     def check(self) -> None:
         """Refuse before anything starts, with an ExecutorError, what this machine could never run."""
-        if self.kind == "ray" and self.address is not None:
+        if self.kind == "ray" and self.cluster is not None:
             return
         runner = self.plan.sweep.runner
         n_cpus = runner.num_cpus or machine_cores()[0]
@@ -58,21 +64,22 @@ class ExecutorChoice:
         if asked is not None:
             return asked, ", as runner.num_cpus says"
         there, whose = machine_cores()
-        return there, whose if self.address is None else f"{whose}; --num-cpus tells how many the cluster has"
+        return there, whose if self.cluster is None else f"{whose}; --num-cpus tells how many the cluster has"
 
-    def start(self, warn: Callable[[str], None]) -> Executor:
-        """Start or join what runs the tasks, warn of what it lacks, and refuse what it could never run."""
+    def start(self, tell: Callable[[str], None], warn: Callable[[str], None]) -> Executor:
+        """Tell what is joined, or start a Ray; warn of what it lacks, and refuse what it could never run."""
         runner = self.plan.sweep.runner
-        if self.kind == "serial" or not self.pending.missing:  # which spares Ray's start
+        if not self.runs_on_ray:
             return SerialExecutor(runner.task_timeout_s)
-        if self.address is None:
-            # Under `uv run`, Ray would upload the current folder, and make of it an environment like this one.
+        if self.cluster is not None:
+            try_to_join(self.cluster, tell)
+        else:  # Under `uv run`, Ray would upload the current folder, and make of it an environment like this one.
             os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
         from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 
-        executor = RayExecutor(runner, self.address)
+        executor = RayExecutor(runner, self.cluster, warn)
         try:
-            where = "the cluster" if self.address else "the local Ray"
+            where = "the cluster" if self.cluster else "the local Ray"
             check_memory(self.plan, self.pending, executor.largest_node_memory, where)
         except ExecutorError:
             executor.close()

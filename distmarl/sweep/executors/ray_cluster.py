@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
+import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +18,11 @@ import ray
 
 from distmarl.errors import ExecutorError
 from distmarl.model.options import Runner
+from distmarl.sweep.clusters.joining import Cluster
+from distmarl.sweep.clusters.local_ray import Keeper, LocalPlace
 from distmarl.sweep.estimates.machine import machine_cores
 from distmarl.sweep.executors import ray_private
+from distmarl.sweep.stopping import HalfStarted
 from distmarl.wording import counted, mebibytes
 
 ENVIRONMENT = {
@@ -26,63 +32,120 @@ ENVIRONMENT = {
     # A connection that has gone silent is given up within seconds instead of minutes.
     "RAY_grpc_client_keepalive_time_ms": "10000",
     "RAY_grpc_client_keepalive_timeout_ms": "10000",
+    # Ray ends a process that has lost its control service, by default after a minute: the pulse is to notice first.
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "3600",
 }
 # A checkout that is not installed: what runs from the current folder must be found there by the workers, too.
 CHECKOUT = Path(__file__).parents[3]
+# What to do about causes that are known, by what Ray says of them.
+HINTS = {
+    "AF_UNIX path": "Set RAY_TMPDIR to a folder with a short path. ",
+    "auth_token": "Let HOME be a folder that can be written, or name a file with the token by RAY_AUTH_TOKEN_PATH. ",
+    "No space left": "Set RAY_TMPDIR to a folder on a disk with room. ",
+}
+# A Ray that was lost may take its time to be left.
+LEAVE_TIMEOUT_S = 30.0
 
 
-def join(runner: Runner, address: str | None) -> None:
-    """Join the cluster at an address, or start a local Ray, and refuse a request that no node could ever meet."""
+def join(runner: Runner, cluster: Cluster | None, warn: Callable[[str], None]) -> LocalPlace | Keeper:
+    """Join a cluster or start a local Ray, refuse what no node could ever run, and return what tidies up at the end."""
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     ray_private.hush()
     options: dict[str, Any] = {"logging_level": logging.WARNING, "log_to_driver": False}
-    if address is None:
-        options |= {"num_cpus": runner.num_cpus or machine_cores()[0], "include_dashboard": False}
-    if "://" not in (address or "") and not CHECKOUT.samefile(Path.cwd()):  # Ray Client would send it to its server
+    is_client = cluster is not None and "://" in cluster.address  # which would send it to its server
+    if not is_client and not CHECKOUT.samefile(Path.cwd()):
         options["job_config"] = ray_private.JobConfig()
-    try:
-        ray.init(address=address or "local", **options)
-    except Exception as error:  # Ray raises plain ones, too: on a machine that is too busy to start it in time
-        raise ExecutorError(f"cannot start on {name_of(address)}: {error}") from error
-    wanted, nodes = runner.cpus_per_train or 1, node_resources("CPU")
+    if cluster is not None:
+        with _explained(f"cannot join {cluster}"):
+            ray.init(address=cluster.address, **options)
+        place: LocalPlace | Keeper = Keeper()
+    else:
+        n_cpus = runner.num_cpus or machine_cores()[0]
+        place = _start(warn, num_cpus=n_cpus, include_dashboard=False, **options)
+    wanted = runner.cpus_per_train or 1
+    nodes = [node["Resources"]["CPU"] for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0)]
     if wanted > max(nodes, default=0) and sum(nodes) > 0:
-        ray.shutdown()
+        leave(place)
         raise ExecutorError(
             f"runner.cpus_per_train: each training asks for {wanted} cores, but the largest of {len(nodes)} nodes "
             f"has {max(nodes):g}; ask for fewer"
         )
+    return place
 
 
-def leave() -> None:
+def _start(warn: Callable[[str], None], **options: Any) -> LocalPlace:
+    """Start a Ray of this machine."""
+    place = LocalPlace()
+    if place.note:
+        warn(place.note)
+    try:
+        with _explained("cannot start a local Ray", place):
+            ray.init(address="local", _temp_dir=place.temp_dir, **options)
+    except BaseException as error:
+        place.close(keep=isinstance(error, ExecutorError) and place.has_logs)
+        raise
+    return place
+
+
+@contextmanager
+def _explained(what: str, place: LocalPlace | None = None) -> Iterator[None]:
+    """Make one error of ours of whatever Ray raises in the block, which installs a handler of its own for SIGTERM."""
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    except KeyboardInterrupt as interrupt:
+        raise HalfStarted from interrupt
+    except SystemExit as left:
+        if left.code == signal.SIGTERM:
+            raise HalfStarted from left
+        raise ExecutorError(f"{what}: Ray ended with exit code {left.code}. {_way_out(place)}") from left
+    except Exception as error:  # Ray raises plain ones, too: on a machine that is too busy to start it in time
+        hint = next((hint for sign, hint in HINTS.items() if sign in f"{type(error).__name__}: {error}"), "")
+        raise ExecutorError(
+            f"{what}: {type(error).__name__}: {str(error).rstrip('.')}. {hint}{_way_out(place)}"
+        ) from error
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)
+
+
+def _way_out(place: LocalPlace | None) -> str:
+    logs = f"Ray's logs are in {place.temp_dir}; " if place is not None and place.has_logs else ""
+    return f"{logs}--executor serial needs no Ray"
+
+
+def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> None:
     """Leave the cluster; a local Ray ends, with whatever still runs on it.
 
-    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done.
+    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done. One that was
+    lost is waited for, but not for ever.
     """
-    if sys.exc_info()[0] is None:
-        threading.Thread(target=ray.shutdown, name="end of Ray").start()
-    else:  # the error's frames may hold references, and nothing is drawn
+
+    def end() -> None:
         ray.shutdown()
+        place.close()
+
+    if is_lost:
+        gc.collect()  # a reference that went after Ray would take this process along
+        place.close()  # whatever of it does not answer any more would be waited for
+        ending = threading.Thread(target=ray.shutdown, name="end of Ray", daemon=True)
+        ending.start()
+        ending.join(LEAVE_TIMEOUT_S)
+    elif sys.exc_info()[0] is None:
+        threading.Thread(target=end, name="end of Ray").start()
+    else:  # the error's frames may hold references, and nothing is drawn
+        end()
 
 
-def name_of(address: str | None) -> str:
-    """Return what to call a cluster."""
-    return f"the Ray cluster at {address}" if address else "a local Ray"
+def node_resources(nodes: Iterable[dict[str, Any]], name: str) -> list[float]:
+    """Return how much of a resource each of the nodes has that run tasks."""
+    return [node["Resources"].get(name, 0) for node in nodes if node["Resources"].get("CPU", 0)]
 
 
-def alive_nodes() -> list[dict[str, Any]]:
-    """Return the resources of each node that is alive."""
-    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
-
-
-def node_resources(name: str) -> list[float]:
-    """Return how much of a resource each node has that is alive and runs tasks."""
-    return [resources.get(name, 0) for resources in alive_nodes() if resources.get("CPU", 0)]
-
-
-def compare_with_nodes(requests: Iterable[tuple[int, int]]) -> str:
+def compare_with_nodes(requests: Iterable[tuple[int, int]], alive: Collection[dict[str, Any]]) -> str:
     """Return what waiting tasks ask for, each for cores and bytes of memory, and what the nodes have."""
-    nodes = zip(node_resources("CPU"), node_resources("memory"), strict=True)
+    nodes = zip(node_resources(alive, "CPU"), node_resources(alive, "memory"), strict=True)
     free = ray.available_resources()
     return (
         f"waiting: {_amounts('task', requests)}; there: {_amounts('node', nodes) or 'no node that runs tasks'}; "

@@ -12,23 +12,27 @@ from __future__ import annotations
 
 import itertools
 import math
+import pickle
 import time
 import weakref
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray.exceptions import OutOfMemoryError, RayError
 
-from distmarl.errors import TaskTimeoutError
+from distmarl.errors import LostRayError, TaskTimeoutError
 from distmarl.model.options import Runner
+from distmarl.sweep.clusters.joining import Cluster
+from distmarl.sweep.clusters.pulse import Pulse
 from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES
 from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.execution import Outcome
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.failures import describe_failure
-from distmarl.sweep.executors.ray_cluster import alive_nodes, compare_with_nodes, join, leave, name_of, node_resources
+from distmarl.sweep.executors.ray_cluster import compare_with_nodes, join, leave, node_resources
 from distmarl.sweep.executors.ray_notes import Notes
 from distmarl.sweep.executors.ray_worker import Shared, run_batch
 from distmarl.wording import counted
@@ -41,6 +45,8 @@ MAX_MEMORY_RETRIES = 3
 DEADLINE_MARGIN_S = 10.0
 # Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
 LOOKAHEAD_TASKS = 8
+# Ray sends an argument along with a task if it is no larger than 100 kB, and lets it be fetched otherwise.
+SMALL_VALUE_BYTES = 80_000
 # Clusters grow and shrink, and tasks start; asking costs a round trip.
 LOOK_EVERY_S = 1.0
 # A node that does not answer for so long is taken to be busy.
@@ -75,13 +81,17 @@ class RayExecutor(Executor):
     ----------
     runner : Runner
         Cores and deadline.
-    address : str or None
-        Address of a cluster to join, as ``ray.init`` takes it; None starts a local Ray.
+    cluster : Cluster or None
+        The cluster to join; None starts a local Ray.
+    warn : callable
+        Is told in a line of text what a user should know of this Ray.
 
     Raises
     ------
     ExecutorError
         When the cluster cannot be joined, or no node has the cores that a task asks for.
+    LostRayError
+        From every method, when the Ray itself was lost.
 
     Attributes
     ----------
@@ -91,16 +101,19 @@ class RayExecutor(Executor):
 
     _run_batch = staticmethod(run_batch)
 
-    def __init__(self, runner: Runner, address: str | None) -> None:
+    def __init__(self, runner: Runner, cluster: Cluster | None, warn: Callable[[str], None] = lambda _: None) -> None:
         self._runner = runner
-        self._address = address
+        self._cluster = cluster
+        self._warn = warn
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
-        self._values: weakref.WeakKeyDictionary[Handle, ray.ObjectRef[Any]] = weakref.WeakKeyDictionary()
+        self._values: weakref.WeakKeyDictionary[Handle, Any] = weakref.WeakKeyDictionary()
         self._functions: dict[tuple[int, int], Any] = {}
         self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
         self._looked_at = -math.inf
-        join(runner, address)
+        self._lost: LostRayError | None = None
+        self._place = join(runner, cluster, warn)
+        self._pulse = Pulse(self._name, cluster.address if cluster else None)
         self._notes = Notes()
         self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
         self._remote = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
@@ -123,39 +136,44 @@ class RayExecutor(Executor):
     def _count(self) -> None:
         """Look at the cluster, now and then."""
         if time.monotonic() - self._counted_at > LOOK_EVERY_S:
-            nodes = node_resources("CPU")
+            nodes = node_resources(self._pulse.nodes, "CPU")
             self._counted_at, self._n_cpus, self._n_nodes = time.monotonic(), sum(nodes), len(nodes)
 
     @property
     def largest_node_cpus(self) -> int:
         """Cores of the largest node, or ``runner.num_cpus`` of them."""
-        largest = int(max(node_resources("CPU"), default=0))
+        largest = int(max(node_resources(self._pulse.nodes, "CPU"), default=0))
         return min(largest, self._runner.num_cpus or largest)
 
     @property
     def largest_node_memory(self) -> int:
         """Memory for tasks of the node that has most; any amount while there is no node."""
-        return int(max(node_resources("memory"), default=2**63))
+        return int(max(node_resources(self._pulse.nodes, "memory"), default=2**63))
 
     @property
     def description(self) -> str:
         """Where the tasks run."""
-        nodes = counted(len(alive_nodes()), "node")
-        return f"{name_of(self._address)}: {nodes}, {counted(self.n_slots, 'task')} at once"
+        nodes = counted(len(self._pulse.nodes), "node")
+        return f"{self._name}: {nodes}, {counted(self.n_slots, 'task')} at once"
+
+    @property
+    def _name(self) -> str:
+        """What to call the Ray."""
+        return f"the Ray cluster at {self._cluster.address}" if self._cluster else "a local Ray"
 
     @property
     def resources(self) -> dict[str, Any]:
         """The nodes."""
         names = ("CPU", "memory", "object_store_memory")
-        nodes = [{name: node.get(name, 0) for name in names} for node in alive_nodes()]
-        return {"address": self._address or "local", "nodes": nodes}
+        nodes = [{name: node["Resources"].get(name, 0) for name in names} for node in self._pulse.nodes]
+        return {"address": self._cluster.address if self._cluster else "local", "nodes": nodes}
 
     @property
     def max_in_flight(self) -> int:
         """Enough to keep the slots busy; no more than asked for on a cluster that others use."""
-        if self._address is not None and self._runner.num_cpus is not None:
+        if self._cluster is not None and self._runner.num_cpus is not None:
             return self._runner.num_cpus
-        return super().max_in_flight + (0 if self._address is None else LOOKAHEAD_TASKS)
+        return super().max_in_flight + (0 if self._cluster is None else LOOKAHEAD_TASKS)
 
     @property
     def n_in_flight(self) -> int:
@@ -163,13 +181,19 @@ class RayExecutor(Executor):
         return len(self._running)
 
     def put(self, value: Any) -> Any:
-        """Put a value into the object store."""
-        return self._handle(ray.put(value))
+        """Put a value into the object store; a small one travels with each task.
 
-    def _handle(self, reference: ray.ObjectRef[Any]) -> Handle:
-        """Return what stands for a value."""
+        A node that ends takes this process along in the moment in which it misses a value that was put there.
+        """
+        if len(pickle.dumps(value, pickle.HIGHEST_PROTOCOL)) <= SMALL_VALUE_BYTES:
+            return self._handle(value)
+        with self._losses():
+            return self._handle(ray.put(value))
+
+    def _handle(self, value: Any) -> Handle:
+        """Return what stands for a value, or for a reference to it."""
         handle = Handle()
-        self._values[handle] = reference
+        self._values[handle] = value
         return handle
 
     def submit(self, *batch: Task) -> None:
@@ -185,7 +209,8 @@ class RayExecutor(Executor):
             for function, arguments in (task.call for task in batch)
         ]
         name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
-        value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
+        with self._losses():
+            value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
         self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
 
     def _function(self, n_cpus: int, memory_bytes: int) -> Any:
@@ -197,13 +222,38 @@ class RayExecutor(Executor):
 
     def next_completed(self, timeout_s: float) -> list[Completed]:
         """Wait for batches to complete; where a task's process was lost for good, it is a failure."""
-        running = list(self._running)
-        ready, _ = ray.wait(running, num_returns=len(running), timeout=0)
-        if not ready:
-            ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
-        completed = [each for outcomes in ready for each in self._collect(outcomes)]
-        self._end_overdue()
+        if self._lost is not None:
+            raise self._lost
+        with self._losses():
+            running = list(self._running)
+            ready, _ = ray.wait(running, num_returns=len(running), timeout=0)
+            if not ready:
+                ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
+        completed: list[Completed] = []
+        try:
+            for outcomes in ready:
+                completed += self._collect(outcomes)
+            self._check_pulse()
+            if self._pulse.answers:
+                self._end_overdue()
+        except LostRayError as lost:  # once what has come is taken
+            # Without its frames, which hold references.
+            self._lost = lost.with_traceback(None)
+            lost.__cause__ = lost.__context__ = None
         return completed
+
+    @contextmanager
+    def _losses(self) -> Iterator[None]:
+        """Say that Ray was lost where it does nothing any more in the block."""
+        self._check_pulse()
+        try:
+            yield
+        except RayError as error:
+            raise self._pulse.lost(error) from error
+
+    def _check_pulse(self) -> None:
+        if (warning := self._pulse.check()) is not None:
+            self._warn(warning)
 
     def _collect(self, reference: ray.ObjectRef[Any]) -> list[Completed]:
         """Return what became of a batch; nothing if it is to be tried again."""
@@ -233,6 +283,8 @@ class RayExecutor(Executor):
                 f"ran longer than runner.task_timeout_s ({self._runner.task_timeout_s:g} s) and could not be "
                 "interrupted, so its process was ended"
             )
+        else:
+            self._pulse.look_for_end(error)
         (task,) = submission.batch
         hostname, log_tail = self._notes.place(submission.number)
         failure = describe_failure(cause, *task.call, log_tail, hostname)
@@ -276,6 +328,8 @@ class RayExecutor(Executor):
 
     def why_nothing_starts(self) -> str | None:
         """Return what the waiting tasks ask for, and what the nodes have."""
+        if not self._pulse.answers:
+            return None
         started = self._notes.started()
         submissions = [submission for submission in self._running.values() if submission.number in started]
         if any(self._is_there(submission, LOOK_TIMEOUT_S) is not False for submission in submissions):
@@ -285,18 +339,21 @@ class RayExecutor(Executor):
             for submission in self._running.values()
         )
         what = "nothing is running" if self._notes.are_kept else "nothing has ended for a while"
-        return f"{what}; {compare_with_nodes(requests)}"
+        return f"{what}; {compare_with_nodes(requests, self._pulse.nodes)}"
 
     def close(self) -> None:
         """Give up what still runs and leave the cluster; a local Ray ends."""
-        for outcomes in self._running:
-            ray.cancel(outcomes, force=True)
+        self._pulse.stop()
+        is_lost = not self._pulse.answers
+        if not is_lost:
+            for outcomes in self._running:
+                ray.cancel(outcomes, force=True)
         self._running.clear()
         self._values.clear()
-        if self._address is not None:
+        if self._cluster is not None and not is_lost:
             with suppress(RayError):
                 self._notes.clear()
-        leave()
+        leave(self._place, is_lost=is_lost)
 
 
 def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:

@@ -35,3 +35,8 @@ class Tally:
     def n_not_run(self) -> int:
         """Tasks that could not run since one that they need failed."""
         return self.total.total() - self.done.total() - self.n_failed
+
+    def follow(self, before: Tally) -> None:
+        """Count from where an earlier part of the same session did."""
+        self.n_done_before = before.n_done_before
+        self.unconverged = [*before.unconverged, *self.unconverged]

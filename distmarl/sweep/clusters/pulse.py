@@ -1,0 +1,155 @@
+"""Whether the Ray that a session runs on still lives.
+
+Ray itself ends a process that has lost its control service, after a minute and with words of its own; where the node of
+this machine is lost, tasks fail that had nothing to do with it. So a thread looks at both, by what can be had at once:
+whether somebody still listens at their ports.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from typing import Any
+
+import ray
+from ray.exceptions import LocalRayletDiedError, NodeDiedError, OutOfMemoryError, RayError
+
+from distmarl.errors import LostRayError
+
+LOOK_EVERY_S = 1.0
+CONNECT_TIMEOUT_S = 5.0
+# A control service that keeps its state elsewhere may come back; one of a local Ray does not.
+WAIT_FOR_CONTROL_S = 60.0
+# A task whose process is lost may be the first sign of a Ray that ends; so long it is given to show.
+SHOW_S = 3.0
+
+Port = tuple[str, int]
+
+
+class Pulse:
+    """Looks after a Ray that was started or joined.
+
+    Parameters
+    ----------
+    name : str
+        What to call it.
+    address : str or None
+        Where it was joined; None for a Ray of this machine alone.
+
+    Attributes
+    ----------
+    nodes : list of dict
+        What Ray has told of each node that is alive, a second ago or so.
+    """
+
+    def __init__(self, name: str, address: str | None) -> None:
+        self._name, self._is_local = name, address is None
+        self.nodes = _alive_nodes()
+        self._own_node: Port | None = None
+        if address is not None and "://" in address:  # from outside, by a server of the cluster that asks for us
+            self._control = _port(address.rpartition("://")[2])
+        else:
+            context = ray.get_runtime_context()
+            self._control = _port(context.gcs_address)
+            own = next((node for node in self.nodes if node["NodeID"] == context.get_node_id()), None)
+            if own is not None:
+                self._own_node = (own["NodeManagerAddress"], own["NodeManagerPort"])
+        self._heard_at = time.monotonic()
+        self._listens = True
+        self._end: str | None = None
+        self._told = False
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._look, name="pulse of Ray", daemon=True)
+        self._thread.start()
+
+    @property
+    def answers(self) -> bool:
+        """Whether the control service does: nothing may be asked of it otherwise, since that would hang."""
+        is_late = time.monotonic() - self._heard_at > LOOK_EVERY_S + CONNECT_TIMEOUT_S
+        return self._end is None and self._listens and not is_late
+
+    def check(self) -> str | None:
+        """Return what a user should know of it, once.
+
+        Raises
+        ------
+        LostRayError
+            When there is nothing to be hoped for any more.
+        """
+        silence_s = time.monotonic() - self._heard_at
+        if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
+            self._end = f"its control service has not answered for {silence_s:.0f} s"
+        if self._end is not None:
+            raise self.lost(self._end)
+        if self.answers:
+            self._told = False
+        elif not self._told:
+            self._told = True
+            return (
+                f"the control service of {self._name} does not answer; waiting for it, {WAIT_FOR_CONTROL_S:g} s at most"
+            )
+        return None
+
+    def lost(self, why: object) -> LostRayError:
+        """Return the error that says that Ray is lost."""
+        self._end = str(why).splitlines()[0]
+        return LostRayError(f"{self._name} was lost: {self._end}", can_start_again=self._is_local)
+
+    def look_for_end(self, error: RayError) -> None:
+        """Raise a LostRayError if what a task ended with is that Ray itself was lost."""
+        if isinstance(error, LocalRayletDiedError) or (self._is_local and isinstance(error, NodeDiedError)):
+            raise self.lost("the node of this machine has ended") from error
+        until = time.monotonic() + (SHOW_S if self._is_local and not isinstance(error, OutOfMemoryError) else 0.0)
+        while True:
+            self._look_at_ports()
+            if self._end is not None:
+                raise self.lost(self._end) from error
+            if time.monotonic() >= until:
+                return
+            self._stopped.wait(0.2)
+
+    def stop(self) -> None:
+        """Look no more. To be called before Ray is left: it would be started again by being asked."""
+        self._stopped.set()
+        self._thread.join(CONNECT_TIMEOUT_S)
+
+    def _look(self) -> None:
+        while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
+            if self._look_at_ports() and not self._stopped.is_set():
+                try:
+                    self.nodes = _alive_nodes()
+                except RayError:
+                    continue
+                self._heard_at = time.monotonic()
+
+    def _look_at_ports(self) -> bool:
+        """Return whether the control service can be asked, and note the end of what cannot come back."""
+        if self._own_node is not None and _listens(self._own_node) is False:
+            self._end = "the node of this machine has ended"
+            return False
+        listens = _listens(self._control)
+        if self._is_local and listens is False:
+            self._end = "its control service has ended"
+        self._listens = bool(listens)
+        return self._listens
+
+
+def _alive_nodes() -> list[dict[str, Any]]:
+    return [node for node in ray.nodes() if node["Alive"]]
+
+
+def _port(address: str) -> Port:
+    host, _, port = address.rpartition(":")
+    return host.strip("[]"), int(port)
+
+
+def _listens(port: Port) -> bool | None:
+    """Return whether somebody listens at a port; None where that cannot be told."""
+    try:
+        socket.create_connection(port, CONNECT_TIMEOUT_S).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return None
+    return True

@@ -1,0 +1,115 @@
+"""A Ray that is lost under the driver: what is said and kept, and that a local one is started once more."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.faults.machinery import FaultyDriver, cluster_of, descendants, n_parts, wait_for
+from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+
+MANY = changed(TINY, experiment={"n_eval_seeds": 12})
+SLOW = {"sleep_s": 0.2, "undrawn": True}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of an undisturbed run."""
+    folder = tmp_path_factory.mktemp("whole")
+    run(folder, MANY)
+    return table_bytes(folder)
+
+
+def kill(driver: subprocess.Popen[str], word: str) -> None:
+    """Kill a process of the driver's Ray, when there is one."""
+
+    def found() -> list[int]:
+        return [process for process in descendants(driver.pid) if word.encode() in command_of(process)]
+
+    wait_for(lambda: driver.poll() is not None or found())
+    os.kill(found()[0], signal.SIGKILL)
+
+
+def command_of(process: int) -> bytes:
+    with suppress(OSError):
+        return Path(f"/proc/{process}/cmdline").read_bytes()
+    return b""
+
+
+def wait_for_parts(driver: subprocess.Popen[str], folder: Path, before: int = 0) -> int:
+    """Wait until a sweep has committed something more."""
+    wait_for(lambda: driver.poll() is not None or n_parts(folder) > before)
+    return n_parts(folder)
+
+
+def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    driver, out, sweep = FaultyDriver(None, tmp_path, SLOW), tmp_path / "out", write_sweep(tmp_path, MANY)
+    with driver.start(sweep, "--out", "out", "--num-cpus", "1") as process:
+        wait_for_parts(process, out)
+        kill(process, "ray::DashboardAgent")
+        assert process.stderr is not None
+        lost = "a local Ray was lost: the node of this machine has ended; what was done is kept"
+        assert next(line for line in process.stderr if line.startswith(lost))
+        assert next(line for line in process.stderr if line.startswith("27 tasks, "))
+        kill(process, "gcs/gcs_server")
+        _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "error: a local Ray was lost: its control service has ended" in said
+    assert "what was done is kept. To go on: " in said
+    assert f"{sweep} --out out --num-cpus 1" in said
+    assert pd.read_parquet(out / "failures").empty, "no task has failed"
+    run(out, MANY)
+    assert table_bytes(out) == whole
+
+
+def test_a_killed_driver_takes_its_ray_along_which_was_in_a_private_folder(tmp_path: Path) -> None:
+    home, deep = tmp_path / "home", tmp_path / ("d" * 100)
+    home.write_text("no folder can be made here")
+    deep.mkdir()
+    driver, out = FaultyDriver(None, tmp_path, SLOW), tmp_path / "out"
+    environment = {"TMPDIR": str(deep), "HOME": str(home)}
+    sweep = write_sweep(tmp_path, MANY)
+    with driver.start(sweep, "--out", "out", "--num-cpus", "1", "--quiet", **environment) as process:
+        wait_for_parts(process, out)
+        (keeper,) = (each for each in descendants(process.pid) if b"keeper.py" in command_of(each))
+        folder = Path(command_of(keeper).split(b"\0")[-2].decode())
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert (folder / "r" / "session_latest").exists()
+        others = [each for each in descendants(process.pid) if each != keeper]
+        assert any(b"ray::DashboardAgent" in command_of(each) for each in others)
+        process.kill()
+        _, said = process.communicate()
+        wait_for(lambda: not any(command_of(each) for each in others))
+        wait_for(lambda: not folder.exists())
+    assert "To go on: " in said
+    assert said.startswith(f"warning: TMPDIR ({deep}) is too long for Ray's sockets")
+    assert f"the local Ray keeps its files in {folder}" in said
+
+
+def test_a_cluster_that_dies_is_told_with_the_command_to_go_on(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    out, sweep = tmp_path / "out", write_sweep(tmp_path, MANY)
+    with cluster_of(1) as cluster:
+        driver = FaultyDriver(cluster, tmp_path, {**SLOW, "constants": {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0}})
+        with driver.start(sweep, "--out", "out") as process:
+            wait_for_parts(process, out)
+            (control,) = (each for each in descendants(cluster.host.pid) if b"gcs/gcs_server" in command_of(each))
+            os.kill(control, signal.SIGKILL)
+            _, said = process.communicate()
+        for each in descendants(cluster.host.pid):  # which would wait for it
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+    assert process.returncode == 1, said
+    assert f"the control service of the Ray cluster at {cluster.address} does not answer; waiting for it" in said
+    assert f"error: the Ray cluster at {cluster.address} was lost: its control service has not answered" in said
+    assert f"what was done is kept. To go on: {process.args[0]} " in said  # type: ignore[index]
+    assert pd.read_parquet(out / "failures").empty
+    run(out, MANY)
+    assert table_bytes(out) == whole
