@@ -96,6 +96,7 @@ EVALUATE = Kind(
     run_together=evaluate_pairs,
     seconds=lambda job, _k: rollouts_s(job, job.setting.evaluation.n_rollouts),
     n_bytes=lambda job, _k, _n_threads: rollout_bytes(job),
+    grows_with="rollouts",
     needs="g_learn",
     is_asked_for=lambda sweep: sweep.evaluation.method != "exact",
     results=_results,

@@ -67,6 +67,7 @@ G_LEARN = Kind(
     seconds=lambda job, k: training_s(job, required(k)),
     n_bytes=lambda job, k, n_threads: training_bytes(job, required(k), n_threads),
     needs="shared_policy",
+    grows_with="k",
     has_threads=True,
     load=_load,
     results=_results,

@@ -129,6 +129,8 @@ class Kind:
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
     is_extra : bool
         Whether it waits for the curve, the returns against k: it runs when nothing else is ready, even evaluations.
+    grows_with : {"agents", "k", "rollouts"}
+        What the memory of a task grows with.
     has_threads : bool
         Whether it uses the cores that ``runner.cpus_per_train`` gives to trainings.
     is_asked_for : callable
@@ -156,6 +158,7 @@ class Kind:
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     is_extra: bool = False
+    grows_with: Literal["agents", "k", "rollouts"] = "agents"
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None

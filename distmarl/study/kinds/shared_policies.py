@@ -115,6 +115,7 @@ SHARED_POLICY = Kind(
     run=train_shared_policy,
     seconds=_seconds,
     n_bytes=_n_bytes,
+    grows_with="k",
     has_threads=True,
     load=_load,
     results=_results,

@@ -81,18 +81,27 @@ def check_memory(plan: Plan, pending: Pending, largest_node: int, where: str) ->
 
 
 def _refusal(job: Job, group: TaskGroup, needed: int, largest_node: int, where: str) -> str:
-    env, options = job.environment, job.setting.global_agent
     name = "-".join(part for part in (group.kind, group.setting_id, group.k and f"k{group.k}") if part)
     label = f" ({job.setting.label})" if job.setting.label else ""
-    remedies = ["a machine with more memory"]
-    of_population = not KINDS[group.kind].has_threads
-    if options.transitions == "sampled" and not of_population:
-        remedies.insert(0, "fewer global_agent.n_mc_samples")
-    remedies.insert(0, "fewer agents" if of_population else "a smaller k")
-    k = env.n_agents if of_population else group.k or job.setting.reference_k
+    what, remedies = _bulk(job, group)
     return (
-        f"{name}{label}: needs about {mebibytes(needed)} of memory, for {job.n_count_vectors(k):,} count vectors "
-        f"({k} agents in {env.n_local_states} local states) x {env.n_global_states} global states, "
-        f"{options.transitions} transitions; the largest node of {where} has {mebibytes(largest_node)} for tasks. "
-        f"Use {', '.join(remedies[:-1])} or {remedies[-1]}"
+        f"{name}{label}: needs about {mebibytes(needed)} of memory, for {what}; the largest node of {where} has "
+        f"{mebibytes(largest_node)} for tasks. Use {', '.join(remedies)} or a machine with more memory"
     )
+
+
+def _bulk(job: Job, group: TaskGroup) -> tuple[str, list[str]]:
+    """Return what takes the memory of a task, and what would take less."""
+    env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
+    grows_with = KINDS[group.kind].grows_with
+    if grows_with == "rollouts":
+        what = f"{evaluation.n_rollouts:,} rollouts of {evaluation.horizon:,} steps, {env.n_agents:,} agents"
+        return what, ["fewer evaluation.n_rollouts", "a shorter evaluation.horizon"]
+    k = env.n_agents if grows_with == "agents" else group.k or job.setting.reference_k
+    what = (
+        f"{job.n_count_vectors(k):,} count vectors ({k} agents in {env.n_local_states} local states) x "
+        f"{env.n_global_states} global states, {options.transitions} transitions"
+    )
+    if grows_with == "agents":
+        return what, ["fewer agents"]
+    return what, ["a smaller k", *(["fewer global_agent.n_mc_samples"] if options.transitions == "sampled" else [])]
