@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,7 +53,8 @@ def wait_for_parts(driver: subprocess.Popen[str], folder: Path, before: int = 0)
 
 def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Path, whole: dict[str, bytes]) -> None:
     driver, out, sweep = FaultyDriver(None, tmp_path, SLOW), tmp_path / "out", write_sweep(tmp_path, MANY)
-    with driver.start(sweep, "--out", "out", "--num-cpus", "1") as process:
+    place = Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    with driver.start(sweep, "--out", "out", "--num-cpus", "1", RAY_TMPDIR=str(place)) as process:
         wait_for_parts(process, out)
         kill(process, "ray::DashboardAgent")
         assert process.stderr is not None
@@ -61,6 +63,7 @@ def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Pat
         assert next(line for line in process.stderr if line.startswith("27 tasks, "))
         kill(process, "gcs/gcs_server")
         _, said = process.communicate()
+    place.rmdir()  # it is empty
     assert process.returncode == 1, said
     assert "error: a local Ray was lost: its control service has ended" in said
     assert "what was done is kept. To go on: " in said

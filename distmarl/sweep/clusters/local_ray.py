@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -98,6 +99,8 @@ class LocalPlace:
         if self._has_own_token:
             os.environ.pop("RAY_AUTH_TOKEN", None)
         self._keeper.close(keep=keep)
+        if not keep:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def readable_token() -> str | None:

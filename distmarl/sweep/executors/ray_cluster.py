@@ -132,6 +132,7 @@ def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> None:
         ending = threading.Thread(target=ray.shutdown, name="end of Ray", daemon=True)
         ending.start()
         ending.join(LEAVE_TIMEOUT_S)
+        place.close()  # once more, for what was written at the end
     elif sys.exc_info()[0] is None:
         threading.Thread(target=end, name="end of Ray").start()
     else:  # the error's frames may hold references, and nothing is drawn

@@ -80,8 +80,10 @@ import os, signal, sys
 import ray
 from distmarl.sweep.__main__ import main
 
+number = int(sys.argv.pop())
+
 def init(**_):
-    os.kill(os.getpid(), int(sys.argv.pop()))
+    os.kill(os.getpid(), number)
 
 ray.init, ray.shutdown = init, os.abort
 import atexit
@@ -94,7 +96,8 @@ sys.exit(main(sys.argv[1:]))
 def test_ctrl_c_while_ray_starts_leaves_at_once(tmp_path: Path, number: int) -> None:
     done = subprocess.run(
         [sys.executable, "-c", HALF_STARTED, write_sweep(tmp_path), "--out", tmp_path / "out", str(int(number))],
-        env=own_environment(),
+        cwd=tmp_path,
+        env=own_environment(RAY_AUTH_TOKEN="0" * 64),
         capture_output=True,
         text=True,
         check=False,
