@@ -19,7 +19,7 @@ from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS, needed_group
-from distmarl.study.kinds.kind import TaskGroup, TaskKey
+from distmarl.study.kinds.kind import Kind, TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.requests import cores_for, memory_request
 from distmarl.sweep.executors.executor import Completed, Executor, Task
@@ -31,6 +31,7 @@ from distmarl.sweep.stopping import GRACE_S, Stop
 
 # Batches get smaller towards the end of a phase: each slot is left this many.
 BATCHES_PER_SLOT = 2
+# No task is taken to be shorter, nor so much faster than predicted.
 MIN_SECONDS = 1e-4
 # What runs first, when all of it is ready: what others wait for, then what is evaluated, then what is found out beside.
 LONG, SHORT, EXTRA = 2, 1, 0
@@ -89,7 +90,7 @@ class Driver:
         self._ready = ReadyTasks()
         self._n_for_curve = 0  # tasks in flight that the curve waits for
         self._completed: list[Completed] = []
-        self._batched_seconds = math.inf
+        self._slowness: dict[str, float] = {}  # seconds per predicted one, the most of what came last, by kind
         self.tally = Tally(total=Counter(plan.n_tasks), done=Counter(done), n_done_before=done.total())
 
     def run(self) -> Tally:
@@ -160,18 +161,24 @@ class Driver:
         self._n_for_curve -= sum(not KINDS[completed.task.key.kind].is_extra for completed in arrived)
         if self._fail_fast and any(completed.outcome.failure for completed in arrived):
             self._stop.request()
-        timings = [completed.outcome.timing for completed in arrived if KINDS[completed.task.key.kind].is_short]
-        if any(timings):
-            self._batched_seconds = max([MIN_SECONDS, *(timing["seconds"] for timing in timings if timing)])
+        slowness: dict[str, float] = {}
+        for completed in arrived:
+            if timing := completed.outcome.timing:
+                kind, factor = completed.task.key.kind, timing["seconds"] / completed.task.seconds
+                slowness[kind] = max(slowness.get(kind, 0.0), factor)
+        self._slowness |= slowness
 
     def _next_batch(self) -> list[Task]:
-        """Take the first task that is ready; those of evaluation seeds, which come last, are taken together."""
-        batch = [self._ready.take()]
-        if KINDS[batch[0].key.kind].is_short:
-            n_left_per_batch = self._ready.n_of(SHORT) // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
-            n_more = min(n_left_per_batch, int(self._executor.batch_seconds / self._batched_seconds) - 1)
-            batch += [self._ready.take() for _ in range(n_more)]
-        return batch
+        """Take the first task that is ready, and with it others of its kind that are as short."""
+        first = self._ready.take()
+        slowness = self._slowness.get(first.key.kind)
+        if slowness is None:
+            return [first]
+        n_left = self._ready.n_of(urgency_of(KINDS[first.key.kind]))
+        n_left_per_batch = n_left // (BATCHES_PER_SLOT * max(1, self._executor.n_slots))
+        # The costliest comes first, so none of the others takes longer.
+        n_fitting = int(self._executor.batch_seconds / max(MIN_SECONDS, slowness * first.seconds))
+        return [first, *self._ready.take_like(first, min(n_left_per_batch, n_fitting - 1))]
 
     def _commit(self) -> None:
         """Commit what tasks have yielded and make ready what waited for them."""
@@ -239,16 +246,21 @@ class Driver:
         memory_bytes = memory_request(kind.n_bytes(job, group.k, n_cpus))
         handle, values = self._handle(job), tuple(values)
         seeds = self._pending.missing[group]
-        tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes) for seed in seeds)
-        cost = math.inf if kind.needs is None else kind.seconds(job, group.k)
-        urgency = EXTRA if kind.is_extra else SHORT if kind.is_short else LONG
-        self._ready.add(tasks, len(seeds), urgency=urgency, cost=cost)
+        seconds = kind.seconds(job, group.k)
+        tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes, seconds) for seed in seeds)
+        cost = math.inf if kind.needs is None else seconds
+        self._ready.add(tasks, len(seeds), urgency=urgency_of(kind), cost=cost)
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
         if job.setting_id not in self._job_handles:
             self._job_handles[job.setting_id] = self._executor.put(job)
         return self._job_handles[job.setting_id]
+
+
+def urgency_of(kind: Kind) -> int:
+    """Return how urgent tasks of a kind are."""
+    return EXTRA if kind.is_extra else SHORT if kind.is_short else LONG
 
 
 def _batch_name(batch: list[Completed]) -> str:

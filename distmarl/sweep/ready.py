@@ -18,7 +18,8 @@ class ReadyTasks:
     """
 
     def __init__(self) -> None:
-        self._groups: list[tuple[int, float, int, Iterator[Task]]] = []
+        # Of each group: urgency and cost (negative: the smallest comes first), order, the next task, those after it.
+        self._groups: list[tuple[int, float, int, list[Task], Iterator[Task]]] = []
         self._order = itertools.count()
         self._n_tasks: Counter[int] = Counter()
 
@@ -37,15 +38,29 @@ class ReadyTasks:
     def add(self, tasks: Iterable[Task], n_tasks: int, *, urgency: int, cost: float) -> None:
         """Add a group of tasks of one cost; of equal costs the group that came first goes first."""
         if n_tasks:
-            heapq.heappush(self._groups, (-urgency, -cost, next(self._order), iter(tasks)))
+            heapq.heappush(self._groups, (-urgency, -cost, next(self._order), [], iter(tasks)))
             self._n_tasks[urgency] += n_tasks
 
     def take(self) -> Task:
         """Remove the next task and return it."""
+        upcoming = self._upcoming()
+        self._n_tasks[-self._groups[0][0]] -= 1
+        return upcoming.pop()
+
+    def take_like(self, task: Task, n_tasks: int) -> Iterator[Task]:
+        """Remove up to so many more tasks of a task's kind that ask for as many cores, and yield them."""
+        for _ in range(min(n_tasks, len(self))):
+            (other,) = self._upcoming()
+            if (other.key.kind, other.n_cpus) != (task.key.kind, task.n_cpus):
+                return
+            yield self.take()
+
+    def _upcoming(self) -> list[Task]:
+        """Return where the next task lies, by itself."""
         while True:
-            urgency, *_, tasks = self._groups[0]
-            task = next(tasks, None)
-            if task is not None:
-                self._n_tasks[-urgency] -= 1
-                return task
+            *_, upcoming, tasks = self._groups[0]
+            if not upcoming:
+                upcoming += itertools.islice(tasks, 1)
+            if upcoming:
+                return upcoming
             heapq.heappop(self._groups)

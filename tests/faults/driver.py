@@ -118,11 +118,12 @@ def forget_private_names() -> None:
     ray_private._attempt_number = lambda: None
 
 
-def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[Call], *arguments: Any) -> Any:
+def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[Call], *arguments: Any, **options: Any) -> Any:
     """Run a batch in a worker, whose tasks are made faulty first."""
     if faults.get("is_new"):
         forget_private_names()
-    return ray_worker.run_batch(name, [(faulty(faults, run), own) for run, own in calls], *arguments)
+    one_by_one = [Call(faulty(faults, call.function), call.arguments) for call in calls]
+    return ray_worker.run_batch(name, one_by_one, *arguments, **options)
 
 
 def main() -> int:
@@ -136,10 +137,10 @@ def main() -> int:
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)
 
-    def run_batch(*arguments: Any) -> Any:
+    def run_batch(*arguments: Any, **options: Any) -> Any:
         from tests.faults.driver import run_faulty_batch
 
-        return run_faulty_batch(told, *arguments)
+        return run_faulty_batch(told, *arguments, **options)
 
     RayExecutor._run_batch = staticmethod(run_batch)
     return sweep_command.main(arguments)

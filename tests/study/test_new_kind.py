@@ -131,7 +131,7 @@ def test_the_report_says_what_is_missing_of_it(
     folder = copied(finished, tmp_path) / "out"
     shutil.rmtree(folder / "censuses")
     assert report([str(folder)]) == 0
-    assert "7 of 9 tasks" in capsys.readouterr().err
+    assert "7 of 9 tasks" in capsys.readouterr().out
     assert "0 of 2 censuses" in (folder / "report.html").read_text()
 
 

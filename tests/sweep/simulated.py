@@ -17,9 +17,9 @@ from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS
 from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.plan import Plan
-from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.execution import Call, Outcome
 from distmarl.sweep.executors.executor import Completed, Executor, Task
-from distmarl.sweep.executors.ray_worker import Call, own_arguments
+from distmarl.sweep.executors.ray_worker import own_arguments
 from tests.sweep.sweeps import TINY, changed, plan_of
 
 Durations = Callable[[TaskKey], float]
@@ -145,17 +145,17 @@ def bound(plan: Plan, durations: Durations, n_slots: int) -> float:
     return max(path, work / n_slots)
 
 
-def simulated_batch(durations: Durations) -> Callable[..., tuple[Any, list[Outcome]]]:
+def simulated_batch(durations: Durations) -> Callable[..., Any]:
     """Return what a Ray worker runs in place of ``run_batch``: tasks that only sleep."""
 
-    def run_batch(_name: str, calls: list[Call], _timeout_s: Any, *shared: Any) -> tuple[Any, list[Outcome]]:
+    def run_batch(_name: str, calls: list[Call], _timeout_s: Any, *shared: Any, has_values: bool) -> Any:
         outcomes = []
-        for _, arguments in calls:
-            _, key, *_ = own_arguments(arguments, shared)
+        for call in calls:
+            _, key, *_ = own_arguments(call.arguments, shared)
             seconds = durations(key)
             time.sleep(seconds)
             outcomes.append(outcome_of(key, seconds))
-        return None, outcomes
+        return (*[None] * len(calls), outcomes) if has_values else outcomes
 
     return run_batch
 

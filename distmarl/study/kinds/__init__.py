@@ -32,3 +32,8 @@ def needed_group(group: TaskGroup) -> TaskGroup | None:
     if needs is None:
         return None
     return TaskGroup(needs, group.setting_id, None if KINDS[needs].per == "setting" else group.k)
+
+
+def has_followers(kind: str) -> bool:
+    """Return whether tasks of other kinds need the values of tasks of a kind."""
+    return any(other.needs == kind for other in KINDS.values())

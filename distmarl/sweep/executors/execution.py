@@ -17,23 +17,38 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from types import FrameType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from distmarl.errors import TaskTimeoutError
-from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import Rows, TaskResult
 from distmarl.sweep.executors.failures import Failure, describe_failure
 from distmarl.sweep.executors.task_log import LogMark
 
 _T = TypeVar("_T")
-# The function of a task, and its arguments: the job, the key, the number of threads, values.
-Call: TypeAlias = tuple[Callable[..., TaskResult], tuple[Any, ...]]
 
 # A deadline that was not heard comes again.
 REPEAT_S = 0.1
+
+
+class Call(NamedTuple):
+    """What is to be done for a task.
+
+    Attributes
+    ----------
+    function : callable
+        Does it.
+    arguments : tuple
+        The job, the key, the number of threads, values.
+    together : callable, optional
+        Does several tasks that differ in their keys alone, given a list of these.
+    """
+
+    function: Callable[..., TaskResult]
+    arguments: tuple[Any, ...]
+    together: Callable[..., list[TaskResult]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +105,20 @@ def execute_batch(calls: Sequence[Call], place: Place) -> list[tuple[NDArray[Any
 
 def _what_is_common(call: Call) -> tuple[Any, ...]:
     """Return what calls that can be made as one have in common: all but the key."""
-    function, (job, key, *others) = call
-    return (function, id(job), key.group, *map(id, others))
+    job, key, *others = call.arguments
+    return (call.together, id(job), key.group, *map(id, others))
 
 
 def _execute_together(calls: list[Call], place: Place) -> list[tuple[NDArray[Any] | None, Outcome]]:
-    function, (job, key, *others) = calls[0]
-    kind = KINDS[key.kind]
-    if len(calls) == 1 or kind.run_together is None or function is not kind.run:
-        return [execute(*call, place) for call in calls]
-    keys = [arguments[1] for _, arguments in calls]
-    results, failure, timing = _attempt(kind.run_together, (job, keys, *others), place)
-    if failure is not None:  # whose it is, each on its own will tell
-        return [execute(*call, place) for call in calls]
-    share = {name: timing[name] / len(calls) for name in ("seconds", "cpu_seconds")}
-    return [(result.value, Outcome(result.rows, None, {**timing, **share})) for result in results]
+    (job, _, *others), together = calls[0].arguments, calls[0].together
+    if together is not None and len(calls) > 1:
+        keys = [call.arguments[1] for call in calls]
+        results, failure, timing = _attempt(together, (job, keys, *others), place)
+        if failure is None:
+            share = {name: timing[name] / len(calls) for name in ("seconds", "cpu_seconds")}
+            return [(result.value, Outcome(result.rows, None, {**timing, **share})) for result in results]
+    # Where they fail together, each on its own will tell whose fault it is.
+    return [execute(call.function, call.arguments, place) for call in calls]
 
 
 def execute(

@@ -6,14 +6,14 @@ A driver submits tasks and takes back what is completed; it cannot tell a cluste
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+import math
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.kind import TaskKey, TaskResult
-from distmarl.sweep.executors.execution import Outcome
+from distmarl.study.kinds.kind import TaskKey
+from distmarl.sweep.executors.execution import Call, Outcome
 
 MIN_IN_LINE = 14
 SLOTS_PER_ONE_IN_LINE = 4
@@ -35,6 +35,8 @@ class Task:
         Cores that it asks for.
     memory_bytes : int
         Memory that it asks for; 0 where it is too little to matter.
+    seconds : float
+        What it would take on the reference core.
     """
 
     key: TaskKey
@@ -42,11 +44,13 @@ class Task:
     values: tuple[Any, ...] = ()
     n_cpus: int = 1
     memory_bytes: int = 0
+    seconds: float = math.inf
 
     @property
-    def call(self) -> tuple[Callable[..., TaskResult], tuple[Any, ...]]:
-        """Its function, and the arguments of that."""
-        return KINDS[self.key.kind].run, (self.job, self.key, self.n_cpus, *self.values)
+    def call(self) -> Call:
+        """What is to be done for it."""
+        kind = KINDS[self.key.kind]
+        return Call(kind.run, (self.job, self.key, self.n_cpus, *self.values), kind.run_together)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -128,7 +132,7 @@ class Executor(abc.ABC):
 
     @abc.abstractmethod
     def submit(self, *batch: Task) -> None:
-        """Start tasks that run one after the other; only a task on its own yields a value."""
+        """Start tasks that run one after the other."""
 
     @abc.abstractmethod
     def next_completed(self, timeout_s: float) -> list[Completed]:

@@ -25,6 +25,7 @@ from ray.exceptions import OutOfMemoryError, RayError
 
 from distmarl.errors import LostRayError, TaskTimeoutError
 from distmarl.model.options import Runner
+from distmarl.study.kinds import has_followers
 from distmarl.sweep.clusters.joining import Cluster
 from distmarl.sweep.clusters.pulse import Pulse
 from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES
@@ -66,7 +67,7 @@ class _Submission:
 
     number: int
     batch: tuple[Task, ...]
-    value: ray.ObjectRef[Any]
+    values: list[ray.ObjectRef[Any]]  # one for each task, or none where no task needs them
     memory_bytes: int
     n_memory_kills: int
     started: tuple[int, float] = (-1, math.inf)  # the last try that was seen, and when
@@ -108,7 +109,7 @@ class RayExecutor(Executor):
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
         self._values: weakref.WeakKeyDictionary[Handle, Any] = weakref.WeakKeyDictionary()
-        self._functions: dict[tuple[int, int], Any] = {}
+        self._functions: dict[tuple[int, int, int], Any] = {}
         self._n_cpus, self._n_nodes, self._counted_at = 0.0, 0, -math.inf
         self._looked_at = -math.inf
         self._lost: LostRayError | None = None
@@ -116,7 +117,7 @@ class RayExecutor(Executor):
         self._pulse = Pulse(self._name, cluster.address if cluster else None)
         self._notes = Notes()
         self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
-        self._remote = ray.remote(num_returns=2, max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
+        self._remote = ray.remote(max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
 
     @property
     def n_slots(self) -> int:
@@ -202,22 +203,27 @@ class RayExecutor(Executor):
 
     def _submit(self, batch: tuple[Task, ...], memory_bytes: int, n_memory_kills: int = 0) -> None:
         number = next(self._numbers)
-        function = self._function(max(task.n_cpus for task in batch), memory_bytes)
+        n_values = len(batch) if any(has_followers(task.key.kind) for task in batch) else 0
+        remote = self._function(max(task.n_cpus for task in batch), memory_bytes, n_values)
         handles: dict[Handle, Shared] = {}
         calls = [
-            (function, tuple(_numbered(each, handles) for each in arguments))
-            for function, arguments in (task.call for task in batch)
+            call._replace(arguments=tuple(_numbered(each, handles) for each in call.arguments))
+            for call in (task.call for task in batch)
         ]
         name, timeout_s = self._notes.name(number), self._runner.task_timeout_s
+        shared = (self._values[handle] for handle in handles)
         with self._losses():
-            value, outcomes = function.remote(name, calls, timeout_s, *(self._values[handle] for handle in handles))
-        self._running[outcomes] = _Submission(number, batch, value, memory_bytes, n_memory_kills)
+            returned = remote.remote(name, calls, timeout_s, *shared, has_values=n_values > 0)
+        *values, outcomes = returned if n_values else [returned]
+        self._running[outcomes] = _Submission(number, batch, values, memory_bytes, n_memory_kills)
 
-    def _function(self, n_cpus: int, memory_bytes: int) -> Any:
+    def _function(self, n_cpus: int, memory_bytes: int, n_values: int) -> Any:
         """Return the function for batches that ask for so much; making it takes as long as calling it."""
-        request = (n_cpus, memory_bytes)
+        request = (n_cpus, memory_bytes, n_values)
         if request not in self._functions:
-            self._functions[request] = self._remote.options(num_cpus=n_cpus, memory=memory_bytes or None)
+            self._functions[request] = self._remote.options(
+                num_cpus=n_cpus, memory=memory_bytes or None, num_returns=n_values + 1
+            )
         return self._functions[request]
 
     def next_completed(self, timeout_s: float) -> list[Completed]:
@@ -263,8 +269,8 @@ class RayExecutor(Executor):
             outcomes: list[Outcome] = ray.get(reference)
         except RayError as error:
             return self._try_again(submission, error)
-        value = self._handle(submission.value) if len(batch) == 1 else None
-        return [Completed(task, outcome, value) for task, outcome in zip(batch, outcomes, strict=True)]
+        values = itertools.chain(map(self._handle, submission.values), itertools.repeat(None))
+        return [Completed(*each) for each in zip(batch, outcomes, values, strict=False)]
 
     def _try_again(self, submission: _Submission, error: RayError) -> list[Completed]:
         """Submit a lost batch again where that may help; where it cannot, return the lost task as a failure."""
@@ -287,7 +293,8 @@ class RayExecutor(Executor):
             self._pulse.look_for_end(error)
         (task,) = submission.batch
         hostname, log_tail = self._notes.place(submission.number)
-        failure = describe_failure(cause, *task.call, log_tail, hostname)
+        function, arguments, _ = task.call
+        failure = describe_failure(cause, function, arguments, log_tail, hostname)
         return [Completed(task, Outcome({}, failure, {}))]
 
     def _end_overdue(self) -> None:

@@ -19,26 +19,30 @@ class Shared:
     place: int
 
 
-def run_batch(name: str | None, calls: list[Call], timeout_s: float | None, *shared: Any) -> tuple[Any, list[Outcome]]:
-    """Run tasks one after the other; return the last one's value, and all outcomes.
+def run_batch(
+    name: str | None, calls: list[Call], timeout_s: float | None, *shared: Any, has_values: bool = True
+) -> tuple[Any, ...] | list[Outcome]:
+    """Run tasks one after the other; return the value of each, and the list of all outcomes.
 
     Parameters
     ----------
     name : str or None
         Names the batch, from ``Notes.name``.
-    calls : list of (callable, tuple)
-        The function of each task, and its arguments.
+    calls : list of Call
+        What is to be done.
     timeout_s : float or None
         Deadline of each task.
     *shared
         What the tasks share.
+    has_values : bool
+        Whether other tasks need the values; if not, there are the outcomes alone.
     """
     node_id, attempt = ray.get_runtime_context().get_node_id(), ray_private.attempt()
     with noted(name, attempt, node_id):
-        own = [(function, own_arguments(arguments, shared)) for function, arguments in calls]
+        own = [call._replace(arguments=own_arguments(call.arguments, shared)) for call in calls]
         done = execute_batch(own, Place(timeout_s, node_id, attempt, keeps_logs=True))
-    (value, _), outcomes = done[-1], [outcome for _, outcome in done]
-    return value, outcomes
+    outcomes = [outcome for _, outcome in done]
+    return (*(value for value, _ in done), outcomes) if has_values else outcomes
 
 
 def own_arguments(arguments: tuple[Any, ...], shared: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -93,7 +93,7 @@ def test_every_figure_takes_a_width_by_name_and_says_so(draw: Callable[..., Any]
     [
         *((width, r"positive \(inches\)") for width in (0, -1.0, float("nan"))),
         *((width, r"at most 100 \(inches\)") for width in (330, float("inf"))),
-        *((width, r"a number \(inches\)") for width in ("wide", True, [3.5])),
+        *((width, r"a number") for width in ("wide", True, [3.5])),
     ],
 )
 def test_an_impossible_width_is_refused(numbers: Numbers, width: Any, rule: str) -> None:
