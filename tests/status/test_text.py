@@ -137,7 +137,7 @@ def test_an_option_with_which_nothing_would_run_is_not_repeated() -> None:
         ("copy", ["r.yaml"], "r.yaml --out=copy"),
         ("copy", ["--out", "results/robots", "r.yaml"], "r.yaml --out=copy"),
         ("copy", ["r.yaml", "--out=results/robots", "--fail-fast"], "r.yaml --fail-fast --out=copy"),
-        ("-copy", ["r.yaml"], "r.yaml --out=-copy"),
+        ("-copy", ["r.yaml"], "r.yaml --out=./-copy"),
         ("a copy", ["r.yaml"], "r.yaml '--out=a copy'"),
     ],
 )

@@ -228,7 +228,7 @@ def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
     assert len(re.findall(r"^ +[13] ", done.stdout, flags=re.MULTILINE)) == 2
 
 
-GAME = """
+CHANGING_GAME = """
 import dataclasses
 import distmarl as dm
 import numpy as np
@@ -243,7 +243,7 @@ def game():
 def test_a_game_that_is_another_one_each_time_is_told_as_such(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path, {**TINY, "environment": {"name": "random_game:game"}})
     module = tmp_path / "random_game.py"
-    module.write_text(GAME.replace("REWARD", "np.random.default_rng().random((3, 3))"))
+    module.write_text(CHANGING_GAME.replace("REWARD", "np.random.default_rng().random((3, 3))"))
     for told in (
         "",
         "random_game:game draws at random: it returned another game than in 1 setting that out",
@@ -252,7 +252,7 @@ def test_a_game_that_is_another_one_each_time_is_told_as_such(tmp_path: Path, ca
         assert done.returncode == 0, done.stderr
         assert told in done.stderr
         assert ("draws at random" in done.stderr) is bool(told)
-    module.write_text(GAME.replace("REWARD", "np.eye(3)"))
+    module.write_text(CHANGING_GAME.replace("REWARD", "np.eye(3)"))
     done = call_sweep(sweep, "--executor", "serial", "--out", "out")
     assert "random_game:game has changed since: it returned another game than in 2 settings that out" in done.stderr
     assert "earlier sweep file" not in done.stderr
