@@ -57,4 +57,6 @@ def _shell_word(word: str) -> str:
 
 
 def _escaped(character: str) -> str:
-    return "".join(f"\\x{byte:02x}" for byte in character.encode(errors="surrogateescape"))
+    is_byte = "\udc80" <= character <= "\udcff"  # as Python keeps what is not UTF-8
+    content = character.encode(errors="surrogateescape" if is_byte else "surrogatepass")
+    return "".join(f"\\x{byte:02x}" for byte in content)
