@@ -15,9 +15,12 @@ from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import DistmarlError
 from distmarl.games.robots import robots
-from distmarl.learning.alternating import AlternatingResult, train_alternating
+from distmarl.learning.alternating import AlternatingResult
+from distmarl.learning.answers import BestAnswer, best_answer
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
+from distmarl.learning.pairs import BestPair, best_pair
+from distmarl.learning.training import train_alternating
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlternatingResult",
+    "BestAnswer",
+    "BestPair",
     "DistmarlError",
     "Environment",
     "EvaluationResult",
@@ -42,6 +47,8 @@ __all__ = [
     "NashGap",
     "Quantity",
     "__version__",
+    "best_answer",
+    "best_pair",
     "count_vectors",
     "estimate_difference",
     "estimate_mean",

@@ -12,19 +12,12 @@ from typing import TypeAlias
 
 from distmarl.dynamics.paired_rollouts import PairedReturns, run_paired_rollouts
 from distmarl.dynamics.population import global_action_law
-from distmarl.equilibrium.deviations import (
-    averaged_deviation,
-    distinct,
-    global_deviations,
-    local_deviations,
-    mean_field_given_global,
-    solve_surrogate,
-    surrogate_bytes,
-)
+from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.exact_gaps import surrogate_gap
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning.averages import distinct, mean_field_given_global, solve_surrogate, surrogate_bytes
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment

@@ -7,18 +7,12 @@ import dataclasses
 import numpy as np
 
 from distmarl.dynamics.population import global_action_law
-from distmarl.equilibrium.deviations import (
-    averaged_deviation,
-    distinct,
-    global_deviations,
-    local_deviations,
-    mean_field_given_global,
-    solve_surrogate,
-)
+from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.equilibrium.welfare import best_answer, best_deterministic, best_of_alternations, n_deterministic_policies
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning.averages import distinct, mean_field_given_global, solve_surrogate
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment

@@ -18,12 +18,12 @@ from typing import Literal, TypeAlias, get_args
 
 from numpy.typing import ArrayLike
 
-from distmarl.equilibrium.deviations import surrogate_bytes
 from distmarl.equilibrium.deviator import Utility, deviator_bytes
 from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes, estimated_gaps
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning.averages import surrogate_bytes
 from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy

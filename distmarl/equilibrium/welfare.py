@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.equilibrium.deviations import greedy_response, solve_surrogate
+from distmarl.equilibrium.deviations import greedy_response
+from distmarl.learning.averages import solve_surrogate
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy

@@ -32,9 +32,6 @@ from distmarl.model.options import (
     GlobalAgent,
     JointValueKind,
     LocalAgent,
-    LocalPolicyKind,
-    ObservationKind,
-    TransitionKind,
     UpdateKind,
 )
 from distmarl.model.policies import checked_local_policy, uniform_local_policy
@@ -55,128 +52,27 @@ class AlternatingResult:
     joint_value : float
         What the best pair is worth: its mean return over the alternation's rollouts, or its exact return.
     history : tuple of ProposalOutcome
-        Every proposal, in order.
+        Every proposal, in order, from one start after the other.
+    start : str
+        What the alternation began with that led to the best pair.
     """
 
     global_policy: GlobalPolicy = field(repr=False)
     local_policy: Array = field(repr=False)
     joint_value: float
     history: tuple[ProposalOutcome, ...]
+    start: str = "uniform"
 
     @property
     def stopped_because(self) -> StopReason | None:
-        """Why the alternation ended."""
-        return self.history[-1].stopped_because
+        """Why the alternation that led to the pair ended."""
+        own = [outcome for outcome in self.history if outcome.start == self.start]
+        return own[-1].stopped_because
 
     @property
     def converged(self) -> bool:
         """Whether the joint value settled within ``convergence_rtol``, or the pair proposed itself."""
         return self.stopped_because == "converged"
-
-
-def train_alternating(
-    env: Environment,
-    *,
-    k: int,
-    seed: Seed = 0,
-    initial_local_policy: ArrayLike | None = None,
-    update: UpdateKind = Alternating.update,
-    n_outer_iterations: int = Alternating.n_outer_iterations,
-    convergence_rtol: float = Alternating.convergence_rtol,
-    transitions: TransitionKind = GlobalAgent.transitions,
-    n_mc_samples: int = GlobalAgent.n_mc_samples,
-    convergence_threshold: float = GlobalAgent.convergence_threshold,
-    max_vi_iterations: int = GlobalAgent.max_vi_iterations,
-    policy: LocalPolicyKind = LocalAgent.policy,
-    observation: ObservationKind = LocalAgent.observation,
-    local_convergence_threshold: float = LocalAgent.convergence_threshold,
-    local_max_vi_iterations: int = LocalAgent.max_vi_iterations,
-    softmax_temperature_scale: float = LocalAgent.softmax_temperature_scale,
-    softmax_temperature_min: float = LocalAgent.softmax_temperature_min,
-    joint_value: JointValueKind = Alternating.joint_value,
-    n_rollouts: int = Evaluation.n_rollouts,
-    horizon: int = Evaluation.horizon,
-    n_threads: int = 1,
-    on_iteration: Callable[[ProposalOutcome], None] | None = None,
-) -> AlternatingResult:
-    """Alternate best responses and return the best pair that was proposed.
-
-    Parameters
-    ----------
-    env : Environment
-        The game.
-    k : int
-        Number of agents that the global agent sees, from 1 to ``env.n_agents``.
-    seed : int or sequence of int
-        Root of the random streams.
-    initial_local_policy : array_like, shape (G, L, A_l), optional
-        Where to start; the uniform policy by default. Other starts may end in other equilibria.
-    update : {"pair", "each"}
-        Whether the two best responses of a round are kept or rejected together, or each by itself.
-    n_outer_iterations : int
-        Rounds of a global and a local best response, at most.
-    convergence_rtol : float
-        Stop when the joint value changes by less than this, relatively; reject what makes it
-        fall by more than this below the best value.
-    transitions, n_mc_samples, convergence_threshold, max_vi_iterations
-        See :func:`g_learn`.
-    policy, observation
-        See :func:`l_learn`.
-    local_convergence_threshold, local_max_vi_iterations, softmax_temperature_scale, softmax_temperature_min
-        See :func:`l_learn`.
-    joint_value : {"rollouts", "exact"}
-        What pairs are compared by: the mean return of rollouts, or :func:`exact_return`, of as many steps.
-    n_rollouts, horizon : int
-        Rollouts that the joint value is the mean of (``rollouts`` only), and its number of steps.
-    n_threads : int
-        Threads for :func:`g_learn`; the result does not depend on it.
-    on_iteration : callable, optional
-        Called at the end of each outer iteration, with its last proposal.
-
-    Raises
-    ------
-    InvalidArgumentError
-        When an argument is out of range, or there are too many agents for exact values.
-
-    Examples
-    --------
-    >>> import distmarl as dm
-    >>> env = dm.robots(n_agents=3, n_global_states=2, n_local_states=2, n_global_actions=2)
-    >>> pair = dm.train_alternating(env, k=1, transitions="exact", joint_value="exact", policy="greedy")
-    >>> pair.converged
-    True
-    >>> [round(proposal.joint_value, 2) for proposal in pair.history]
-    [154.32, 154.32]
-    """
-    return alternate(
-        env,
-        k=k,
-        seed=seed,
-        initial_local_policy=initial_local_policy,
-        global_agent=GlobalAgent(
-            transitions=transitions,
-            n_mc_samples=n_mc_samples,
-            convergence_threshold=convergence_threshold,
-            max_vi_iterations=max_vi_iterations,
-        ),
-        local_agent=LocalAgent(
-            policy=policy,
-            observation=observation,
-            convergence_threshold=local_convergence_threshold,
-            max_vi_iterations=local_max_vi_iterations,
-            softmax_temperature_scale=softmax_temperature_scale,
-            softmax_temperature_min=softmax_temperature_min,
-        ),
-        alternating=Alternating(
-            update=update,
-            joint_value=joint_value,
-            n_outer_iterations=n_outer_iterations,
-            convergence_rtol=convergence_rtol,
-        ),
-        evaluation=Evaluation(n_rollouts=n_rollouts, horizon=horizon),
-        n_threads=n_threads,
-        on_iteration=on_iteration,
-    )
 
 
 def alternate(
@@ -192,20 +88,12 @@ def alternate(
     n_threads: int = 1,
     on_iteration: Callable[[ProposalOutcome], None] | None = None,
 ) -> AlternatingResult:
-    """Return what :func:`train_alternating` finds, with its options as sections of the sweep file."""
+    """Return the best pair of one alternation, with its options as sections of the sweep file."""
     _check(env, alternating, evaluation)
     start = uniform_local_policy(env)
     if initial_local_policy is not None:
         start = checked_local_policy(env, initial_local_policy, name="initial_local_policy")
-    n_rollouts, horizon = evaluation.n_rollouts, evaluation.horizon
-
-    def measure(global_policy: GlobalPolicy, local_policy: Array) -> float:
-        pair = (env, global_policy, local_policy)
-        if alternating.joint_value == "exact":
-            return exact_return(*pair, k=k, horizon=horizon).value
-        rollouts = run_rollouts(*pair, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, role=Role.JOINT_VALUE)
-        return float(rollouts.returns.mean())
-
+    measure = joint_measure(env, k=k, seed=seed, alternating=alternating, evaluation=evaluation)
     best: Proposal | None = None
     history = []
     for proposal in propose(
@@ -222,6 +110,22 @@ def alternate(
             best = proposal
     assert best is not None  # n_outer_iterations is at least 1
     return AlternatingResult(best.global_policy, best.local_policy, best.outcome.joint_value, tuple(history))
+
+
+def joint_measure(
+    env: Environment, *, k: int, seed: Seed, alternating: Alternating, evaluation: Evaluation
+) -> Callable[[GlobalPolicy, Array], float]:
+    """Return what values the pairs that an alternation proposes."""
+    n_rollouts, horizon = evaluation.n_rollouts, evaluation.horizon
+
+    def measure(global_policy: GlobalPolicy, local_policy: Array) -> float:
+        pair = (env, global_policy, local_policy)
+        if alternating.joint_value == "exact":
+            return exact_return(*pair, k=k, horizon=horizon).value
+        rollouts = run_rollouts(*pair, k=k, n_rollouts=n_rollouts, horizon=horizon, seed=seed, role=Role.JOINT_VALUE)
+        return float(rollouts.returns.mean())
+
+    return measure
 
 
 def _check(env: Environment, alternating: Alternating, evaluation: Evaluation) -> None:

@@ -183,6 +183,11 @@ def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads
     return value_arrays + kind.n_bytes(env, k, options) + further_threads
 
 
+def action_type(env: Environment) -> type[Any]:
+    """Return the integer type of global policies."""
+    return np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
+
+
 def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> Array:
     """Return the first value as an array (C, G)."""
     shape = (env.n_global_states, n_count_vectors(k, env.n_local_states))
@@ -228,8 +233,7 @@ class _SurrogateGame:
     def greedy_policy(self, solution: ValueIterationResult) -> GlobalPolicy:
         """Return the lowest action whose Q is the best within the certified error, shape (G, C)."""
         env = self._env
-        dtype: type[Any] = np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
-        policy = np.empty(solution.value.shape[::-1], dtype=dtype)
+        policy = np.empty(solution.value.shape[::-1], dtype=action_type(env))
         for s_g in range(env.n_global_states):
             policy[s_g] = greedy_actions(self._action_values(s_g, solution.value), bound=solution.bound, axis=0)
         return policy

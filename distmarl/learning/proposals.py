@@ -31,7 +31,7 @@ from distmarl.learning.l_learn import LLearnResult
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.options import Alternating
 
-ProposalKind: TypeAlias = Literal["pair", "global", "local"]
+ProposalKind: TypeAlias = Literal["pair", "global", "local", "start", "ascent"]
 StopReason: TypeAlias = Literal["converged", "cycle", "reverted", "n_outer_iterations"]
 
 SMALLEST_VALUE = 1e-6
@@ -45,8 +45,9 @@ class ProposalOutcome:
     ----------
     iteration : int
         Number of the outer iteration, from 0.
-    proposal : {"pair", "global", "local"}
-        What was new: both policies, or one of them.
+    proposal : {"pair", "global", "local", "start", "ascent"}
+        What was new: both policies, or one of them; or the start itself, or where the ascent from it ended, with the
+        global agent's best response.
     joint_value : float
         What the proposed pair is worth: its mean return over the alternation's rollouts, or its exact return.
     relative_change : float
@@ -65,6 +66,10 @@ class ProposalOutcome:
         Whether the bounds reached their thresholds.
     n_recurrent_classes, mean_field_period : int or None
         Above 1, the mean field depends on the start, or is a mean over time of a periodic chain.
+    start : str
+        What the alternation began with.
+    minimum_share : float or None
+        Share of (s_g, s_l) at which the softmax of L-LEARN has its minimum temperature.
     """
 
     iteration: int
@@ -81,6 +86,8 @@ class ProposalOutcome:
     local_converged: bool | None = None
     n_recurrent_classes: int | None = None
     mean_field_period: int | None = None
+    start: str = "uniform"
+    minimum_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,7 +125,7 @@ def propose(
     globally = respond_globally(local_policy, initial_value=None)
     global_policy, global_accepted = globally.policy, True
     for iteration in range(options.n_outer_iterations):
-        certificates = _global_certificate(globally)
+        certificates = global_certificate(globally)
         if options.update == "each":
             value = measure(globally.policy, local_policy)
             change, global_accepted = judge.compare(value)
@@ -184,7 +191,8 @@ def _digest(global_policy: GlobalPolicy, local_policy: Array) -> bytes:
     return hashlib.sha256(global_policy.tobytes() + local_policy.tobytes()).digest()
 
 
-def _global_certificate(result: GLearnResult) -> dict[str, Any]:
+def global_certificate(result: GLearnResult) -> dict[str, Any]:
+    """Return what a proposal says about G-LEARN."""
     return {
         "global_n_iterations": result.n_iterations,
         "global_bound": result.bound,
@@ -199,4 +207,5 @@ def _local_certificate(result: LLearnResult) -> dict[str, Any]:
         "local_converged": result.converged,
         "n_recurrent_classes": result.mean_field.n_recurrent_classes,
         "mean_field_period": result.mean_field.period,
+        "minimum_share": result.minimum_share,
     }

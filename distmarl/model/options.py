@@ -36,6 +36,10 @@ BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", 
 LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
 ObservationKind: TypeAlias = Literal["outside", "included"]
 UpdateKind: TypeAlias = Literal["pair", "each"]
+AnswerOption: TypeAlias = Literal["surrogate", "best"]
+TemperatureUnit: TypeAlias = Literal["reward", "range"]
+LocalChoice: TypeAlias = Literal["shared", "per_k"]
+StartKind: TypeAlias = Literal["uniform", "constant_action", "stay", "blind"]
 JointValueKind: TypeAlias = Literal["rollouts", "exact"]
 RewardKind: TypeAlias = Literal["sampled", "expected"]
 
@@ -76,12 +80,16 @@ class GlobalAgent(_Section):
     convergence_threshold : float
         Certified error of the value at which value iteration stops, in units of return. Exact returns and Nash
         gaps of a sweep are certified to it, too.
+    answer : {"surrogate", "best"}
+        What answers the local policy at each k: G-LEARN's policy, which takes the agents seen for all there are, or
+        the best of it, of averages over what is not seen, and of policies that ignore what is seen.
     """
 
     transitions: TransitionKind = "sampled"
     n_mc_samples: Count = 30
     max_vi_iterations: Count = 1000
     convergence_threshold: Positive = 1e-6
+    answer: AnswerOption = "surrogate"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +109,10 @@ class LocalAgent(_Section):
     softmax_temperature_scale, softmax_temperature_min : float
         The temperature at (s_g, s_l) is ``max(min, range of Q / scale)``, where the range is the largest of the
         values Q(s_g, s_l, ·) less the smallest (``softmax`` only).
+    softmax_temperature_unit : {"reward", "range"}
+        What ``softmax_temperature_min`` is in units of: of reward as it is, or for local rewards that span as much as
+        those of robots do (10.13), and in proportion for others. With rewards about 1, a minimum of 0.3 makes a
+        softmax that hardly prefers anything.
     """
 
     policy: LocalPolicyKind = "softmax"
@@ -109,6 +121,7 @@ class LocalAgent(_Section):
     convergence_threshold: Positive = 1e-6
     softmax_temperature_scale: Positive = 3.0
     softmax_temperature_min: Positive = 0.3
+    softmax_temperature_unit: TemperatureUnit = "reward"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +139,22 @@ class Alternating(_Section):
     convergence_rtol : float
         Relative change of the joint value below which the alternation stops, and
         relative loss above which a proposal is rejected.
+    starts : tuple of {"uniform", "constant_action", "stay", "blind"}
+        Local policies to start from, each a task of its own: uniform (the paper's); for each global action, the best
+        answer to a global agent that always plays it; to one that stays where it is; to the best one that sees nobody.
+    n_random_starts : int
+        Random deterministic local policies to start from, too.
+    ascent : bool
+        Whether each start also climbs the joint return itself, in a game of at most five agents, all seen.
     """
 
     update: UpdateKind = "pair"
     joint_value: JointValueKind = "rollouts"
     n_outer_iterations: Count = 5
     convergence_rtol: NonNegative = 0.01
+    starts: Annotated[tuple[StartKind, ...], MinLen(1)] = ("uniform",)
+    n_random_starts: Natural = 0
+    ascent: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,6 +192,8 @@ class Experiment(_Section):
         The sizes themselves, instead of ``k_range``.
     reference_k : int, optional
         Size at which the shared local policy is trained; the largest k by default.
+    local_policy : {"shared", "per_k"}
+        Whether every k has the shared local policy, or the best one for it of all that the starts led to.
     n_eval_seeds : int
         Evaluation seeds per k.
     seed : int
@@ -182,6 +207,7 @@ class Experiment(_Section):
     k_range: tuple[Count, Count] | None = None
     k_values: Annotated[tuple[Count, ...], MinLen(1)] | None = None
     reference_k: Count | None = None
+    local_policy: LocalChoice = "shared"
     n_eval_seeds: Count = 10
     seed: Natural = 0
     nash_gap: NashGapMethod = "off"

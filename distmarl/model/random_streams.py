@@ -28,6 +28,8 @@ class Role(enum.IntEnum):
     WELFARE = 3
     DEVIATION = 4
     BASELINE = 5
+    START = 6
+    CHOICE = 7
 
 
 def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:

@@ -18,9 +18,10 @@ from distmarl import (
     uniform_local_policy,
 )
 from distmarl.equilibrium import exact_gaps
-from distmarl.equilibrium.deviations import global_deviations, solve_surrogate
+from distmarl.equilibrium.deviations import global_deviations
 from distmarl.equilibrium.deviator import deviator_bytes
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning.averages import solve_surrogate
 from distmarl.values.exact_return import ExactReturn, population_bytes
 from tests.equilibrium.hand_made import (
     FROM_NEXT_STEP,

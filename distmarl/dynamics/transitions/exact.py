@@ -167,20 +167,25 @@ class _DensePower:
 
 
 def dense_power(matrix: Array, k: int) -> Array:
-    """Return the distribution of the next count vector for each of those of k agents, added one at a time, (C, C)."""
+    """Return the distribution of the next count vector for each of those of k agents, (C, C)."""
+    return np.ones((1, 1)) if k == 0 else dense_powers(matrix, k)[1]
+
+
+def dense_powers(matrix: Array, k: int) -> tuple[Array, Array]:
+    """Return the same for k - 1 and for k >= 1 agents, which are added one at a time."""
     n_states = len(matrix)
     unit = np.eye(n_states, dtype=np.int64)
-    power = np.ones((1, 1))
+    fewer, power = np.ones((1, 1)), np.ones((1, 1))
+    counts = count_vectors(0, n_states)
     for n_agents in range(1, k + 1):
+        grown = [rank_valid(counts + unit[state], n_agents) for state in range(n_states)]
         counts = count_vectors(n_agents, n_states)
         added = np.argmax(counts > 0, axis=1)  # the state of one of the agents
         without = rank_valid(counts - unit[added], n_agents - 1)
-        grown = [rank_valid(count_vectors(n_agents - 1, n_states) + unit[state], n_agents) for state in range(n_states)]
-        larger = np.zeros((len(counts), len(counts)))
+        fewer, power = power, np.zeros((len(counts), len(counts)))
         for state in range(n_states):
-            larger[:, grown[state]] += matrix[added, state][:, None] * power[without]
-        power = larger
-    return power
+            power[:, grown[state]] += matrix[added, state][:, None] * fewer[without]
+    return fewer, power
 
 
 def exact_transitions(env: Environment, kernel: Array, reward: Array, *, k: int, tolerance: float) -> ExactTransitions:
