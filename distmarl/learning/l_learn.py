@@ -31,9 +31,14 @@ from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only
 from distmarl.model.checks import check_at_least_one, check_choice, check_positive
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind
+from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind, TemperatureUnit
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel
 from distmarl.values.value_iteration import greedy_actions, iterate_values
+
+# Action values that differ by less than this share of the largest differ by rounding.
+SAME = 1e-9
+# The largest local reward of the robots game less the smallest, of the default sizes.
+REWARD_SPAN_OF_ROBOTS = 10.5 - (2.0 / (1.0 + 2.0) - 0.3)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +59,8 @@ class LLearnResult:
         Whether ``bound`` is at most ``convergence_threshold``.
     mean_field : MeanField
         The population that the agent reckons with, and whether it depends on the start or is periodic.
+    minimum_share : float
+        Share of (s_g, s_l) at which the softmax has its minimum temperature; 0 for ``greedy``.
     """
 
     policy: Array = field(repr=False)
@@ -62,6 +69,7 @@ class LLearnResult:
     bound: float
     converged: bool
     mean_field: MeanField
+    minimum_share: float = 0.0
 
 
 def l_learn(
@@ -76,6 +84,7 @@ def l_learn(
     max_vi_iterations: int = LocalAgent.max_vi_iterations,
     softmax_temperature_scale: float = LocalAgent.softmax_temperature_scale,
     softmax_temperature_min: float = LocalAgent.softmax_temperature_min,
+    softmax_temperature_unit: TemperatureUnit = LocalAgent.softmax_temperature_unit,
 ) -> LLearnResult:
     """Find a local agent's best response to ``global_policy``.
 
@@ -99,6 +108,9 @@ def l_learn(
         Sweep at most this often; reaching it shows as ``converged = False``.
     softmax_temperature_scale, softmax_temperature_min : float
         The temperature is ``max(min, (max_a Q - min_a Q) / scale)`` for each (s_g, s_l); ``softmax`` only.
+    softmax_temperature_unit : {"reward", "range"}
+        Whether the minimum is in units of reward, or for local rewards that span as much as those of
+        :func:`robots` and in proportion for others.
 
     Raises
     ------
@@ -122,6 +134,7 @@ def l_learn(
         max_vi_iterations=max_vi_iterations,
         softmax_temperature_scale=softmax_temperature_scale,
         softmax_temperature_min=softmax_temperature_min,
+        softmax_temperature_unit=softmax_temperature_unit,
     )
     return learn_local(env, global_policy, local_policy, k=k, options=options)
 
@@ -155,8 +168,10 @@ def learn_local(
     q = action_values(solution.value)
     if options.policy == "greedy":
         response = np.eye(env.n_local_actions)[greedy_actions(q, bound=solution.bound, axis=-1)]
+        minimum_share = 0.0
     else:
-        response = softmax_policy(q, scale=options.softmax_temperature_scale, minimum=options.softmax_temperature_min)
+        scale, minimum = options.softmax_temperature_scale, minimum_temperature(env, options)
+        response, minimum_share = softmax_policy(q, scale=scale, minimum=minimum), share_at_minimum(q, scale, minimum)
     return LLearnResult(
         policy=read_only(response),
         value=read_only(solution.value),
@@ -164,12 +179,14 @@ def learn_local(
         bound=solution.bound,
         converged=solution.converged,
         mean_field=mean_field,
+        minimum_share=minimum_share,
     )
 
 
 def _check(options: LocalAgent) -> None:
     """Refuse options that are out of range."""
     check_choice("policy", options.policy, get_args(LocalPolicyKind))
+    check_choice("softmax_temperature_unit", options.softmax_temperature_unit, get_args(TemperatureUnit))
     check_choice("observation", options.observation, get_args(ObservationKind))
     check_positive(
         convergence_threshold=options.convergence_threshold,
@@ -218,6 +235,22 @@ def multinomial_probabilities(mu: Array, *, k: int) -> Array:
     log_probabilities[counts[:, ~present].any(axis=1)] = -np.inf
     probabilities = np.exp(log_probabilities)
     return probabilities / probabilities.sum()
+
+
+def minimum_temperature(env: Environment, options: LocalAgent) -> float:
+    """Return the lowest temperature of the softmax, in units of reward."""
+    if options.softmax_temperature_unit == "reward":
+        return options.softmax_temperature_min
+    span = float(np.ptp(env.reward_local))
+    # Where all rewards are the same, so are all actions, at any temperature.
+    return options.softmax_temperature_min * (span / REWARD_SPAN_OF_ROBOTS) if span else options.softmax_temperature_min
+
+
+def share_at_minimum(q: Array, scale: float, minimum: float) -> float:
+    """Return the share of (s_g, s_l) with different action values whose temperature is the minimum."""
+    ranges = np.ptp(q, axis=-1)
+    differ = ranges > SAME * float(np.abs(q).max())
+    return float((differ & (ranges / scale < minimum)).mean())
 
 
 def softmax_policy(q: Array, *, scale: float, minimum: float) -> Array:

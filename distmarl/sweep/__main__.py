@@ -39,6 +39,7 @@ from distmarl.sweep.messages import (
     warn,
     warn_of_job_folder,
     warn_of_strangers,
+    warn_of_temperature,
 )
 from distmarl.sweep.progress.lines import LineProgress, Progress, QuietProgress
 from distmarl.sweep.progress.live import LiveProgress
@@ -169,6 +170,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     choice.check()
     if store is not None:
         warn_of_strangers(store, console)
+    warn_of_temperature(plan, console)
     tell_if_slow("predicting how long the tasks take")
     if arguments.plan:
         n_cpus, where = choice.cores()

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from distmarl.config.environments import draws_at_random
+from distmarl.learning.softmax_preview import preview_softmax
 from distmarl.paths import shell_words
 from distmarl.results.folder import PAGE_FILE, stranger_lines
 from distmarl.results.grid_columns import content_of
@@ -23,6 +24,8 @@ from distmarl.study.plan import Plan
 from distmarl.sweep.progress.tally import Tally
 from distmarl.wording import counted
 
+# Settings of a grid whose softmax is looked at before the run.
+MAX_PREVIEWED = 20
 KEPT = "their rows stay in the tables (in_sweep is false in the table settings), the figures show this sweep"
 
 
@@ -74,6 +77,27 @@ def warn_of_job_folder(folder: Location, console: Console) -> None:
             "give --out an absolute path",
             console,
         )
+
+
+def warn_of_temperature(plan: Plan, console: Console) -> None:
+    """Warn of settings in which the minimum temperature makes the softmax, at a price; of each kind once."""
+    told = set()
+    for job in plan.jobs[:MAX_PREVIEWED]:
+        options = job.setting.local_agent
+        if options.policy == "greedy":
+            continue
+        preview = preview_softmax(job.environment, options)
+        key = (preview, options)
+        if preview.is_notable and key not in told:
+            told.add(key)
+            where = f" in the setting {job.setting.label}" if job.setting.label else ""
+            warn(
+                f"local_agent.softmax_temperature_min: {options.softmax_temperature_min:g} decides{where}: the softmax "
+                f"has that temperature in {preview.minimum_share:.0%} of (s_g, s_l). Against a global agent that sees "
+                f"nobody it earns {preview.value:.4g} over all steps, the greedy policy {preview.greedy_value:.4g}; "
+                "set local_agent.softmax_temperature_unit to range, or local_agent.policy to greedy",
+                console,
+            )
 
 
 def warn(message: str, console: Console) -> None:

@@ -24,6 +24,7 @@ from distmarl.report.page.headline import SHARE, Headline, find_headlines, reach
 from distmarl.report.page.inline_figures import dark_colours, page_figures
 from distmarl.report.page.page_tables import PAGE_TABLES
 from distmarl.report.page.run_facts import failures, run_facts
+from distmarl.report.page.softmax_notes import softmax_notes
 from distmarl.report.page.table import filled
 from distmarl.report.returns import decimals_of
 from distmarl.results.folder import PROVENANCE_FILE, SWEEP_FILE
@@ -95,6 +96,7 @@ def render_page(
         tables=shown,
         failures=failures(numbers.failures, labels),
         n_failures=len(numbers.failures),
+        at_minimum=softmax_notes(numbers.alternations),
         tables_are="beside this page" if is_beside else f"in {numbers.folder}",
         links=_links(numbers.files, "" if is_beside else f"{whole}/"),
         snippet=SNIPPET.format(

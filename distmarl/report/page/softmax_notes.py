@@ -1,0 +1,30 @@
+"""What the page says where the softmax of the local agents has its minimum temperature, at a price."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+# As for the warning before the run: the minimum decides in most (s_g, s_l), and the softmax gives away more than this
+# share of what it earns.
+MOST, NOTABLE_GAIN = 0.5, 0.1
+COLUMNS = {"minimum_share", "blind_softmax_value", "blind_greedy_value"}
+
+
+def softmax_notes(alternations: pd.DataFrame) -> list[str]:
+    """Return a sentence for each setting in which the greedy policy would have earned clearly more."""
+    if not set(alternations) >= COLUMNS:
+        return []
+    softmaxes = alternations.dropna(subset=[*COLUMNS]).groupby("setting_id", sort=False).last()
+    notes = []
+    for _, last in softmaxes.iterrows():
+        softmax, greedy = last["blind_softmax_value"], last["blind_greedy_value"]
+        if last["minimum_share"] >= MOST and greedy - softmax > NOTABLE_GAIN * abs(softmax):
+            setting = f"{last['label']}: " if last["label"] else ""
+            notes.append(
+                f"{setting}local_agent.softmax_temperature_min makes the local policy in {last['minimum_share']:.0%} "
+                f"of (s_g, s_l). Against a global agent that sees nobody it earns {softmax:.4g} over all steps, the "
+                f"greedy policy {greedy:.4g}. So a share of full information below is a share of what is possible with "
+                "this local policy, not of what is possible. Set local_agent.softmax_temperature_unit to range, or "
+                "local_agent.policy to greedy."
+            )
+    return notes
