@@ -26,12 +26,19 @@ from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
-from distmarl.results.folder import deleted_tables, open_results, read_settings, read_sweep, rollouts_per_seed
+from distmarl.results.folder import (
+    deleted_tables,
+    open_results,
+    read_settings,
+    read_sweep,
+    rollouts_per_seed,
+    starts_per_setting,
+)
 from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import Place, open_location
-from distmarl.results.stored_policies import read_global_policies, read_local_policy
+from distmarl.results.stored_policies import read_chosen_policies, read_global_policies, read_local_policy
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
 from distmarl.values.evaluate import EvaluationResult, evaluate
@@ -101,13 +108,17 @@ class Results:
 
         return read_numbers(self._snapshot()).summary
 
-    def local_policy(self, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.float64]:
-        """Return the local policy that every k of a setting shares.
+    def local_policy(
+        self, setting: str | Mapping[str, Any] | None = None, *, k: int | None = None
+    ) -> NDArray[np.float64]:
+        """Return the local policy that every k of a setting shares, or the one that was chosen for a single k.
 
         Parameters
         ----------
         setting : str or mapping, optional
             Id, label or grid values of the setting; needed where there are several.
+        k : int, optional
+            Number of local agents that the global agent sees, where ``experiment.local_policy`` is ``per_k``.
 
         Returns
         -------
@@ -118,10 +129,13 @@ class Results:
         InvalidArgumentError
             When the setting is not clear; the message lists all of them.
         ResultsError
-            When the policy has not been trained yet.
+            When the policy has not been trained yet, or none was chosen for that k.
         """
         snapshot = self._snapshot()
-        return read_local_policy(snapshot, _find_setting(snapshot, setting)["setting_id"])
+        setting_id = _find_setting(snapshot, setting)["setting_id"]
+        if k is not None:
+            return read_chosen_policies(snapshot, setting_id, [k])[k]
+        return read_local_policy(snapshot, setting_id)
 
     def global_policy(self, k: int, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.int32]:
         """Return a setting's global policy for one subsample size.
@@ -235,7 +249,7 @@ class Results:
         sweep, snapshot = read_sweep(self.folder), self._snapshot()
         ks = k_values(sweep.experiment)
         settings = read_settings(snapshot)
-        pending = find_pending(sweep, rollouts_per_seed(settings, sweep), snapshot)
+        pending = find_pending(sweep, rollouts_per_seed(settings, sweep), starts_per_setting(settings), snapshot)
         n_tasks, n_done = pending.asked_for.total(), pending.done.total()
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(settings)}"

@@ -17,7 +17,15 @@ from distmarl.config.ceilings import check_size
 from distmarl.config.checking import k_values, key_elsewhere, key_types, section_types, validated_sweep, with_keys
 from distmarl.config.reading import RawSweep, setting_note, split_key
 from distmarl.errors import ConfigError, nearest_name
-from distmarl.model.options import DEFAULT_ENVIRONMENT, Alternating, Evaluation, GlobalAgent, LocalAgent, SweepFile
+from distmarl.model.options import (
+    DEFAULT_ENVIRONMENT,
+    Alternating,
+    Evaluation,
+    GlobalAgent,
+    LocalAgent,
+    LocalChoice,
+    SweepFile,
+)
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
@@ -41,6 +49,8 @@ class Setting:
         Root of every random stream.
     grid : dict
         The grid's dotted keys and this setting's values.
+    local_policy : {"shared", "per_k"}
+        Whether every k has the same local policy.
     """
 
     environment: Mapping[str, Any]
@@ -51,6 +61,7 @@ class Setting:
     reference_k: int
     seed: int
     grid: Mapping[str, Any]
+    local_policy: LocalChoice = "shared"
 
     @property
     def label(self) -> str:
@@ -126,12 +137,8 @@ def resolved_mapping(sweep: SweepFile, environment: Mapping[str, Any]) -> dict[s
         experiment["k_range"] = [ks[0], ks[-1]]
     if sweep.experiment.reference_k is None and "experiment.reference_k" not in sweep.grid:
         experiment["reference_k"] = k_values(sweep.experiment)[-1]
-    mapping["experiment"] = {
-        key: list(value) if isinstance(value, tuple) else value
-        for key, value in experiment.items()
-        if value is not None
-    }
-    return mapping
+    mapping["experiment"] = {key: value for key, value in experiment.items() if value is not None}
+    return mapping | {section: _plain(mapping[section]) for section in section_types()}
 
 
 def setting_content(setting: Setting, parameters: Mapping[str, Any], environment_digest: str) -> dict[str, Any]:
@@ -146,10 +153,16 @@ def setting_content(setting: Setting, parameters: Mapping[str, Any], environment
     environment_digest : str
         Digest of the environment's tables and start, so that an edited game is a new setting.
     """
-    content = {section: asdict(getattr(setting, section)) for section in GRID_SECTIONS if section != "environment"}
+    content = {
+        section: _plain(asdict(getattr(setting, section))) for section in GRID_SECTIONS if section != "environment"
+    }
     del content["evaluation"]["method"]
     content["environment"] = {"name": setting.environment.get("name"), **parameters, "digest": environment_digest}
-    content["experiment"] = {"reference_k": setting.reference_k, "seed": setting.seed}
+    content["experiment"] = {
+        "reference_k": setting.reference_k,
+        "seed": setting.seed,
+        "local_policy": setting.local_policy,
+    }
     return content
 
 
@@ -157,6 +170,11 @@ def setting_id(content: Mapping[str, Any]) -> str:
     """Return the name of a setting: the start of a SHA-256 over its content."""
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:ID_LENGTH]
+
+
+def _plain(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a section as a file has it: lists for tuples."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in section.items()}
 
 
 def _setting(raw: RawSweep, sweep: SweepFile, combination: Mapping[str, Any]) -> Setting:
@@ -178,6 +196,7 @@ def _setting(raw: RawSweep, sweep: SweepFile, combination: Mapping[str, Any]) ->
         reference_k=sweep.experiment.reference_k or k_values(sweep.experiment)[-1],
         seed=sweep.experiment.seed,
         grid=combination,
+        local_policy=sweep.experiment.local_policy,
     )
 
 

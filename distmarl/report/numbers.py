@@ -13,7 +13,14 @@ from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.returns import summarise
 from distmarl.results.fields import Table
-from distmarl.results.folder import SWEEP_FILE, read_provenance, read_sweep, rollouts_per_seed, sweep_settings
+from distmarl.results.folder import (
+    SWEEP_FILE,
+    read_provenance,
+    read_sweep,
+    rollouts_per_seed,
+    starts_per_setting,
+    sweep_settings,
+)
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import (
@@ -149,7 +156,8 @@ class Numbers:
     @cached_property
     def pending(self) -> Pending:
         """What the sweep file asks for and the tables lack."""
-        return find_pending(self.sweep, rollouts_per_seed(self.settings, self.sweep), self._snapshot)
+        n_rollouts, n_starts = rollouts_per_seed(self.settings, self.sweep), starts_per_setting(self.settings)
+        return find_pending(self.sweep, n_rollouts, n_starts, self._snapshot)
 
     @property
     def unfinished(self) -> str | None:

@@ -204,6 +204,12 @@ def rollouts_per_seed(settings: pd.DataFrame, sweep: SweepFile) -> dict[str, int
     return dict(zip(settings["setting_id"], settings.get("evaluation.n_rollouts", everywhere), strict=True))
 
 
+def starts_per_setting(settings: pd.DataFrame) -> dict[str, int]:
+    """Return how many starts each setting has, by the settings' ids."""
+    n_starts = (len(json.loads(content).get("starts", {"names": [None]})["names"]) for content in settings["content"])
+    return dict(zip(settings["setting_id"], n_starts, strict=True))
+
+
 def _delete_tables(folder: Location) -> None:
     """Delete the tables with their parts, and nothing else that lies there."""
     folders = _own_folders(folder)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
 from distmarl.results.snapshot import Snapshot
-from distmarl.results.tables import GLOBAL_POLICIES, LOCAL_POLICIES, TRAININGS
+from distmarl.results.tables import CANDIDATES, CHOICES, GLOBAL_POLICIES, LOCAL_POLICIES, TRAININGS
 
 
 def read_local_policy(snapshot: Snapshot, setting_id: str) -> NDArray[np.float64]:
@@ -29,6 +30,33 @@ def read_local_policy(snapshot: Snapshot, setting_id: str) -> NDArray[np.float64
         raise ResultsError(f"{snapshot.folder}: the local policy of the setting {setting_id} has not been trained yet")
     shape = [rows[-1][name] + 1 for name in ("s_g", "s_l", "a_l")]  # rows are sorted
     return np.array([row["probability"] for row in rows]).reshape(shape)
+
+
+def read_candidates(snapshot: Snapshot, setting_id: str) -> list[dict[str, Any]]:
+    """Return the local policies that a setting's starts led to: rows with the array ``local_policy``."""
+    return [{**row, "local_policy": _local_policy(row)} for row in snapshot.rows(CANDIDATES, setting_id=setting_id)]
+
+
+def read_chosen_policies(snapshot: Snapshot, setting_id: str, ks: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+    """Return the local policies that were chosen for single subsample sizes, by k.
+
+    Raises
+    ------
+    ResultsError
+        When one of them has not been chosen.
+    """
+    rows = snapshot.rows(CHOICES, setting_id=setting_id, task="local_policy")
+    chosen = {row["k"]: _local_policy(row) for row in rows}
+    for k in ks:
+        if k not in chosen:
+            raise ResultsError(
+                f"{snapshot.folder}: no local policy of the setting {setting_id} has been chosen for k={k} alone"
+            )
+    return {k: chosen[k] for k in ks}
+
+
+def _local_policy(row: Mapping[str, Any]) -> NDArray[np.float64]:
+    return np.array(row["probabilities"], dtype=np.float64).reshape(row["shape"])
 
 
 def read_global_policies(snapshot: Snapshot, setting_id: str, ks: Sequence[int]) -> dict[int, NDArray[np.int32]]:

@@ -22,6 +22,7 @@ S_G = field("s_g", pa.int64(), "global state", "index")
 N_ITERATIONS = "sweeps of value iteration"
 BOUND = "certified bound of max |V - V*| in the surrogate game"
 CONVERGED = "whether the bound reached the convergence threshold"
+OF_SOFTMAX = "return over all steps of the local agents' answer to a global agent that sees nobody"
 _PER_STEP = pa.list_(pa.int32())
 
 EVALUATIONS = table(
@@ -126,17 +127,25 @@ TRAININGS = table(
     field("bound", pa.float64(), BOUND, "reward"),
     field("converged", pa.bool_(), CONVERGED, "boolean"),
     field("method", pa.string(), "how expectations were computed: factored or dense (exact), successors", "name"),
+    field(
+        "answer",
+        pa.string(),
+        "where the global policy comes from: surrogate (G-LEARN), averaged or blind; columns above are G-LEARN's",
+        "name",
+    ),
 )
 
 ALTERNATIONS = table(
     "alternations",
-    ("setting_id", "iteration", "proposal"),
+    ("setting_id", "start", "iteration", "proposal"),
     *SETTING,
+    field("start", pa.string(), "what the alternation began with: uniform, constant_action 0, …, stay, …", "name"),
     field("iteration", pa.int64(), "outer iteration, from 0", "iterations"),
     field(
         "proposal",
         pa.string(),
-        "what was proposed: pair (both policies), or global and then local; columns about the other are null",
+        "what was proposed: pair (both policies), or global and then local; start or ascent, with G-LEARN's answer; "
+        "columns about the other are null",
         "name",
     ),
     field("reference_k", pa.int64(), "subsample size of the shared local policy's training", "agents"),
@@ -162,6 +171,9 @@ ALTERNATIONS = table(
     field("local_converged", pa.bool_(), f"L-LEARN: {CONVERGED}", "boolean"),
     field("n_recurrent_classes", pa.int64(), "above 1 the mean field depends on the start", "classes"),
     field("mean_field_period", pa.int64(), "above 1 the mean field is a mean over time", "steps"),
+    field("minimum_share", pa.float64(), "share of (s_g, s_l) at which the softmax has its minimum temperature"),
+    field("blind_softmax_value", pa.float64(), f"{OF_SOFTMAX}, in its softmax; null for greedy", "reward"),
+    field("blind_greedy_value", pa.float64(), f"{OF_SOFTMAX}, greedy; null for greedy", "reward"),
 )
 
 LOCAL_POLICIES = table(
@@ -173,6 +185,39 @@ LOCAL_POLICIES = table(
     field("a_l", pa.int64(), "local action", "index"),
     field("probability", pa.float64(), "probability of the action under the shared local policy"),
     rows_per_chunk=2**12,  # read by setting
+)
+
+PROPOSAL = field("proposal", pa.string(), "start, ascent or alternation: how it was found", "name")
+POLICY = (
+    field("shape", pa.list_(pa.int64()), "number of global states, local states and local actions", "states"),
+    field("probabilities", pa.list_(pa.float64()), "probability of each a_l in each (s_g, s_l), in that order"),
+)
+
+CANDIDATES = table(
+    "candidates",
+    ("setting_id", "start", "proposal"),
+    *SETTING,
+    field("start", pa.string(), "what the alternation began with", "name"),
+    field("number", pa.int64(), "number of the start, from 0", "index"),
+    PROPOSAL,
+    *POLICY,
+)
+
+CHOICES = table(
+    "choices",
+    ("setting_id", "task", "k"),
+    *SETTING,
+    field("task", pa.string(), "shared_policy, or local_policy for that of a single k", "name"),
+    field("k", pa.int64(), "subsample size at which the local policies were compared", "agents"),
+    field("start", pa.string(), "what led to the chosen one", "name"),
+    PROPOSAL,
+    field("answer", pa.string(), "what the global agent answered to it: surrogate, averaged or blind", "name"),
+    field("value", pa.float64(), "what the pair earns over all steps", "reward"),
+    field("error", pa.float64(), "certified error of an exact value, standard error of a mean of rollouts", "reward"),
+    field("method", pa.string(), "exact or rollouts", "name"),
+    field("n_candidates", pa.int64(), "local policies that were compared", "policies"),
+    field("n_skipped", pa.int64(), "of them, those that a bound showed to be worse without a look", "policies"),
+    *POLICY,
 )
 
 GLOBAL_POLICIES = table(
@@ -194,7 +239,7 @@ TASK = (
     ),
     SETTING[1],
     field("k", pa.int64(), "subsample size; null for tasks of a whole setting", "agents"),
-    field("seed", pa.int64(), "evaluation seed; null for tasks of no single seed"),
+    field("seed", pa.int64(), "evaluation seed, or number of a start; null for tasks of no single one"),
 )
 
 TIMINGS = table(
@@ -281,6 +326,8 @@ TABLES = {
         BASELINES,
         TRAININGS,
         ALTERNATIONS,
+        CANDIDATES,
+        CHOICES,
         LOCAL_POLICIES,
         GLOBAL_POLICIES,
         TIMINGS,

@@ -20,6 +20,7 @@ from distmarl.results.folder import (
     read_settings,
     read_sweep,
     rollouts_per_seed,
+    starts_per_setting,
     stranger_lines,
 )
 from distmarl.results.grid_columns import content_of, value_at
@@ -27,9 +28,9 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import FAILURES, TIMINGS
-from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup
-from distmarl.study.pending import count_tasks, find_pending
+from distmarl.study.pending import Pending, count_tasks, find_pending
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
 
@@ -172,16 +173,18 @@ def _settings(
     settings: pd.DataFrame, sweep: SweepFile, store: Snapshot, failures: pd.DataFrame, *, is_running: bool
 ) -> list[SettingStatus]:
     """Return how far each setting is."""
-    pending = find_pending(sweep, rollouts_per_seed(settings, sweep), store)
+    n_starts = starts_per_setting(settings)
+    pending = find_pending(sweep, rollouts_per_seed(settings, sweep), n_starts, store)
     missing = pending.by_setting()
     n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
-    n_tasks = count_tasks(sweep, n_settings=1)
+    in_each = {name: count_tasks(sweep, [number]) for name, number in n_starts.items()}
 
     def phase(name: str, kind: str) -> PhaseStatus:
+        n_tasks = in_each[name]
         groups = [group for group in missing.get(name, ()) if group.kind == kind]
         n_missing = sum(len(pending.missing[group]) for group in groups)
         state: State = "done" if not n_missing else "failed" if n_failed[name, kind] else "missing"
-        if is_running and n_missing > n_failed[name, kind] and not _has_failed_need(name, kind, n_failed):
+        if is_running and n_missing > n_failed[name, kind] and not _has_failed_need(pending, name, kind, n_failed):
             state = "running" if any(map(pending.can_run, groups)) else "waiting"
         return PhaseStatus(n_tasks[kind], n_tasks[kind] - n_missing, n_failed[name, kind], state)
 
@@ -189,18 +192,18 @@ def _settings(
     contents = [content_of(row) for row in settings.to_dict("records")]
     grids = [{key: value_at(content, key) for key in varied} for content in contents]
     return [
-        SettingStatus(label, grid, {kind: phase(name, kind) for kind in n_tasks})
+        SettingStatus(label, grid, {kind: phase(name, kind) for kind in in_each[name]})
         for name, label, grid in zip(settings["setting_id"], settings["label"], grids, strict=True)
     ]
 
 
-def _has_failed_need(name: str, kind: str, n_failed: Counter[tuple[str, str]]) -> bool:
-    """Return whether a setting's tasks of a kind wait for its one task of another, which failed."""
-    group = needed_group(TaskGroup(kind, name))
+def _has_failed_need(pending: Pending, name: str, kind: str, n_failed: Counter[tuple[str, str]]) -> bool:
+    """Return whether tasks of a kind wait for their setting's one task of another, or its starts, and one failed."""
+    group = pending.needed(TaskGroup(kind, name))
     while group is not None:
-        if KINDS[group.kind].per == "setting" and n_failed[name, group.kind]:
+        if KINDS[group.kind].per in ("setting", "start") and n_failed[name, group.kind]:
             return True
-        group = needed_group(group)
+        group = pending.needed(group)
     return False
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from distmarl.results.folder import sweep_settings
+import pandas as pd
+
+from distmarl.results.folder import starts_per_setting, sweep_settings
 from distmarl.results.grid_columns import content_of
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import SETTINGS
@@ -14,6 +16,8 @@ from distmarl.study.pending import find_pending
 from distmarl.study.plan import Plan
 from distmarl.wording import counted
 
+# What other sections and the game make of a setting.
+FOLLOWING = {"starts"}
 DIGEST, REFERENCE_K = ("environment", "digest"), ("experiment", "reference_k")
 
 
@@ -34,13 +38,14 @@ def find_changes(plan: Plan, store: Snapshot) -> Iterator[str]:
     if not left_out or not new:
         return
     rollouts = {row["setting_id"]: content_of(row)["evaluation"]["n_rollouts"] for row in left_out}
-    n_done = find_pending(plan.sweep, rollouts, store).done.total()
+    starts = starts_per_setting(pd.DataFrame(left_out))
+    n_done = find_pending(plan.sweep, rollouts, starts, store).done.total()
     if not n_done:
         return
     changed: dict[tuple[str, str], tuple[Any, Any]] = {}
     for row, job in _pairs(left_out, new):
         was, now = content_of(row), job.content
-        for section in sorted({*was, *now}):
+        for section in sorted({*was, *now} - FOLLOWING):
             mine, yours = was.get(section, {}), now.get(section, {})
             for key in sorted({*mine, *yours}):
                 if mine.get(key) != yours.get(key):

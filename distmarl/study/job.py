@@ -38,6 +38,12 @@ class Job:
     environment: Environment
     content: dict[str, Any]
 
+    @property
+    def starts(self) -> list[str]:
+        """Names of the local policies that the alternations start from."""
+        names: list[str] = self.content["starts"]["names"]
+        return names
+
     def n_count_vectors(self, k: int) -> int:
         """Return the number C of count vectors of k agents in the game."""
         return n_count_vectors(k, self.environment.n_local_states)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from distmarl.dynamics.rollouts import CACHED_BYTES
 from distmarl.dynamics.rollouts import rollout_bytes as bytes_of_rollouts
+from distmarl.learning.answers import choice_bytes
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.study.job import Job
 from distmarl.values.exact_return import population_bytes
@@ -20,6 +21,12 @@ RECORDED_BYTES = 40
 def training_bytes(job: Job, k: int, n_threads: int = 1) -> int:
     """Return about how much memory training the global policy at k takes, in bytes."""
     return estimated_bytes(job.environment, k=k, options=job.setting.global_agent, n_threads=n_threads)
+
+
+def answer_bytes(job: Job, k: int, n_threads: int = 1) -> int:
+    """Return what choosing an answer takes, or a local policy by its answer."""
+    options = job.setting.global_agent
+    return choice_bytes(job.environment, k=k, answer=options.answer, options=options, n_threads=n_threads)
 
 
 def exact_value_bytes(job: Job) -> int:

@@ -27,13 +27,17 @@ class Pending:
     Attributes
     ----------
     missing : dict of TaskGroup to sequence
-        For each group of which something is missing, the evaluation seeds; None stands for a task without one.
+        For each group of which something is missing, the evaluation seeds, or the numbers of the starts; None stands
+        for a task without either.
     asked_for : Counter
         Number of tasks of each kind, done or not.
+    sweep : SweepFile
+        What asks for them.
     """
 
     missing: Mapping[TaskGroup, Sequence[int | None]]
     asked_for: Counter[str]
+    sweep: SweepFile
 
     @cached_property
     def n_tasks(self) -> Counter[str]:
@@ -67,9 +71,13 @@ class Pending:
             settings.setdefault(group.setting_id, {})[group] = seeds
         return settings
 
+    def needed(self, group: TaskGroup) -> TaskGroup | None:
+        """Return the group without all of which a group's tasks cannot run, if there is one."""
+        return needed_group(group, self.sweep)
+
     def can_run(self, group: TaskGroup) -> bool:
         """Return whether all that a group's tasks need is done."""
-        needed = needed_group(group)
+        needed = self.needed(group)
         return needed is None or needed not in self.missing
 
     @property
@@ -79,7 +87,9 @@ class Pending:
         return f"unfinished: {total - n_missing:,} of {total:,} tasks" if n_missing else None
 
 
-def find_pending(sweep: SweepFile, n_rollouts: Mapping[str, int], store: Snapshot | None) -> Pending:
+def find_pending(
+    sweep: SweepFile, n_rollouts: Mapping[str, int], n_starts: Mapping[str, int], store: Snapshot | None
+) -> Pending:
     """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
     Parameters
@@ -88,33 +98,38 @@ def find_pending(sweep: SweepFile, n_rollouts: Mapping[str, int], store: Snapsho
         The sections of the sweep file.
     n_rollouts : dict of str to int
         Rollouts per evaluation seed of each of its settings, by their ids.
+    n_starts : dict of str to int
+        Number of starts of each.
     store : Snapshot, optional
         The tables.
     """
     missing: dict[TaskGroup, Sequence[int | None]] = {}
     for kind in kinds_of(sweep):
         done = kind.tasks_done(store, Asked(sweep, n_rollouts)) if store else set()
-        seeds = _seeds(kind, sweep)
         for setting_id in n_rollouts:
+            seeds = _seeds(kind, sweep, n_starts[setting_id])
             for k in _ks(kind, sweep):
                 left = [seed for seed in seeds if (setting_id, k, seed) not in done]
                 if left:
                     missing[TaskGroup(kind.name, setting_id, k)] = left
-    return Pending(missing, count_tasks(sweep, len(n_rollouts)))
+    return Pending(missing, count_tasks(sweep, list(n_starts.values())), sweep)
 
 
-def count_tasks(sweep: SweepFile, n_settings: int) -> Counter[str]:
+def count_tasks(sweep: SweepFile, n_starts: Sequence[int]) -> Counter[str]:
     """Return the number of tasks of each kind that a sweep asks for.
 
     Parameters
     ----------
     sweep : SweepFile
         The sections of the sweep file.
-    n_settings : int
-        Number of its settings.
+    n_starts : sequence of int
+        Number of starts of each of its settings.
     """
     return Counter(
-        {kind.name: n_settings * len(_ks(kind, sweep)) * len(_seeds(kind, sweep)) for kind in kinds_of(sweep)}
+        {
+            kind.name: len(_ks(kind, sweep)) * sum(len(_seeds(kind, sweep, number)) for number in n_starts)
+            for kind in kinds_of(sweep)
+        }
     )
 
 
@@ -124,8 +139,10 @@ def kinds_of(sweep: SweepFile) -> list[Kind]:
 
 
 def _ks(kind: Kind, sweep: SweepFile) -> Sequence[int | None]:
-    return (None,) if kind.per == "setting" else k_values(sweep.experiment)
+    return k_values(sweep.experiment) if kind.per in ("k", "seed") else (None,)
 
 
-def _seeds(kind: Kind, sweep: SweepFile) -> Sequence[int | None]:
+def _seeds(kind: Kind, sweep: SweepFile, n_starts: int) -> Sequence[int | None]:
+    if kind.per == "start":
+        return range(n_starts)
     return range(sweep.experiment.n_eval_seeds) if kind.is_short else NO_SEED

@@ -13,7 +13,8 @@ from distmarl.config.checking import k_values
 from distmarl.config.environments import BuiltEnvironment, build_environment, environment_keys
 from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
-from distmarl.errors import ConfigError
+from distmarl.errors import ConfigError, InvalidArgumentError
+from distmarl.learning.starts import start_names
 from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.model.options import DEFAULT_K_RANGE, SweepFile
@@ -58,12 +59,13 @@ class Plan:
     @property
     def n_tasks(self) -> Counter[str]:
         """Number of tasks of each kind, with nothing done yet."""
-        return count_tasks(self.sweep, len(self.jobs))
+        return count_tasks(self.sweep, [len(job.starts) for job in self.jobs])
 
     def pending(self, store: Snapshot | None) -> Pending:
         """Return what is missing in the tables of its results folder, if there are any."""
         n_rollouts = {job.setting_id: job.setting.evaluation.n_rollouts for job in self.jobs}
-        return find_pending(self.sweep, n_rollouts, store)
+        n_starts = {job.setting_id: len(job.starts) for job in self.jobs}
+        return find_pending(self.sweep, n_rollouts, n_starts, store)
 
 
 def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Plan:
@@ -95,6 +97,7 @@ def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Pl
         game = built[section]
         _check_subsamples(written, sweep, setting, game.environment)
         content = setting_content(setting, game.parameters, game.digest)
+        content["starts"] = {"names": _starts(written, setting, game.environment)}
         job = Job(sweep.name, setting_id(content), setting, sweep.experiment, game.environment, content)
         _check_tasks(written, sweep, job)
         if job.setting_id in jobs:
@@ -113,6 +116,14 @@ def _resolved_environment(
     defaults = {"name": settings[0].environment["name"], **next(iter(built.values())).parameters}
     given = {**defaults, **sweep.environment} if "name" not in varied else dict(sweep.environment)
     return {key: value for key, value in given.items() if key not in varied or key in sweep.environment}
+
+
+def _starts(raw: RawSweep, setting: Setting, environment: Environment) -> list[str]:
+    """Return the names of a setting's starts."""
+    try:
+        return start_names(setting.alternating, environment.n_global_actions)
+    except InvalidArgumentError as error:
+        raise ConfigError(f"{raw.place(('alternating', 'starts'))}: alternating.{error}") from None
 
 
 def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environment: Environment) -> None:

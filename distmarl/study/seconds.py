@@ -9,12 +9,18 @@ from __future__ import annotations
 
 from distmarl.dynamics.rollouts import is_drawn_by_agents
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
+from distmarl.learning.answers import larger_size
+from distmarl.learning.choice import N_EXACT, N_ROLLOUTS, has_exact_values, is_cheap
 from distmarl.model.options import TransitionKind
 from distmarl.study.job import Job
 
 # Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
 # Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn.
 PER_STEP_S, PER_AGENT_S, PER_WAY_S = 1e-5, 4e-8, 1e-7
+
+
+# Answers of a global agent that compete, beside those that are valued at once.
+N_ANSWERS = 4
 
 
 def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> float:
@@ -38,6 +44,16 @@ def rollouts_s(job: Job, n_rollouts: int) -> float:
     by_counts = PER_WAY_S * env.n_local_states**2 * env.n_local_actions
     each_s = PER_AGENT_S * env.n_agents if is_drawn_by_agents(env, n_rollouts) else by_counts
     return job.setting.evaluation.horizon * (PER_STEP_S + n_rollouts * each_s)
+
+
+def choice_s(job: Job, k: int, n_policies: int) -> float:
+    """Return the time of choosing among so many local policies, and among their answers where the best are wanted."""
+    env, larger = job.environment, larger_size(job.environment)
+    n_answers = 1 if job.setting.global_agent.answer == "surrogate" or k >= larger else N_ANSWERS
+    each_s = training_s(job, k) + training_s(job, larger, "exact")
+    each_s += n_answers * (population_s(job) if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
+    dear_s = N_EXACT * population_s(job) if has_exact_values(env) and not is_cheap(env) else 0.0
+    return n_policies * each_s + dear_s
 
 
 def population_s(job: Job) -> float:

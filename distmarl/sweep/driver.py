@@ -9,16 +9,16 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from distmarl.errors import LostRayError
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
 from distmarl.study.job import Job
-from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import Kind, TaskGroup, TaskKey
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.requests import cores_for, memory_request
@@ -35,6 +35,8 @@ BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
 # What runs first, when all of it is ready: what others wait for, then what is evaluated, then what is found out beside.
 LONG, SHORT, EXTRA = 2, 1, 0
+
+_T = TypeVar("_T")
 
 
 class Driver:
@@ -85,8 +87,9 @@ class Driver:
         self._missing = self._pending.by_setting()
         self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._pending.missing:
-            if (needed := needed_group(group)) is not None:
+            if (needed := self._pending.needed(group)) is not None:
                 self._followers[needed].append(group)
+        self._n_left = Counter({group: len(seeds) for group, seeds in self._pending.missing.items()})
         self._ready = ReadyTasks()
         self._n_for_curve = 0  # tasks in flight that the curve waits for
         self._completed: list[Completed] = []
@@ -213,8 +216,15 @@ class Driver:
             self.tally.done[key.kind] += 1
             self._failed.forget(key)
             self.tally.unconverged += KINDS[key.kind].unconverged(key, outcome.rows)
-            for group in self._followers.get(key.group, ()):
-                self._push(group, (*completed.task.values, completed.value))
+            self._n_left[key.group] -= 1
+            if KINDS[key.kind].per != "start":
+                handed_on = self._handed_on(key.group, completed.task.values)
+                for group in self._followers.get(key.group, ()):
+                    self._push(group, (*handed_on, completed.value))
+            elif not self._n_left[key.group] and key.group in self._followers:
+                value = self._stored_values([key.group])[key.group]
+                for group in self._followers[key.group]:
+                    self._push(group, (value,))
         else:
             self.tally.failed[key.kind] += 1
         self._progress.completed(key, outcome, self.tally)
@@ -222,13 +232,13 @@ class Driver:
     def _resume(self, setting_id: str) -> None:
         """Make ready the missing tasks of a setting that wait for nothing but a slot."""
         ready = [group for group in self._missing[setting_id] if self._pending.can_run(group)]
-        values = self._stored_values({needed for group in ready if (needed := needed_group(group))})
+        values = self._stored_values({needed for group in ready if (needed := self._pending.needed(group))})
         for group in ready:
-            self._push(group, [values[needed] for needed in _chain(group)])
+            self._push(group, [values[needed] for needed in self._chain(group)])
 
     def _stored_values(self, groups: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
         """Return handles of what tasks have yielded before, and of what they needed themselves."""
-        wanted = {each for group in groups for each in (*_chain(group), group)}
+        wanted = {each for group in groups for each in (*self._chain(group), group)}
         values: dict[TaskGroup, Any] = {}
         for kind in KINDS.values():
             of_kind = {group.k: group for group in wanted if group.kind == kind.name}
@@ -248,8 +258,18 @@ class Driver:
         seeds = self._pending.missing[group]
         seconds = kind.seconds(job, group.k)
         tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes, seconds) for seed in seeds)
-        cost = math.inf if kind.needs is None else seconds
+        cost = math.inf if self._pending.needed(group) is None else seconds
         self._ready.add(tasks, len(seeds), urgency=urgency_of(kind), cost=cost)
+
+    def _chain(self, group: TaskGroup) -> list[TaskGroup]:
+        """Return the tasks whose values those of a group are given: first of what is needed in turn."""
+        needed = self._pending.needed(group)
+        return [] if needed is None else [*self._handed_on(needed, self._chain(needed)), needed]
+
+    def _handed_on(self, group: TaskGroup, values: Sequence[_T]) -> Sequence[_T]:
+        """Return which of a group's values those that need it are given, too: none from the starts."""
+        needed = self._pending.needed(group)
+        return () if needed is not None and KINDS[needed.kind].per == "start" else values
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""
@@ -270,9 +290,3 @@ def _batch_name(batch: list[Completed]) -> str:
         return first
     digest = hashlib.blake2b(" ".join(others).encode(), digest_size=8).hexdigest()
     return f"{first}-and-{len(others)}-more-{digest}"
-
-
-def _chain(group: TaskGroup) -> list[TaskGroup]:
-    """Return what the tasks of a group need: first of what that needs in turn."""
-    needed = needed_group(group)
-    return [] if needed is None else [*_chain(needed), needed]

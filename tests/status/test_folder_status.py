@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distmarl.results.tables import ALTERNATIONS, FAILURES, TIMINGS
+from distmarl.results.tables import FAILURES, LOCAL_POLICIES, TIMINGS
 from distmarl.status.folder_status import FolderStatus
 from distmarl.sweep.session import Interrupted
 from tests.places import locked, read_status
@@ -34,8 +34,9 @@ def counts(status: FolderStatus) -> list[tuple[int, int, int]]:
 
 
 def commit_shared_policy(store: Any, name: str) -> None:
-    row = {"sweep": "tiny", "setting_id": name, "iteration": 0}
-    store.commit(f"shared-{name}", [(TIMINGS, [timing_row("shared_policy", name, None, 1.0)]), (ALTERNATIONS, [row])])
+    row = {"sweep": "tiny", "setting_id": name, "s_g": 0, "s_l": 0, "a_l": 0}
+    timing = timing_row("shared_policy", name, None, 1.0)
+    store.commit(f"shared-{name}", [(TIMINGS, [timing]), (LOCAL_POLICIES, [row])])
 
 
 @pytest.mark.parametrize("n_tasks", [1, 4])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -25,7 +26,7 @@ SOURCE = "dm.open(...).alternations"
 COLUMNS = ("setting_id", "iteration", "proposal", "joint_value", "accepted", "stopped_because")
 
 # Where a proposal stands between its iteration and the next one.
-OFFSETS = {"pair": 0.0, "global": 0.0, "local": 0.5}
+OFFSETS = {"start": -1.0, "ascent": -0.5, "pair": 0.0, "global": 0.0, "local": 0.5}
 EACH_NOTE = " (global policy, then local)"
 REVERTED_PT = 4.5
 
@@ -33,10 +34,11 @@ REVERTED_PT = 4.5
 def alternation(
     alternations: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None, ax: Axes | None = None
 ) -> Figure | None:
-    """Draw what each proposal of the alternation was worth, a line for each setting through those that were kept.
+    """Draw what each proposal of the alternation was worth, a line for each start through those that were kept.
 
     A cross is a proposal that was reverted. Where each policy is proposed by itself, the global one stands at
-    its outer iteration and the local one half a step further.
+    its outer iteration and the local one half a step further. A start that was valued itself stands one step before
+    the first iteration, where an ascent from it ended half a step.
 
     Parameters
     ----------
@@ -69,12 +71,15 @@ def alternation(
     with paper_style():
         axes = axes_to_draw_on(width, ax)
         for rows, style in zip(groups, styles, strict=True):
-            places = rows["iteration"] + rows["proposal"].map(OFFSETS)
-            kept = rows["accepted"].to_numpy(dtype=bool)
-            look: dict[str, Any] = {"color": style.colour, "label": label_of(rows)}
-            axes.plot(places[kept], rows["joint_value"][kept], marker=style.marker, **look)
-            cross: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": REVERTED_PT, "zorder": 4}
-            axes.plot(places[~kept], rows["joint_value"][~kept], **look | cross | {"label": "_"})
+            for number, (_, own) in enumerate(_by_start(rows)):
+                own = own.assign(place=own["iteration"] + own["proposal"].map(OFFSETS)).sort_values(
+                    "place", kind="stable"
+                )
+                kept = own["accepted"].to_numpy(dtype=bool)
+                look: dict[str, Any] = {"color": style.colour, "label": "_" if number else label_of(rows)}
+                axes.plot(own["place"][kept], own["joint_value"][kept], marker=style.marker, **look)
+                cross: dict[str, Any] = {"marker": "x", "linestyle": "none", "markersize": REVERTED_PT, "zorder": 4}
+                axes.plot(own["place"][~kept], own["joint_value"][~kept], **look | cross | {"label": "_"})
         axes.set_xlabel("outer iteration" + (EACH_NOTE if (alternations["proposal"] == "local").any() else ""))
         axes.set_ylabel("joint value (reward)")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
@@ -100,6 +105,11 @@ ALTERNATION = ReportFigure(
     ),
     absent="no outer iteration is stored",
 )
+
+
+def _by_start(rows: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
+    """Return the proposals of a setting from each of its starts."""
+    return rows.groupby("start", sort=False, dropna=False) if "start" in rows else [("", rows)]
 
 
 def _notes(alternations: pd.DataFrame) -> list[str]:

@@ -228,8 +228,13 @@ CERTIFICATES = PageTable(
 )
 
 
-def _alternations_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+def _has_starts(alternations: pd.DataFrame) -> bool:
+    return "start" in alternations and alternations["start"].nunique() > 1
+
+
+def _alternations_columns(frame: pd.DataFrame, decimals: int) -> list[Column]:
     return [
+        *([text_column("Start", "what the alternation began with", "start")] if _has_starts(frame) else []),
         number_column("Iteration", "outer iteration, from 0", "iteration"),
         text_column("Proposal", "both policies, or one", "proposal"),
         number_column("Joint value", "return of the proposed pair", "joint_value", decimals + 1),

@@ -5,18 +5,23 @@ A kind is a file of its own with a record (:class:`~distmarl.study.kinds.kind.Ki
 
 from __future__ import annotations
 
+from distmarl.model.options import SweepFile
 from distmarl.study.kinds.baseline_values import BASELINES
 from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
 from distmarl.study.kinds.global_policies import G_LEARN
 from distmarl.study.kinds.kind import Kind, TaskGroup
+from distmarl.study.kinds.local_choices import LOCAL_POLICY
 from distmarl.study.kinds.nash_gaps import NASH_GAP
 from distmarl.study.kinds.shared_policies import SHARED_POLICY
+from distmarl.study.kinds.starts import START
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
+        START,
         SHARED_POLICY,
+        LOCAL_POLICY,
         G_LEARN,
         BASELINES,
         NASH_GAP,
@@ -26,14 +31,15 @@ KINDS: dict[str, Kind] = {
 }
 
 
-def needed_group(group: TaskGroup) -> TaskGroup | None:
-    """Return the task that the tasks of a group cannot run without, if there is one."""
-    needs = KINDS[group.kind].needs
+def needed_group(group: TaskGroup, sweep: SweepFile) -> TaskGroup | None:
+    """Return the tasks that those of a group cannot run without, if there are any."""
+    kind = KINDS[group.kind]
+    needs = kind.needs if kind.needs_in is None else kind.needs_in(sweep)
     if needs is None:
         return None
-    return TaskGroup(needs, group.setting_id, None if KINDS[needs].per == "setting" else group.k)
+    return TaskGroup(needs, group.setting_id, group.k if KINDS[needs].per in ("k", "seed") else None)
 
 
 def has_followers(kind: str) -> bool:
     """Return whether tasks of other kinds need the values of tasks of a kind."""
-    return any(other.needs == kind for other in KINDS.values())
+    return KINDS[kind].load is not None

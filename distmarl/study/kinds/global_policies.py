@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.learning.g_learn import learn_global
+from distmarl.learning.answers import Choice, choose
+from distmarl.learning.g_learn import GLearnResult, learn_global
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies
 from distmarl.results.tables import TRAININGS
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, required
-from distmarl.study.memory import training_bytes
-from distmarl.study.seconds import training_s
+from distmarl.study.memory import answer_bytes, training_bytes
+from distmarl.study.seconds import choice_s, training_s
 from distmarl.wording import duration
 
 
 def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
-    """Train the global policy for one k against the shared local policy."""
+    """Train the global policy for one k against the local policy."""
     k, options = required(key.k), job.setting.global_agent
-    result = learn_global(
-        job.environment, local_policy, k=k, options=options, seed=job.setting.seed, n_threads=n_threads
-    )
+    env, seed = job.environment, job.setting.seed
+    if options.answer == "best":
+        chosen = choose(env, [local_policy], k=k, seed=seed, options=options, n_threads=n_threads)
+        result, policy, answer = _found(chosen), chosen.global_policy, chosen.answer
+    else:
+        result = learn_global(env, local_policy, k=k, options=options, seed=seed, n_threads=n_threads)
+        policy, answer = result.policy, "surrogate"
     name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k}
     training = {
         **name,
@@ -34,9 +39,26 @@ def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: ND
         "bound": result.bound,
         "converged": result.converged,
         "method": result.method,
+        "answer": answer,
     }
-    policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(result.policy)]
-    return TaskResult(result.policy, {"global_policies": policy_rows, "trainings": [training]})
+    policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(policy)]
+    return TaskResult(policy, {"global_policies": policy_rows, "trainings": [training]})
+
+
+def _found(chosen: Choice) -> GLearnResult:
+    """Return what G-LEARN found for the only local policy there was."""
+    assert chosen.surrogate is not None
+    return chosen.surrogate
+
+
+def _seconds(job: Job, k: int | None) -> float:
+    best = job.setting.global_agent.answer == "best"
+    return choice_s(job, required(k), 1) if best else training_s(job, required(k))
+
+
+def _n_bytes(job: Job, k: int | None, n_threads: int) -> int:
+    best = job.setting.global_agent.answer == "best"
+    return (answer_bytes if best else training_bytes)(job, required(k), n_threads)
 
 
 def _load(store: Snapshot, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
@@ -64,9 +86,10 @@ G_LEARN = Kind(
     per="k",
     table=TRAININGS,
     run=train_global_policy,
-    seconds=lambda job, k: training_s(job, required(k)),
-    n_bytes=lambda job, k, n_threads: training_bytes(job, required(k), n_threads),
+    seconds=_seconds,
+    n_bytes=_n_bytes,
     needs="shared_policy",
+    needs_in=lambda sweep: "local_policy" if sweep.experiment.local_policy == "per_k" else "shared_policy",
     grows_with="k",
     has_threads=True,
     load=_load,

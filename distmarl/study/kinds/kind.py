@@ -28,7 +28,7 @@ PLACE_COLUMNS = {"setting": 1, "k": 2, "seed": 3}
 
 
 class TaskGroup(NamedTuple):
-    """The tasks of one kind, setting and, where they have one, k: one task, or one for each evaluation seed."""
+    """The tasks of one kind, setting and, where they have one, k: one task, or one per evaluation seed or start."""
 
     kind: str
     setting_id: str
@@ -37,7 +37,7 @@ class TaskGroup(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """What a task is: its kind, its setting and, where it has them, its k and evaluation seed."""
+    """What a task is: its kind, its setting and, where it has them, its k and its evaluation seed or start's number."""
 
     kind: str
     setting_id: str
@@ -47,7 +47,7 @@ class TaskKey:
     def __str__(self) -> str:
         parts = [self.kind, self.setting_id]
         parts += [] if self.k is None else [f"k{self.k}"]
-        parts += [] if self.seed is None else [f"seed{self.seed}"]
+        parts += [] if self.seed is None else [f"{'seed' if self.k is not None else 'start'}{self.seed}"]
         return "-".join(parts)
 
     @property
@@ -110,9 +110,10 @@ class Kind:
         As in the tables ``timings`` and ``failures``.
     noun, plural : str
         What a task makes, in words: "global policy", "global policies".
-    per : {"setting", "k", "seed"}
-        Whether there is one for each setting, one for each k, or one for each k and evaluation seed. Those of
-        evaluation seeds are many and short: they run last, and travel together.
+    per : {"setting", "start", "k", "seed"}
+        Whether there is one for each setting, one for each of its starts, one for each k, or one for each k and
+        evaluation seed. Those of evaluation seeds are many and short: they run last, and travel together. What the
+        starts yield is wanted all together, by those that need it and nobody after them.
     table : Table
         Its rows make a task done: what a task writes last.
     run : callable
@@ -127,6 +128,8 @@ class Kind:
         one after the other, and returns their results: the same ones, to the bit.
     needs : str, optional
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
+    needs_in : callable, optional
+        ``needs_in(sweep)`` returns the same for a sweep, where that depends on what it asks for.
     is_extra : bool
         Whether it waits for the curve, the returns against k: it runs when nothing else is ready, even evaluations.
     grows_with : {"agents", "k", "rollouts"}
@@ -150,13 +153,14 @@ class Kind:
     name: str
     noun: str
     plural: str
-    per: Literal["setting", "k", "seed"]
+    per: Literal["setting", "start", "k", "seed"]
     table: Table
     run: Callable[..., TaskResult]
     seconds: Callable[[Job, int | None], float]
     n_bytes: Callable[[Job, int | None, int], int]
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
+    needs_in: Callable[[SweepFile], str | None] | None = None
     is_extra: bool = False
     grows_with: Literal["agents", "k", "rollouts"] = "agents"
     has_threads: bool = False

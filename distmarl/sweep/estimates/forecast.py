@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.sweep.estimates.costs import Costs
@@ -46,10 +46,11 @@ class Forecast:
         self.costs = costs
         self._cpus_per_train = cpus_per_train
         self._clock = clock
+        self._needed = pending.needed
         self._left = {group: len(seeds) for group, seeds in pending.missing.items()}
         self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._left:
-            if (needed := needed_group(group)) is not None:
+            if (needed := pending.needed(group)) is not None:
                 self._followers[needed].append(group)
         self._n_cpus: dict[TaskGroup, int] = {}
         # Beside the evaluations: what is in line, and what is taken to run, since when.
@@ -98,16 +99,20 @@ class Forecast:
         schedule = _Schedule(self.n_slots)
         now = self._clock()
         for group in self._left:
-            if needed_group(group) in self._left:
+            if self._needed(group) in self._left:
                 continue  # it follows
             if group in self._started_at:
                 seconds, width = self._expected(group)
                 seconds = max(seconds - (now - self._started_at[group]), OVERDUE_SHARE * seconds)
                 schedule.start(group, seconds, width)
+                if self._left[group] > 1:  # of several starts
+                    schedule.add(group, *self._expected(group), self._left[group] - 1)
             else:
                 schedule.add(group, *self._expected(group), self._left[group])
+        left = dict(self._left)
         for group in schedule.ended():
-            for follower in self._followers.get(group, ()):
+            left[group] -= 1
+            for follower in self._followers.get(group, ()) if not left[group] else ():
                 if follower in self._left:
                     schedule.add(follower, *self._expected(follower), self._left[follower])
         return schedule.makespan
@@ -146,7 +151,8 @@ class _Schedule:
             self._work += seconds * number
             self._latest = max(self._latest, self._now + seconds)
         else:
-            heapq.heappush(self._ready, (-seconds, width, group))
+            for _ in range(number):
+                heapq.heappush(self._ready, (-seconds, width, group))
 
     def ended(self) -> Iterator[TaskGroup]:
         """Yield the tasks as they end."""

@@ -44,7 +44,7 @@ def cores_for(plan: Plan, pending: Pending, group: TaskGroup, n_slots: int, node
     kind, job, asked = KINDS[group.kind], plan.by_id[group.setting_id], plan.sweep.runner.cpus_per_train
     if not kind.has_threads:
         return 1
-    if asked is not None or kind.needs is not None:
+    if asked is not None or pending.needed(group) is not None:
         return asked or 1
     share = n_slots // max(1, pending.n_tasks[kind.name])
     n_cpus = max(1, min(share, node_cpus, job.environment.n_global_states))

@@ -127,7 +127,7 @@ def _overview(plan: Plan, folder: Location) -> Iterator[tuple[str, str]]:
     yield "k", f"{_shortened(plan.k_values)}; the shared local policies are trained at k={_reference(plan)}"
     trainings = [kind for kind in KINDS.values() if kind.has_threads]
     needs = [
-        (kind.n_bytes(job, k, 1), job, k if kind.per != "setting" else job.setting.reference_k)
+        (kind.n_bytes(job, k, 1), job, k if kind.per == "k" else job.setting.reference_k)
         for job in plan.jobs
         for kind in trainings
         for k in plan.k_values[-1:]
@@ -197,7 +197,7 @@ def _expected_s(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> floa
     missing, node_memory = pending.by_setting(), machine_memory()
     for job in plan.jobs:
         for group, seeds in missing.get(job.setting_id, {}).items():
-            if KINDS[group.kind].needs is None:
+            if pending.needed(group) is None:
                 n_threads = cores_for(plan, pending, group, n_cpus, n_cpus, node_memory)
                 for seed in seeds:
                     forecast.submitted(TaskKey(*group, seed), n_threads)

@@ -28,7 +28,7 @@ from tests.report.results_folders import (
     task_row,
     training_row,
 )
-from tests.sweep.sweeps import TINY, changed, run
+from tests.sweep.sweeps import TINY, changed, plan_of, run
 
 K_VALUES = [1, 2, 4, 8, 12]
 GRID = {
@@ -124,16 +124,22 @@ def test_the_figures_of_a_grid_show_its_numbers(tmp_path: Path) -> None:
     assert any(text.get_text().startswith("144 tasks; ") for text in figures["timeline"].axes[0].texts)
 
 
+def varied(sizes: list[int]) -> dict[str, Any]:
+    return {**TINY, "grid": {"environment.n_agents": sizes}}
+
+
 def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path: Path) -> None:
-    run(tmp_path, {**TINY, "grid": {"environment.n_agents": [5, 8]}})
+    ids = {job.setting.grid["environment.n_agents"]: job.setting_id for job in plan_of(varied([5, 8])).jobs}
+    sizes = sorted(ids, key=ids.__getitem__, reverse=True)  # the first is not just the first that is stored
+    run(tmp_path, varied(sizes))
     report = write_report(tmp_path)
     missing = {"nash_gap_vs_k", "price_of_subsampling"}
     assert [Path(name).stem for name in report.figures] == [name for name in FIGURES if name not in missing]
     assert report.skipped == {}
     r = dm.open(tmp_path)
     figure = r.figures.zone_heatmap()
-    first = r.rollouts.query("`environment.n_agents` == 5 and k == 1").iloc[0]
-    assert first["setting_id"] > r.settings["setting_id"].min()  # it is not just the first that is stored
+    first = r.rollouts.query(f"`environment.n_agents` == {sizes[0]} and k == 1").iloc[0]
+    assert first["setting_id"] > r.settings["setting_id"].min()
     shown = np.asarray(figure.axes[0].images[0].get_array())
     np.testing.assert_allclose(shown, np.stack(first["populations"]).T / first["n_agents"])
 

@@ -1,0 +1,116 @@
+"""Alternating from each of a setting's starts, where there are several, and climbing from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from distmarl.learning.answers import larger_size
+from distmarl.learning.searches import search_from
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.stored_policies import read_candidates
+from distmarl.results.tables import CANDIDATES
+from distmarl.study.job import Job
+from distmarl.study.kinds.alternation_rows import (
+    IterationTimes,
+    alternation_bytes,
+    alternation_refusals,
+    alternation_rows,
+    alternation_s,
+    sections_of,
+    unconverged_proposals,
+)
+from distmarl.study.kinds.choosing import PROPOSALS, policy_columns, searches
+from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short, required
+from distmarl.study.seconds import training_s
+from distmarl.wording import duration
+
+# An ascent takes about as long as so many trainings in the larger surrogate game.
+N_TRAININGS_OF_AN_ASCENT = 6
+
+
+def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
+    """Alternate from one of a setting's starts, and climb from it, at ``reference_k``."""
+    setting, number = job.setting, required(key.seed)
+    times = IterationTimes()
+    found = search_from(
+        job.environment,
+        job.starts[number],
+        k=setting.reference_k,
+        seed=setting.seed,
+        sections=sections_of(job),
+        n_threads=n_threads,
+        on_iteration=times.note,
+    )
+    candidate_rows = [
+        {
+            "sweep": job.sweep,
+            "setting_id": key.setting_id,
+            "start": found.start,
+            "number": number,
+            "proposal": proposal,
+            **policy_columns(policy),
+        }
+        for proposal, policy in found.local_policies.items()
+    ]
+    rows = {
+        "timings": times.rows(job, key),
+        "alternations": alternation_rows(job, key, found.history),
+        "candidates": candidate_rows,
+    }
+    return TaskResult(None, rows)
+
+
+def load_candidates(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
+    """Return the local policies that a setting's starts led to, an array (S, 3, G, L, A_l); NaN stands for none.
+
+    The second axis is that of :data:`PROPOSALS`.
+    """
+    rows = read_candidates(store, setting_id)
+    shape = (1 + max(row["number"] for row in rows), len(PROPOSALS), *rows[0]["shape"])
+    candidates = np.full(shape, np.nan)
+    for row in rows:
+        candidates[row["number"], PROPOSALS.index(row["proposal"])] = row["local_policy"]
+    return {None: candidates}
+
+
+def _seconds(job: Job, _k: int | None) -> float:
+    climbing = 0.0
+    if job.setting.alternating.ascent:
+        climbing = N_TRAININGS_OF_AN_ASCENT * training_s(job, larger_size(job.environment), "exact")
+    return alternation_s(job) + climbing
+
+
+def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
+    for setting_id, number in {(row["setting_id"], row["number"]) for row in store.rows(CANDIDATES)}:
+        yield TaskPlace(setting_id, None, number)
+
+
+def _results(rows: Rows, seconds: float) -> Iterator[str]:
+    joint_values = [row["joint_value"] for row in rows.get("alternations", [])]
+    names = dict.fromkeys(row["start"] for row in rows.get("candidates", []))
+    if joint_values:
+        yield f"from {', '.join(names)}: joint value {in_short(max(joint_values))}"
+    yield f"in {duration(seconds)}"
+
+
+START = Kind(
+    name="start",
+    noun="start",
+    plural="starts",
+    per="start",
+    table=CANDIDATES,
+    run=search_from_start,
+    seconds=_seconds,
+    n_bytes=lambda job, _k, n_threads: alternation_bytes(job, n_threads),
+    has_threads=True,
+    is_asked_for=searches,
+    done=_done,
+    load=load_candidates,
+    results=_results,
+    unconverged=unconverged_proposals,
+    refusals=alternation_refusals,
+)
