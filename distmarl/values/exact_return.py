@@ -217,18 +217,6 @@ class _PopulationChain:
         return PopulationValue(read_only(value), solution.bound + rounding, solution.n_iterations)
 
     def _sum_to(self, horizon: int) -> PopulationValue:
-<<<<<<< HEAD
-        gamma = self._env.gamma
-        value, offset, bound = np.zeros(self._reward.shape), 0.0, 0.0
-        for _ in range(horizon):
-            image = self._backup(value)
-            low, high = float(image.min()), float(image.max())
-            bound = gamma * (bound + self._relative_error * float(np.abs(value).max())) + self._reward_error
-            # The part that is the same everywhere is kept aside: it is not for T to round.
-            value, offset = image - (low + high) / 2, (low + high) / 2 + gamma * offset
-            bound += 4 * EPSILON * (max(-low, high) + abs(offset))
-        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, horizon)
-=======
         steps = backward_induction(
             self._backup,
             self._reward.shape,
@@ -237,8 +225,7 @@ class _PopulationChain:
             reward_error=self._reward_error,
         )
         value, bound = next(itertools.islice(steps, horizon - 1, None))
-        return PopulationValue(read_only(np.ascontiguousarray(value.T)), bound, int(horizon))
->>>>>>> 21f3df3 (Bound from above what any control, and any global policy against a local one, can earn)
+        return PopulationValue(read_only(np.ascontiguousarray(value.T)), bound, horizon)
 
     def _backup(self, value: Array) -> Array:
         """Return the right-hand side of the equation of V."""

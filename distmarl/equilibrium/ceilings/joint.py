@@ -92,6 +92,11 @@ def n_joint_vectors(env: Environment, m: int) -> int:
     return _size(m, env.n_local_states * env.n_local_actions)
 
 
+def n_moves(env: Environment, m: int) -> int:
+    """Return the number of f(M, R), however large: each is a mean over L states."""
+    return _size(m, env.n_local_states * (env.n_local_actions + 1))
+
+
 def joint_bytes(env: Environment, m: int) -> int:
     """Return about how much memory the operator and its value iteration take, in bytes."""
     n_global, n_local = env.n_global_states, env.n_local_states

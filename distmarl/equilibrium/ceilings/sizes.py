@@ -85,6 +85,23 @@ def size_of(env: Environment, method: BoundMethod, limits: SizeLimits) -> int | 
     return limits.m if largest is not None and limits.m <= largest else None
 
 
+def sizes_of(env: Environment, methods: tuple[ControlMethod, ...], limits: SizeLimits) -> dict[ControlMethod, int]:
+    """Return the m of each of some bounds of any control, 0 where it does not fit."""
+    return {method: size_of(env, method, limits) or 0 for method in methods}
+
+
+def prefers_prescriptions(env: Environment, sizes: dict[ControlMethod, int]) -> bool:
+    """Return whether prescriptions come first: where their game may be larger, or that of all actions takes long."""
+    joint, prescribed = sizes.get("joint", 0), sizes.get("prescriptions", 0)
+    return prescribed > joint or (prescribed == joint and n_joint_vectors(env, joint) > MAX_VECTORS["joint"])
+
+
+def largest_size(env: Environment, methods: tuple[BoundMethod, ...]) -> int | None:
+    """Return the largest m that fits the memory by any of some methods; None where none does."""
+    sizes = [largest_that_fits(env, method, MAX_COUNT_VECTORS) for method in methods]
+    return max((m for m in sizes if m is not None), default=None)
+
+
 def check_sizes(env: Environment, methods: tuple[BoundMethod, ...], limits: SizeLimits) -> None:
     """Refuse a size at which none of some methods fits.
 
@@ -95,8 +112,7 @@ def check_sizes(env: Environment, methods: tuple[BoundMethod, ...], limits: Size
     """
     if any(size_of(env, method, limits) is not None for method in methods):
         return
-    largest = {method: largest_that_fits(env, method, MAX_COUNT_VECTORS) for method in methods}
-    best = max(largest.values(), key=lambda m: m or 0)
+    best = largest_size(env, methods)
     fitting = "no m fits" if best is None else f"the largest m that fits is {best}"
     if limits.m is not None:
         least = min(min(n_bytes(env, method, limits.m), LARGEST_TOLD) for method in methods)

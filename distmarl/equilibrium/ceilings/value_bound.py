@@ -28,7 +28,9 @@ from distmarl.equilibrium.ceilings.sizes import (
     SizeLimits,
     check_sizes,
     largest_that_fits,
+    prefers_prescriptions,
     size_of,
+    sizes_of,
 )
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import Array
@@ -103,7 +105,8 @@ def value_bound(
         Number of agents in the game that is solved, from 1 to ``env.n_agents``: the more, the lower the bound. By
         default the largest that fits ``max_vectors`` and the memory.
     method : {"joint", "prescriptions"}, optional
-        Which bound on any control; by default the lower one.
+        Which bound on any control; by default the lower one, where ``joint`` is left out if prescriptions do nearly
+        as well.
     max_vectors : int, optional
         Largest number of vectors that the game of m agents may have: by state and action for ``joint``, of states and
         prescriptions for ``prescriptions``, both 1,000,000 by default; by state against a local policy, 100,000.
@@ -223,15 +226,14 @@ def _controls(
     env: Environment, limits: SizeLimits, methods: tuple[ControlMethod, ...], tolerance: float
 ) -> Iterator[_Candidate]:
     """Yield the bounds that are worth their time, solved over all steps."""
-    sizes = {method: size_of(env, method, limits) or 0 for method in methods}
+    sizes = sizes_of(env, methods, limits)
     few = min(largest_that_fits(env, "joint", SMALL_VECTORS) or 0, sizes.get("joint") or max(sizes.values()))
     small = _solved(env, few, None, tolerance) if few else None
     if small is not None and few == sizes.get("joint"):
         yield small
-    of_prescriptions = sizes.get("prescriptions", 0)
-    if of_prescriptions > sizes.get("joint", 0):
+    if prefers_prescriptions(env, sizes):
         try:
-            game = dataclasses.replace(env, n_agents=of_prescriptions)
+            game = dataclasses.replace(env, n_agents=sizes["prescriptions"])
             control = PrescriptionControl(game, tolerance)
         except InvalidArgumentError:
             # Its expectations lose too many digits: those of single agents, one after the other, do not.

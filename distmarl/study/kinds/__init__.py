@@ -6,6 +6,7 @@ A kind is a file of its own with a record (:class:`~distmarl.study.kinds.kind.Ki
 from __future__ import annotations
 
 from distmarl.study.kinds.baseline_values import BASELINES
+from distmarl.study.kinds.bounds import BOUND
 from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
 from distmarl.study.kinds.global_policies import G_LEARN
@@ -19,6 +20,7 @@ KINDS: dict[str, Kind] = {
         SHARED_POLICY,
         G_LEARN,
         BASELINES,
+        BOUND,
         NASH_GAP,
         EXACT_RETURN,
         EVALUATE,
