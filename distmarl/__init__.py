@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from distmarl import search_path as search_path  # before all others
+from distmarl.equilibrium.ceilings.value_bound import ValueBound, value_bound
 from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.errors import DistmarlError
@@ -46,6 +47,7 @@ __all__ = [
     "MeanEstimate",
     "NashGap",
     "Quantity",
+    "ValueBound",
     "__version__",
     "best_answer",
     "best_pair",
@@ -61,6 +63,7 @@ __all__ = [
     "robots",
     "train_alternating",
     "uniform_local_policy",
+    "value_bound",
 ]
 
 

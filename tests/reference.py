@@ -214,6 +214,42 @@ def joint_return(env, action_law, local_policy, *, horizon=None, late_locals=Fal
     return float(value @ [_start_of_agents(env, *state) for state in states])
 
 
+def joint_control_mdp(env, *, late_locals=False):
+    """The MDP of whoever chooses every action of every agent: rewards (S, A) and transitions (S, A, S).
+
+    States are (s_g, agents), actions (a_g, actions of the agents), in the order of itertools.product. ``late_locals``
+    is a deliberate mistake, for negative controls: local agents move with s_g(t + 1) in place of s_g(t).
+    """
+    n, n_local = env.n_agents, env.n_local_states
+    states = list(itertools.product(range(env.n_global_states), *[range(n_local)] * n))
+    actions = list(itertools.product(range(env.n_global_actions), *[range(env.n_local_actions)] * n))
+    rewards = np.zeros((len(states), len(actions)))
+    moves = np.zeros((len(states), len(actions), env.n_global_states, n_local**n))
+    for row, (s_g, *agents) in enumerate(states):
+        for column, (a_g, *chosen) in enumerate(actions):
+            each = list(zip(agents, chosen, strict=True))
+            rewards[row, column] = env.reward_global[s_g, a_g] + np.mean([env.reward_local[s_g, s, a] for s, a in each])
+            for next_s_g, share in enumerate(env.transition_global[s_g, a_g]):
+                together = np.ones(1)
+                for s_l, a_l in each:
+                    together = np.kron(together, env.transition_local[next_s_g if late_locals else s_g, s_l, a_l])
+                moves[row, column, next_s_g] = share * together
+    return rewards, moves.reshape(len(states), len(actions), len(states))
+
+
+def best_joint_return(env, *, horizon=None, late_locals=False):
+    """What the best control of every agent earns, over all of them or the first ``horizon`` steps."""
+    rewards, moves = joint_control_mdp(env, late_locals=late_locals)
+    if horizon is None:
+        value = solve_mdp(rewards, moves, env.gamma)
+    else:
+        value = np.zeros(len(rewards))
+        for _ in range(horizon):
+            value = (rewards + env.gamma * moves @ value).max(axis=1)
+    states = itertools.product(range(env.n_global_states), *[range(env.n_local_states)] * env.n_agents)
+    return float(value @ [_start_of_agents(env, *state) for state in states])
+
+
 def _start_of_agents(env, s_g, *agents):
     """The probability of a first joint state: with Dirichlet shares, agents join one after the other by Polya's urn."""
     probability, weights = env.initial_global[s_g], env.initial_local_concentration.copy()

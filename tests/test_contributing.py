@@ -22,7 +22,10 @@ from tests.conftest import REPOSITORY
 
 PACKAGE = Path(distmarl.__file__).parent
 # Beside the list that loops over them: the public names, and the values that are always computed exactly.
-ALSO = {"robots": {"distmarl"}, "exact": {"distmarl.equilibrium", "distmarl.learning", "distmarl.values"}}
+ALSO = {
+    "robots": {"distmarl"},
+    "exact": {"distmarl.equilibrium", "distmarl.equilibrium.ceilings", "distmarl.learning", "distmarl.values"},
+}
 
 
 @functools.cache

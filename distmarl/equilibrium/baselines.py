@@ -3,7 +3,9 @@
 - ``random``: the global action is drawn uniformly, and so are the local actions;
 - ``fixed_action``: the best global action that is always the same, against the shared local policy;
 - ``full_information``: the best global policy that sees all n agents, against the shared local policy;
-- ``no_local_update``: the local agents act uniformly, and the global policy is the best answer to that.
+- ``no_local_update``: the local agents act uniformly, and the global policy is the best answer to that;
+- ``blind``: the best pair whose global agent sees nobody (:mod:`distmarl.learning.blind`). Whatever is worth less is
+  not worth its observations.
 """
 
 from __future__ import annotations
@@ -14,16 +16,15 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from distmarl.dynamics.population import global_action_law
 from distmarl.dynamics.rollouts import run_seeds
+from distmarl.learning.blind import blind_pair, law_return
 from distmarl.learning.g_learn import learn_global
 from distmarl.model.arrays import Array, GlobalPolicy
-from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import BaselineName, Evaluation, EvaluationMethod, GlobalAgent
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed
-from distmarl.values.exact_return import ExactReturn, expected_at_start, population_value
+from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import estimate_mean
 
 ValueMethod: TypeAlias = Literal["rollouts", "exact"]
@@ -104,7 +105,7 @@ def baseline_pair(
     ----------
     env, local_policy
         The game, and the shared local policy.
-    name : {"random", "fixed_action", "full_information", "no_local_update"}
+    name : {"random", "fixed_action", "full_information", "no_local_update", "blind"}
         Which baseline.
     k : int
         Number of agents that ``no_local_update`` sees.
@@ -118,6 +119,9 @@ def baseline_pair(
     uniform = uniform_local_policy(env)
     if name == "random":
         return BaselinePair(_law(env, np.full(env.n_global_actions, 1 / env.n_global_actions)), uniform, 0)
+    if name == "blind":
+        blind = blind_pair(env)
+        return BaselinePair(np.eye(env.n_global_actions)[blind.global_actions], blind.local_policy, 0)
     if name == "fixed_action":
         pairs = [BaselinePair(_law(env, row), local_policy, 0) for row in np.eye(env.n_global_actions)]
         horizon = evaluation.horizon
@@ -179,14 +183,6 @@ def _returns(
 
 
 def _exact_value(env: Environment, pair: BaselinePair, horizon: int, tolerance: float) -> ExactReturn:
-    law = _population_law(env, pair)
-    value = population_value(env, law, pair.local_policy, horizon=horizon, tolerance=tolerance)
-    return expected_at_start(env, value)
-
-
-def _population_law(env: Environment, pair: BaselinePair) -> Array:
-    """Return the law of the global action given the whole population, (G, A_g, C_n)."""
-    if pair.k:
-        return global_action_law(env, pair.global_policy.astype(np.int64), k=pair.k)
-    n_populations = n_count_vectors(env.n_agents, env.n_local_states)
-    return np.repeat(np.asarray(pair.global_policy, dtype=np.float64)[:, :, None], n_populations, axis=2)
+    if not pair.k:
+        return law_return(env, np.asarray(pair.global_policy, dtype=np.float64), pair.local_policy, horizon=horizon)
+    return exact_return(env, pair.global_policy, pair.local_policy, k=pair.k, horizon=horizon, tolerance=tolerance)

@@ -100,12 +100,16 @@ def blind_return(
     env: Environment, global_actions: ArrayLike, local_policy: ArrayLike, *, horizon: int | None = None
 ) -> ExactReturn:
     """Return what a(s_g) and a local policy earn with any number of agents, over all steps or the first ``horizon``."""
-    actions = _checked_actions(env, global_actions)
-    policy = checked_local_policy(env, local_policy)
-    moves = _pair_moves(env, actions, local_kernel(env, policy))
-    reward = (env.reward_global[np.arange(len(actions)), actions][:, None] + local_reward(env, policy)).ravel()
+    law = np.eye(env.n_global_actions)[_checked_actions(env, global_actions)]
+    return law_return(env, law, checked_local_policy(env, local_policy), horizon=horizon)
+
+
+def law_return(env: Environment, law: Array, local_policy: Array, *, horizon: int | None = None) -> ExactReturn:
+    """Return what a law of the global action given s_g alone, (G, A_g), earns with a local policy, as above."""
+    moves = _pair_moves(np.einsum("ga,gah->gh", law, env.transition_global), local_kernel(env, local_policy))
+    reward = (np.einsum("ga,ga->g", law, env.reward_global)[:, None] + local_reward(env, local_policy)).ravel()
     start = _start(env)
-    largest, n_sums = float(np.abs(reward).max()), len(moves) + env.n_local_actions + 4
+    largest, n_sums = float(np.abs(reward).max()), len(moves) + env.n_global_actions + env.n_local_actions + 4
     if horizon is None:
         value = np.linalg.solve(np.eye(len(moves)) - env.gamma * moves, reward)
         # Whatever the solver did: no value is further from the right one than the residual tells.
@@ -144,7 +148,7 @@ def _first_order_gains(env: Environment, actions: Ints) -> Array:
     n_global, n_local = env.n_global_states, env.n_local_states
     policy = blind_answer(env, actions)
     kernel = local_kernel(env, policy)
-    moves = _pair_moves(env, actions, kernel)
+    moves = _pair_moves(env.transition_global[np.arange(n_global), actions], kernel)
     size = n_global * n_local
     occupancy = np.linalg.solve(np.eye(size) - env.gamma * moves.T, _start(env)).reshape(n_global, n_local)
     (value,) = _answer_values(env, actions[None])
@@ -194,10 +198,9 @@ def _action_values(env: Environment, actions: Ints, value: Array) -> Array:
     return np.asarray(q)
 
 
-def _pair_moves(env: Environment, actions: Ints, kernel: Array) -> Array:
-    """Return how (s_g, s_l) moves, shape (G·L, G·L)."""
-    size = env.n_global_states * env.n_local_states
-    moves_global = env.transition_global[np.arange(len(actions)), actions]
+def _pair_moves(moves_global: Array, kernel: Array) -> Array:
+    """Return how (s_g, s_l) moves, shape (G·L, G·L), from how each of them does."""
+    size = kernel.shape[0] * kernel.shape[1]
     return np.einsum("gh,glm->glhm", moves_global, kernel).reshape(size, size)
 
 

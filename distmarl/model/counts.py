@@ -153,6 +153,12 @@ def rank_valid(counts: NDArray[Any], k: int) -> Ints:
     return number
 
 
+def ranks_with_one_more(k: int, n_states: int) -> Ints:
+    """Return the rank of z + e_s for each state s and each count vector z of k agents, shape (L, C)."""
+    counts = count_vectors(k, n_states)
+    return np.stack([rank_valid(counts + unit, k + 1) for unit in np.eye(n_states, dtype=np.int64)])
+
+
 class PackedCounts:
     """Count vectors of k agents in L states as integers that can be added, and their ranks.
 

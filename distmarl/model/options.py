@@ -32,7 +32,8 @@ class Matches:
 TransitionKind: TypeAlias = Annotated[str, NameIn("transitions")]
 EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
 NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
-BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update"]
+BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update", "blind"]
+BoundKind: TypeAlias = Literal["off", "exact"]
 LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
 ObservationKind: TypeAlias = Literal["outside", "included"]
 UpdateKind: TypeAlias = Literal["pair", "each"]
@@ -200,8 +201,13 @@ class Experiment(_Section):
         Root of every random stream.
     nash_gap : {"off", "estimate", "exact"}
         How the Nash gaps of the pair at each k are found, if at all.
-    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update"}
+    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update", "blind"}
         What else is evaluated, to compare with.
+    bound : {"off", "exact"}
+        Whether it is worked out what no policies at all can earn more than.
+    bound_m : int, optional
+        Agents of the game whose optimum that is: the more, the lower, and the longer it takes. At most all; by default
+        as many as fit a million vectors.
     """
 
     k_range: tuple[Count, Count] | None = None
@@ -212,6 +218,8 @@ class Experiment(_Section):
     seed: Natural = 0
     nash_gap: NashGapMethod = "off"
     baselines: tuple[BaselineName, ...] = ()
+    bound: BoundKind = "off"
+    bound_m: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import summarise
+from distmarl.report.returns import summarise, with_ceilings
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
     SWEEP_FILE,
@@ -26,6 +26,7 @@ from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import (
     ALTERNATIONS,
     BASELINES,
+    BOUNDS,
     EVALUATIONS,
     EXACT_RETURNS,
     FAILURES,
@@ -91,8 +92,8 @@ class Numbers:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """What :func:`distmarl.report.returns.summarise` returns."""
-        return summarise(self._points, self.trainings, self.timings, self.settings)
+        """What :func:`distmarl.report.returns.summarise` returns, with the ceilings."""
+        return with_ceilings(summarise(self._points, self.trainings, self.timings, self.settings), self.bounds)
 
     @cached_property
     def trainings(self) -> pd.DataFrame:
@@ -116,6 +117,12 @@ class Numbers:
         """The baselines, with ``label`` and ``place`` of the settings."""
         baselines = self._placed(self._snapshot.read(BASELINES))
         return baselines[baselines["baseline"].isin(self.sweep.experiment.baselines)]
+
+    @cached_property
+    def bounds(self) -> pd.DataFrame:
+        """What nobody earns more than, with ``label`` and ``place`` of the settings."""
+        bounds = self._placed(self._snapshot.read(BOUNDS))
+        return bounds if self.sweep.experiment.bound != "off" else bounds.iloc[:0]
 
     @cached_property
     def timings(self) -> pd.DataFrame:

@@ -50,6 +50,34 @@ def summarise(
     )
 
 
+def with_ceilings(summary: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with what nobody earns more than over the same horizon, NaN where that is not known.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+    bounds : DataFrame
+        The table ``bounds``.
+
+    Returns
+    -------
+    DataFrame
+        With three columns more: ``ceiling`` and ``random_return`` (reward), the latter what uniform actions earn, and
+        ``ceiling_share``: where between the two the row's return is. (A return can be negative; this share means
+        the same wherever the rewards have their zero.)
+    """
+    known = bounds.loc[bounds["horizon"].notna(), ["setting_id", "ceiling", "random"]]
+    joined = summary.merge(known.rename(columns={"random": "random_return"}), on="setting_id", how="left")
+    room = (joined["ceiling"] - joined["random_return"]).replace(0, np.nan)
+    return joined.assign(ceiling_share=(known_returns(joined) - joined["random_return"]) / room)
+
+
+def has_ceiling(summary: pd.DataFrame) -> bool:
+    """Return whether it is known of any row what nobody earns more than."""
+    return "ceiling" in summary.columns and bool(summary["ceiling"].notna().any())
+
+
 def known_returns(summary: pd.DataFrame) -> pd.Series[float]:
     """Return the exact return of each row, or the rollouts' mean where none is known."""
     return summary["exact_return"].fillna(summary["mean_return"])

@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.report.returns import MISSING, decimals_of, has_exact, improvement, is_unconverged
+from distmarl.report.returns import MISSING, decimals_of, has_ceiling, has_exact, improvement, is_unconverged
 from distmarl.report.write import Report
 from distmarl.wording import fixed, shortened
 
@@ -38,7 +38,7 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     shown = _first_settings(summary)
     output.print(terminal_table(shown, output.width))
     # With the numbers, since they are not final.
-    for line in [*improvement_lines(shown), *([unfinished] if unfinished else [])]:
+    for line in [*improvement_lines(shown), *ceiling_lines(shown), *([unfinished] if unfinished else [])]:
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
     lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
@@ -75,10 +75,12 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
         fewer still, it stands above a table of its own.
     """
     exact, decimals = has_exact(summary), decimals_of(summary)
-    groups = [list(_cells(rows, decimals, exact=exact)) for _, rows in summary.groupby("setting_id", sort=False)]
+    shares = has_ceiling(summary)
+    by_setting = summary.groupby("setting_id", sort=False)
+    groups = [list(_cells(rows, decimals, exact=exact, shares=shares)) for _, rows in by_setting]
     labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
     caption = f"{UNCONVERGED_MARK} training has not converged" if is_unconverged(summary).any() else ""
-    names = ["k", "Value (mean ± std)", *(["Exact"] if exact else []), "Train (s)"]
+    names = ["k", "Value (mean ± std)", *(["Exact"] if exact else []), *(["Of ceiling"] if shares else []), "Train (s)"]
     columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
     left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
     if not any(labels) and left >= 0:
@@ -167,14 +169,40 @@ def improvement_lines(summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool) -> Iterator[list[str]]:
-    """Yield k, value, exact value if there are any, and training time of each row as text."""
+def ceiling_lines(summary: pd.DataFrame) -> list[str]:
+    """Return what nobody earns more than in each setting, as lines of text.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.returns.with_ceilings` returns.
+    """
+    if not has_ceiling(summary):
+        return []
+    decimals = decimals_of(summary)
+    settings = summary.drop_duplicates("setting_id", keep="last").dropna(subset="ceiling")
+    lines = []
+    for row in settings.to_dict("records"):
+        label = f"{row['label']}: " if summary["setting_id"].nunique() > 1 else ""
+        random, ceiling = f"{row['random_return']:.{decimals}f}", f"{row['ceiling']:.{decimals}f}"
+        lines.append(f"{label}Nobody earns more than {ceiling}; 0 % of that are random actions, {random}")
+    return lines
+
+
+def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool) -> Iterator[list[str]]:
+    """Yield k, value, exact value and share of the ceiling if there are any, and training time of each row as text."""
     names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
-    for k, mean, std, value, seconds, unconverged in zip(
-        *(rows[name] for name in names), is_unconverged(rows), strict=True
+    of_ceiling = [[percent(share)] for share in rows["ceiling_share"]] if shares else [[]] * len(rows)
+    for k, mean, std, value, seconds, share, unconverged in zip(
+        *(rows[name] for name in names), of_ceiling, is_unconverged(rows), strict=True
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
         exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
-        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, time]
+        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, *share, time]
+
+
+def percent(share: float) -> str:
+    """Return a share as text."""
+    return f"{100 * share:.1f} %" if math.isfinite(share) else MISSING

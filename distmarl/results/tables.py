@@ -107,7 +107,7 @@ BASELINES = table(
     "baselines",
     ("setting_id", "baseline", "method"),
     *SETTING,
-    field("baseline", pa.string(), "random, fixed_action, full_information or no_local_update", "name"),
+    field("baseline", pa.string(), "random, fixed_action, full_information, no_local_update or blind", "name"),
     field("method", pa.string(), "rollouts or exact", "name"),
     N_AGENTS,
     field("horizon", pa.int64(), "steps that each return sums over", "steps"),
@@ -115,6 +115,24 @@ BASELINES = table(
     field("error", pa.float64(), "standard error of the rollouts' mean; certified bound of an exact value", "reward"),
     field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 for an exact value", "rollouts"),
     field("converged", pa.bool_(), "whether G-LEARN, where the baseline needs it, reached its threshold", "boolean"),
+)
+
+BOUNDS = table(
+    "bounds",
+    ("setting_id", "steps"),
+    *SETTING,
+    field("steps", pa.string(), "whether returns are over the horizon of the rollouts or over all steps", "name"),
+    N_AGENTS,
+    GAMMA,
+    field("horizon", pa.int64(), "steps that the returns are over; null for all steps to come", "steps"),
+    field("value", pa.float64(), "upper bound of what any policies earn, before its error", "reward"),
+    field("error", pa.float64(), "certified: no policies earn more than value + error", "reward"),
+    field("ceiling", pa.float64(), "value + error", "reward"),
+    field("random", pa.float64(), "what uniform actions earn, exactly: where shares of the ceiling begin", "reward"),
+    field("m", pa.int64(), "agents of the game whose optimum the bound is", "agents"),
+    field("asked_m", pa.int64(), "experiment.bound_m; null where it was left open", "agents"),
+    field("method", pa.string(), "joint (all actions of m agents) or prescriptions (and their slack)", "name"),
+    field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
 )
 
 TRAININGS = table(
@@ -324,6 +342,7 @@ TABLES = {
         EXACT_RETURNS,
         NASH_GAPS,
         BASELINES,
+        BOUNDS,
         TRAININGS,
         ALTERNATIONS,
         CANDIDATES,

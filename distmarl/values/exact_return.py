@@ -13,6 +13,7 @@ constants by gamma: the certificate of :mod:`distmarl.values.value_iteration` ho
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -36,7 +37,7 @@ from distmarl.model.policies import (
     local_kernel,
     local_reward,
 )
-from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, backward_induction, iterate_values
 
 # Memory that the arrays over all populations may take; with G = L = A_g = 5 it is reached at n = 91.
 MAX_BYTES = 2**32
@@ -216,16 +217,15 @@ class _PopulationChain:
         return PopulationValue(read_only(value), solution.bound + rounding, solution.n_iterations)
 
     def _sum_to(self, horizon: int) -> PopulationValue:
-        gamma = self._env.gamma
-        value, offset, bound = np.zeros(self._reward.shape), 0.0, 0.0
-        for _ in range(horizon):
-            image = self._backup(value)
-            low, high = float(image.min()), float(image.max())
-            bound = gamma * (bound + self._relative_error * float(np.abs(value).max())) + self._reward_error
-            # The part that is the same everywhere is kept aside: it is not for T to round.
-            value, offset = image - (low + high) / 2, (low + high) / 2 + gamma * offset
-            bound += 4 * EPSILON * (max(-low, high) + abs(offset))
-        return PopulationValue(read_only(np.ascontiguousarray(value.T) + offset), bound, horizon)
+        steps = backward_induction(
+            self._backup,
+            self._reward.shape,
+            gamma=self._env.gamma,
+            relative_error=self._relative_error,
+            reward_error=self._reward_error,
+        )
+        value, bound = next(itertools.islice(steps, horizon - 1, None))
+        return PopulationValue(read_only(np.ascontiguousarray(value.T)), bound, horizon)
 
     def _backup(self, value: Array) -> Array:
         """Return the right-hand side of the equation of V."""

@@ -47,6 +47,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "experiment.seed": (1, "evaluations"),
     "experiment.nash_gap": ("estimate", "nash_gaps"),
     "experiment.baselines": (["random"], "baselines"),
+    "experiment.bound": ("exact", "bounds"),
 }
 # Keys whose effect other tests show.
 ELSEWHERE = {
@@ -54,6 +55,7 @@ ELSEWHERE = {
     "environment.n_local_states",
     "environment.n_global_actions",
     "experiment.k_range",  # this file
+    "experiment.bound_m",  # test_bounds.py
     "runner.num_cpus",  # executors/test_ray_executor.py
     "runner.cpus_per_train",  # executors/test_ray_executor.py
     "runner.task_timeout_s",  # executors/test_execution.py, test_session.py

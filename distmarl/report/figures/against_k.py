@@ -11,15 +11,14 @@ from matplotlib.figure import Figure
 from distmarl.errors import InvalidArgumentError
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import (
-    LEGEND_LINE_IN,
     LOG_SCALE_FROM,
     MAX_NAMED,
     RETURN_LABEL,
-    add_legend,
     figure_of,
     use_plain_numbers,
 )
 from distmarl.report.figures.frames import check_frame, settings_to_draw
+from distmarl.report.figures.levels import draw_levels, levels_of
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.numbers import Numbers
@@ -37,7 +36,6 @@ LINE_NOTE = "line: exact return"
 DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
 FEW_DECADES = 2
-LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)))
 
 
 def _summary(numbers: Numbers) -> dict[str, Any]:
@@ -48,6 +46,7 @@ def reward_vs_k(
     summary: pd.DataFrame,
     *,
     baselines: pd.DataFrame | None = None,
+    bounds: pd.DataFrame | None = None,
     unfinished: str | None = None,
     width: float | None = None,
     ax: Axes | None = None,
@@ -63,6 +62,8 @@ def reward_vs_k(
         ``dm.open(...).points()``; every setting is a series.
     baselines : DataFrame, optional
         The table ``baselines``, drawn as levels where there is one setting.
+    bounds : DataFrame, optional
+        The table ``bounds``: what nobody earns more than over as many steps is the highest of these levels.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -100,19 +101,20 @@ def reward_vs_k(
         if has_line:
             for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
-        if baselines is not None and summary["setting_id"].nunique() == 1:
-            _draw_levels(axes, ax, baselines[baselines["setting_id"] == summary["setting_id"].iloc[0]])
+        if summary["setting_id"].nunique() == 1:
+            draw_levels(axes, ax, levels_of(summary["setting_id"].iloc[0], baselines, bounds))
     return figure_of(axes)
 
 
 REWARD = ReportFigure(
     reward_vs_k,
-    lambda numbers: {"summary": numbers.summary, "baselines": numbers.baselines},
+    lambda numbers: {"summary": numbers.summary, "baselines": numbers.baselines, "bounds": numbers.bounds},
     Caption(
         "Reward against k",
         "The discounted return that the trained pair of policies earns, against the number k of local agents that the "
         "global agent sees. Bars reach from the evaluation seeds' smallest mean to their largest, the band is the 95 % "
-        "interval of the mean, lines without bars are exact returns or baselines.",
+        "interval of the mean, lines without bars are exact returns or baselines. A solid level is what no policies "
+        "whatever earn more than.",
         "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts). The "
         "interval is Student's t over rollouts: it tells how well these policies are measured, not how much another "
         "training would differ.",
@@ -269,20 +271,6 @@ MODE_ACCURACY = ReportFigure(
     ),
     absent="the mode accuracy needs rollouts, and as many global actions as local states",
 )
-
-
-def _draw_levels(axes: Axes, ax: Axes | None, baselines: pd.DataFrame) -> None:
-    """Draw what each baseline is worth as a level, exactly where that is known, and name it below the axes."""
-    if baselines.empty:
-        return
-    levels = baselines.sort_values("method").groupby("baseline", sort=False)["value"].first()
-    shown = list(zip(levels.sort_values(ascending=False).items(), LEVEL_DASHES, strict=False))
-    look: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.9, "zorder": 1}
-    handles = [axes.axhline(value, linestyle=dashes, **look) for (_, value), dashes in shown]
-    names = [str(name).replace("_", " ") for (name, _), _ in shown]
-    n_lines = add_legend(axes, ax, handles, names, 2)
-    figure = figure_of(axes)
-    figure.set_figheight(figure.get_figheight() + LEGEND_LINE_IN * n_lines)
 
 
 def _seeds_note(summary: pd.DataFrame, has_bars: bool) -> str:

@@ -57,14 +57,20 @@ BRACKETS = (
 
 
 def _gaps(numbers: Numbers) -> dict[str, Any]:
-    return {"gaps": numbers.nash_gaps}
+    return {"gaps": numbers.nash_gaps, "bounds": numbers.bounds}
 
 
 def _has_gaps(numbers: Numbers) -> bool:
     return len(numbers.nash_gaps) > 0
 
 
-def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None) -> Figure | None:
+def nash_gap_vs_k(
+    gaps: pd.DataFrame,
+    *,
+    bounds: pd.DataFrame | None = None,
+    unfinished: str | None = None,
+    width: float | None = None,
+) -> Figure | None:
     """Draw what deviating would gain against k, as brackets, beside the rates of the theory.
 
     A bracket is a band from a lower bound (markers) to an upper bound. The rates are 1/sqrt(k) and
@@ -74,6 +80,8 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None, width: f
     ----------
     gaps : DataFrame
         Rows of the table ``nash_gaps`` of one method; panels are named by ``label`` where there is such a column.
+    bounds : DataFrame, optional
+        The table ``bounds``: what no other policies can gain more than is drawn where it is over as many steps.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -97,6 +105,9 @@ def nash_gap_vs_k(gaps: pd.DataFrame, *, unfinished: str | None = None, width: f
         for axes, rows in panels:
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
+            k, value, _ = _column(rows, "joint_value")
+            for ceiling in _ceilings(rows, bounds):
+                axes.plot(k, ceiling - value, "-", color=NOTE_COLOUR, linewidth=0.9, label="most by any change")
             _draw_rates(axes, rows)
         first = panels[0][0]  # they share their y axis
         first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
@@ -111,7 +122,8 @@ NASH_GAP = ReportFigure(
     Caption(
         "Nash gap against k",
         "What deviating alone would gain: the global agent with a better policy, or one local agent with another one. "
-        "Zero is an equilibrium. Grey lines are the rates of the theory, scaled to the first point.",
+        "Zero is an equilibrium. Broken grey lines are the rates of the theory, scaled to the first point; a solid one "
+        "is what no change of all policies can gain more than.",
         "Exact gaps are brackets: the band reaches from a certified lower to a certified upper bound. Estimates come "
         "from paired rollouts, with 95 % intervals. Infinite horizon where the table nash_gaps says so.",
         "Chart of the gain by deviating, of the global agent and of one local agent, against the subsample size k",
@@ -122,7 +134,11 @@ NASH_GAP = ReportFigure(
 
 
 def price_of_subsampling(
-    gaps: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None
+    gaps: pd.DataFrame,
+    *,
+    bounds: pd.DataFrame | None = None,
+    unfinished: str | None = None,
+    width: float | None = None,
 ) -> Figure | None:
     """Draw what the pairs are worth against k, beside the best answer that sees all agents.
 
@@ -130,6 +146,8 @@ def price_of_subsampling(
     ----------
     gaps : DataFrame
         Rows of the table ``nash_gaps``; panels are named by ``label`` where there is such a column.
+    bounds : DataFrame, optional
+        The table ``bounds``: what nobody earns more than is drawn where it is over all steps.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -157,6 +175,8 @@ def price_of_subsampling(
             axes.plot(k, value, "o-", color=PALETTE[0], label="sees k agents", zorder=3)
             axes.plot(k, value + gain, "--", color=NOTE_COLOUR, label="sees all agents")
             axes.fill_between(k, value, value + gain, color=PALETTE[0], alpha=BAND_ALPHA, linewidth=0)
+            for ceiling in _ceilings(rows, bounds):
+                axes.axhline(ceiling, color=NOTE_COLOUR, linewidth=0.9, zorder=1, label="nobody earns more")
         figure.supylabel("discounted return, over all steps (reward)", fontsize=8)
         _add_legend(figure, panels[0][0])
     return figure
@@ -168,7 +188,8 @@ PRICE = ReportFigure(
     Caption(
         "The price of subsampling",
         "What the pair is worth with k agents in view, and what it would be worth if the global agent answered with "
-        "all agents in view. The shaded distance is the price of seeing k only.",
+        "all agents in view. The shaded distance is the price of seeing k only. A solid grey line is what no policies "
+        "whatever earn more than.",
         "Exact values over all steps to come: the pair's joint value, and that value plus the certified upper bound of "
         "the global agent's gain, from the table nash_gaps.",
         "Chart of the exact value with k agents in view and with all agents in view, against k",
@@ -209,6 +230,15 @@ def _column(rows: pd.DataFrame, quantity: str) -> tuple[Array, Array, Array]:
     chosen = rows[(rows["quantity"] == quantity)].dropna(subset="value").sort_values("k")
     k, value, error = (chosen[name].to_numpy(dtype=np.float64) for name in ("k", "value", "error"))
     return k, value, error
+
+
+def _ceilings(rows: pd.DataFrame, bounds: pd.DataFrame | None) -> list[float]:
+    """Return what nobody earns more than in the setting of some gaps, over as many steps as these are: one, or none."""
+    if bounds is None or bounds.empty:
+        return []
+    horizon = rows["horizon"].iloc[0]
+    agrees = bounds["horizon"].isna() if pd.isna(horizon) else bounds["horizon"] == horizon
+    return bounds.loc[agrees & (bounds["setting_id"] == rows["setting_id"].iloc[0]), "ceiling"].tolist()
 
 
 def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:

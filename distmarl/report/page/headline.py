@@ -66,6 +66,12 @@ class Headline:
     falls_below_at: tuple[int, ...]
 
     @property
+    def ceiling_share(self) -> float | None:
+        """Where between random actions and what nobody earns more than the largest k is; None where not known."""
+        share = float(self.last.get("ceiling_share", math.nan))
+        return None if math.isnan(share) else share
+
+    @property
     def has_share(self) -> bool:
         """Whether a share of the value with full information means anything: only of a positive one."""
         return self.full is not None and self.full.value > 0

@@ -24,7 +24,7 @@ from distmarl.report.page.cells import (
 )
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
-from distmarl.report.returns import has_exact
+from distmarl.report.returns import has_ceiling, has_exact
 
 
 def _settings(numbers: Numbers) -> pd.DataFrame:
@@ -72,6 +72,9 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         Column("95 % interval", "of the mean at the largest k; sorted by its width", uncertainty),
         Column("Improvement", "in per cent of the value at the smallest k", percent),
     ]
+    if has_ceiling(rows.rename(columns={"last_ceiling": "ceiling"})):
+        meaning = "where the largest k is between random actions and what nobody earns more than"
+        columns.append(Column("Of ceiling", meaning, lambda row: number(100 * row["last_ceiling_share"], 1, unit=" %")))
     if rows["full"].notna().any():
         meaning = "smallest k whose value is at least 95 % of the one with full information"
         columns.append(Column("95 % at k", meaning, reached))
@@ -100,6 +103,11 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         return Cell(mean.text + (f" ± {half:.{decimals}f}" if math.isfinite(half) else ""), mean.order)
 
     exact = number_column("Exact", "exact expected return", "exact_return", decimals + 2)
+    of_ceiling = Column(
+        "Of ceiling",
+        "where the value is between random actions and what nobody earns more than",
+        lambda row: number(100 * row["ceiling_share"], 1, unit=" %"),
+    )
     return [
         K,
         Column("Value", "mean discounted return over all rollouts, or the exact one where there are none", value),
@@ -110,6 +118,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         ),
         number_column("Seeds' std", "sample standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
+        *([of_ceiling] if has_ceiling(rows) else []),
         Column("Gain", "over the next smaller k, by paired rollouts, with half its 95 % interval", gain),
         Column(
             "Mode acc.",
@@ -153,6 +162,28 @@ BASELINES = PageTable(
     title="Baselines",
     rows=lambda numbers: numbers.baselines,
     columns=_baselines_columns,
+)
+
+
+def _bounds_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+    return [
+        text_column("Returns over", "the horizon of the rollouts, or all steps to come", "steps"),
+        number_column("Ceiling", "no policies whatever earn more: the bound with its error", "ceiling", decimals),
+        small_column("Error", "certified; part of the ceiling", "error"),
+        number_column("Random", "what uniform actions of everybody earn", "random", decimals),
+        number_column("m", "agents of the game whose optimum it is", "m"),
+        text_column("Method", "over all actions of m agents, or over prescriptions with their slack", "method"),
+    ]
+
+
+BOUNDS = PageTable(
+    "bounds",
+    "results",
+    "One row for each horizon.",
+    "bounds",
+    title="What nobody earns more than",
+    rows=lambda numbers: numbers.bounds,
+    columns=_bounds_columns,
 )
 
 
@@ -271,4 +302,4 @@ ALTERNATIONS = PageTable(
     columns=_alternations_columns,
 )
 
-PAGE_TABLES = {table.name: table for table in (SETTINGS, RESULTS, BASELINES, GAPS, CERTIFICATES, ALTERNATIONS)}
+PAGE_TABLES = {table.name: table for table in (SETTINGS, RESULTS, BASELINES, BOUNDS, GAPS, CERTIFICATES, ALTERNATIONS)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from distmarl.model.options import SweepFile
 from distmarl.study.kinds.baseline_values import BASELINES
+from distmarl.study.kinds.bounds import BOUND
 from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
 from distmarl.study.kinds.global_policies import G_LEARN
@@ -24,6 +25,7 @@ KINDS: dict[str, Kind] = {
         LOCAL_POLICY,
         G_LEARN,
         BASELINES,
+        BOUND,
         NASH_GAP,
         EXACT_RETURN,
         EVALUATE,

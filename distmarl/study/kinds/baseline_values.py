@@ -29,6 +29,9 @@ from distmarl.study.memory import exact_value_bytes, rollout_bytes, training_byt
 from distmarl.study.seconds import population_s, rollouts_s, training_s
 from distmarl.values.exact_return import check_population_size
 
+# An exact value of a pair whose global agent sees nobody.
+PER_LAW_S = 1e-3
+
 
 def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
     """Evaluate what the trained pairs are compared with."""
@@ -62,11 +65,12 @@ def _seconds(job: Job, _k: int | None) -> float:
     value = 0.0
     if method != "exact":
         value += job.experiment.n_eval_seeds * rollouts_s(job, setting.evaluation.n_rollouts)
-    if method != "rollouts":
-        value += population_s(job)
     total = len(names) * value
+    if method != "rollouts":
+        seeing = {"full_information", "no_local_update"}.intersection(names)
+        total += PER_LAW_S * len(names) + population_s(job) * len(seeing)
     if "fixed_action" in names:
-        trial = rollouts_s(job, N_TRIALS) if method == "rollouts" else population_s(job)
+        trial = rollouts_s(job, N_TRIALS) if method == "rollouts" else PER_LAW_S
         total += job.environment.n_global_actions * trial
     if "full_information" in names:
         total += training_s(job, job.environment.n_agents, "exact")

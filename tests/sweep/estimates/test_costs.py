@@ -18,7 +18,11 @@ from tests.sweep.sweeps import TINY, changed, plan_of, run
 EVERYTHING = changed(
     TINY,
     evaluation={"method": "both"},
-    experiment={"nash_gap": "exact", "baselines": ["random", "fixed_action", "full_information", "no_local_update"]},
+    experiment={
+        "nash_gap": "exact",
+        "baselines": ["random", "fixed_action", "full_information", "no_local_update", "blind"],
+        "bound": "exact",
+    },
 )
 
 
@@ -49,6 +53,9 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("nash_gap", "environment", {"n_agents": 30}, {"n_agents": 60}),
         ("nash_gap", "experiment", {"nash_gap": "exact"}, {"nash_gap": "estimate"}),  # in so small a population
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["fixed_action"]}),
+        ("bound", "experiment", {"bound_m": 3}, {"bound_m": 6}),
+        ("bound", "experiment", {"bound_m": 30}, {"bound_m": 40}),
+        ("bound", "evaluation", {"horizon": 5}, {"horizon": 20}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["random", "no_local_update"]}),
     ],

@@ -94,6 +94,7 @@ by_rollouts = {"method": "rollouts"}
         ("nash_gap", 2, 1, population(18, nash_gap="exact")),
         ("nash_gap", 2, 1, changed(population(200, nash_gap="estimate"), evaluation=by_rollouts)),
         ("exact_return", 3, 1, population(32, k=3)),
+        ("bound", None, 1, changed(population(1000, bound="exact", bound_m=20), evaluation=by_rollouts)),
         ("evaluate", 2, 1, changed(population(1000), evaluation={**by_rollouts, "n_rollouts": 30_000})),
     ],
 )

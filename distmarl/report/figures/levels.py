@@ -1,0 +1,41 @@
+"""What pairs are compared with, as levels: baselines, and the ceiling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, figure_of
+from distmarl.report.figures.style import NOTE_COLOUR
+
+LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
+CEILING = "nobody earns more"
+
+
+def levels_of(setting_id: str, baselines: pd.DataFrame | None, bounds: pd.DataFrame | None) -> pd.Series[float]:
+    """Return what a setting's pairs are compared with, by name: the ceiling, then the baselines from the best on."""
+    parts = []
+    if bounds is not None:
+        ceilings = bounds[(bounds["setting_id"] == setting_id) & bounds["horizon"].notna()]
+        parts.append(pd.Series(ceilings["ceiling"].to_numpy(), index=[CEILING] * len(ceilings), dtype="float64"))
+    if baselines is not None:
+        own = baselines[baselines["setting_id"] == setting_id].sort_values("method")  # an exact one first
+        parts.append(own.groupby("baseline", sort=False)["value"].first().sort_values(ascending=False))
+    return pd.concat(parts) if parts else pd.Series(dtype="float64")
+
+
+def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
+    """Draw each of some values as a level, the ceiling solid, and name it below the axes."""
+    if levels.empty:
+        return
+    dashes = iter(LEVEL_DASHES)
+    look: dict[str, Any] = {"color": NOTE_COLOUR, "linewidth": 0.9, "zorder": 1}
+    handles = []
+    for name, value in levels.items():
+        handles.append(axes.axhline(value, linestyle="-" if name == CEILING else next(dashes), **look))
+    names = [str(name).replace("_", " ") for name in levels.index]
+    n_lines = add_legend(axes, ax, handles, names, 2)
+    figure = figure_of(axes)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE_IN * n_lines)
