@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,12 +17,21 @@ def typed_path(path: str | Path, fault: type[DistmarlError]) -> str:
     Raises
     ------
     DistmarlError
-        Of the type ``fault``, when the name is not UTF-8 text: tables, pages and Arrow's file systems know no other.
+        Of the type ``fault``, when there is no name, as of a shell's variable that is not set; when it is not UTF-8
+        text, since tables, pages and Arrow's file systems know no other; or when it is relative to no folder.
     """
+    if path == "":
+        raise fault("'': is no name of a file or folder; is a variable of the shell not set?")
     expanded = os.path.expanduser(path)  # noqa: PTH111  # Path takes ./~ for the home, and a name like ~x for an error
-    whole = str(Path(expanded).absolute())
+    try:
+        whole = str(Path(expanded).absolute())
+    except FileNotFoundError:
+        raise fault(f"{printable(expanded)}: the current folder is no longer there; cd to one that is") from None
     if not is_utf8(whole):
         raise fault(f"{printable(whole)}: the name is not UTF-8 text; choose another one")
+    encoding = sys.getfilesystemencoding()
+    if not whole.isascii() and encoding != "utf-8":  # Arrow would look for another file than Python
+        raise fault(f"{printable(whole)}: the locale has {encoding} for names of files; set PYTHONUTF8=1")
     return expanded
 
 

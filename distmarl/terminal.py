@@ -24,6 +24,8 @@ from distmarl.wording import harmless
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 # A line of a file is as long as it has to be.
 PLAIN_WIDTH = 1000
+# A terminal that does not say how wide it is.
+UNKNOWN_WIDTH = 80
 
 
 def called_program() -> str | None:
@@ -55,7 +57,8 @@ def run_command(
 
     def checked(messages: Console) -> int:
         _check_words(sys.argv[1:] if argv is None else argv)
-        return run(parser.parse_args(argv), messages)
+        os.environ.pop("MPLBACKEND", None)  # figures go to files; matplotlib cannot be imported where it is misspelt
+        return run(_parsed(parser, argv), messages)
 
     return run_guarded(checked)
 
@@ -164,10 +167,26 @@ def has_reader(console: Console) -> bool:
 class HarmlessConsole(Console):
     """A console for texts that others wrote: control sequences in them are shown, not obeyed."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        if self.width < 1:  # COLUMNS=0, as in some containers, would show nothing
+            self.width = UNKNOWN_WIDTH
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Yield the segments of something to print."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else harmless(text), style, control)
+
+
+def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argparse.Namespace:
+    """Return a command's arguments; of words that it does not know, say what may have been meant."""
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        overrides = [word for word in unknown if "=" in word and not word.startswith("-")]
+        meant = " ".join(f"--set {word}" for word in overrides) if hasattr(arguments, "assignments") else ""
+        hint = f"; did you mean {meant}?" if meant else ""
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+    return arguments
 
 
 def _check_words(words: Sequence[str]) -> None:

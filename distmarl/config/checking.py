@@ -263,8 +263,17 @@ def _describe_rule(details: ErrorDetails, path: KeyPath = ()) -> str:
         return f"must be a list of values; write the key in full, as in {format_path(path[1:])}.key: [1, 2]"
     problem = rule.format(**details.get("ctx", {})) if rule else details["msg"]
     has_comma = details["type"] in ("int_type", "float_type") and isinstance(value, str) and DECIMAL_COMMA.match(value)
-    hint = f"; {DECIMAL_POINT}, and nothing between thousands" if has_comma else ""
+    hint = f"; {DECIMAL_POINT}, and nothing between thousands" if has_comma else _hint(details["type"], value)
     return f"{problem}, got {list(value) if isinstance(value, tuple) else value!r}{hint}"
+
+
+def _hint(rule: str, value: Any) -> str:
+    """Return how to write a single value that is of the wrong type for YAML alone."""
+    if not isinstance(value, (str, int, float)):
+        return ""
+    if rule in ("list_type", "tuple_type"):
+        return f"; write it in brackets, as in [{value}]"
+    return f"; put it into quotes, as in '{value}'" if rule == "string_type" else ""
 
 
 def _type_hints(function: Callable[..., Any]) -> dict[str, Any]:

@@ -7,18 +7,15 @@ mapping, and blamed for what they break.
 from __future__ import annotations
 
 import difflib
-import functools
-import io
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import MappingNode, SequenceNode
 
+from distmarl.config.yaml_text import YAMLError, composed, decoded, describe_error, load_yaml
 from distmarl.errors import ConfigError
 from distmarl.model.options import NAME_PATTERN
 
@@ -115,13 +112,13 @@ def parse_sweep(content: bytes, source: str) -> RawSweep:
         As :func:`read_sweep_file` does.
     """
     try:
-        text = content.decode()
-    except UnicodeDecodeError:
-        raise ConfigError(f"{source}: cannot be read: it is not UTF-8 text") from None
+        text = decoded(content)
+    except ValueError as error:
+        raise ConfigError(f"{source}{error}") from None
     try:
-        mapping = _yaml().load(text)
+        mapping = load_yaml(text)
     except YAMLError as error:
-        raise ConfigError(f"{source}{_describe_yaml_error(error)}") from None
+        raise ConfigError(f"{source}{describe_error(error)}") from None
     except RecursionError:
         raise ConfigError(f"{source}: {TOO_DEEP}") from None
     if nests_too_deeply(mapping):
@@ -152,9 +149,9 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
         if not equals or not all(dotted.split(".")):
             raise ConfigError(f"--set {assignment}: must be of the form section.key=value")
         try:
-            value = _yaml().load(value_text)
+            value = load_yaml(value_text)
         except YAMLError as error:
-            raise ConfigError(f"--set {assignment}: the value is not YAML{_describe_yaml_error(error)}") from None
+            raise ConfigError(f"--set {assignment}{describe_error(error, with_line=False)}") from None
         except RecursionError:
             raise ConfigError(f"--set {dotted}: {TOO_DEEP}") from None
         if nests_too_deeply(value):
@@ -204,17 +201,6 @@ def with_value(mapping: Mapping[str, Any], path: tuple[str, ...], value: Any, *,
     return copy
 
 
-def dump_yaml(mapping: Mapping[str, Any]) -> str:
-    """Return a nested mapping as YAML text that reads back the same."""
-    yaml = YAML(typ="safe", pure=True)
-    yaml.default_flow_style = None
-    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
-    yaml.width = 120
-    stream = io.StringIO()
-    yaml.dump(dict(mapping), stream)
-    return stream.getvalue()
-
-
 def nests_too_deeply(value: Any) -> bool:
     """Return whether lists and mappings lie in one another too often."""
     level: list[Any] = [[value]]
@@ -237,19 +223,9 @@ def _check_keys(mapping: Mapping[Any, Any], raw: RawSweep, path: KeyPath = ()) -
             _check_keys(value, raw, (*path, key))
 
 
-def _yaml() -> YAML:
-    return YAML(typ="safe", pure=True)
-
-
-@functools.lru_cache(maxsize=1)
-def _composed(text: str) -> Node | None:
-    """Return a file's nodes, which know their lines."""
-    return _yaml().compose(text) if text else None
-
-
 def _line_of(text: str, path: KeyPath) -> int | None:
     """Return the line of a key, or of its nearest ancestor that is written in the file."""
-    node = _composed(text)
+    node = composed(text)
     line = None
     for key in path:
         if isinstance(node, MappingNode):
@@ -263,13 +239,6 @@ def _line_of(text: str, path: KeyPath) -> int | None:
         else:
             break
     return line
-
-
-def _describe_yaml_error(error: YAMLError) -> str:
-    if isinstance(error, MarkedYAMLError) and error.problem_mark is not None:
-        problem = (error.problem or "it is malformed").strip()
-        return f":{error.problem_mark.line + 1}: is not valid YAML: {problem}"
-    return ": is not valid YAML"
 
 
 def _sweep_files(folder: Path) -> list[str]:

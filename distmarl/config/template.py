@@ -7,9 +7,9 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from distmarl.config.reading import dump_yaml
 from distmarl.config.schema import Schema, parameter_schemas, sweep_schema
 from distmarl.config.settings import resolved_mapping
+from distmarl.config.yaml_text import dump_yaml
 from distmarl.games.lookup import GAMES
 from distmarl.model.options import DEFAULT_ENVIRONMENT, SweepFile
 

@@ -63,11 +63,11 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     from distmarl.results.folder import stranger_lines
     from distmarl.results.snapshot import Snapshot
 
-    page_folder = arguments.out or arguments.folder
+    page_folder = arguments.folder if arguments.out is None else arguments.out
     if arguments.open and not is_on_disk(page_folder):
         place = f"the page will lie in {page_folder}, where no browser can open it"
         raise ResultsError(f"--open: {place}; leave the option out")
-    out = open_location(arguments.out) if arguments.out else None
+    out = None if arguments.out is None else open_location(arguments.out)
     report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
     for line in stranger_lines(Snapshot(report.numbers.folder)):

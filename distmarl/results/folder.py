@@ -18,7 +18,8 @@ from typing import Any
 import pandas as pd
 
 from distmarl.config.checking import validated_sweep
-from distmarl.config.reading import dump_yaml, parse_sweep
+from distmarl.config.reading import parse_sweep
+from distmarl.config.yaml_text import dump_yaml
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
 from distmarl.results.fields import SCHEMA_VERSION

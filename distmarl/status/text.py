@@ -22,6 +22,8 @@ from distmarl.wording import ago
 
 MAX_SETTINGS_SHOWN = 40
 MAX_FAILURES_SHOWN = 10
+# A result that is younger than that comes from a machine with another time.
+CLOCKS_DIFFER_S = 60.0
 OUT = "--out"
 STYLES: dict[State, str] = {"done": "green", "running": "cyan", "waiting": "dim", "failed": "red", "missing": "dim"}
 
@@ -132,7 +134,9 @@ def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:
     yield f"{n_done:,} of {n_tasks:,} tasks done{failed}"
     if status.last_result_at is not None:
         seconds = (now - status.last_result_at).total_seconds()
-        yield f"last result {ago(seconds)} ({status.last_result_at:%Y-%m-%d %H:%M:%S} UTC)"
+        time = f"{status.last_result_at:%Y-%m-%d %H:%M:%S} UTC"
+        is_past = seconds > -CLOCKS_DIFFER_S
+        yield f"last result {ago(seconds)} ({time})" if is_past else f"last result {time}, by another clock than ours"
     if status.writer is not None:
         yield f"[cyan]running[/]: {escape(status.writer)}"
 

@@ -66,7 +66,7 @@ them; write the results as Parquet tables and figures. The tasks run in parallel
 machine, or on the cluster that --address or RAY_ADDRESS names.
 
 Running the same command again runs only what is missing, which includes what has failed. The first
-Ctrl-C (or SIGTERM) keeps what ends within a few seconds; the second leaves at once.
+Ctrl-C (or SIGTERM, or a terminal that is closed) keeps what ends within a few seconds; the second leaves at once.
 """
 
 EPILOG = """\
@@ -76,7 +76,7 @@ examples:
   python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
-exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)
+exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C, SIGTERM or SIGHUP)
 """
 
 
@@ -159,7 +159,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     raw = _read(arguments)
     tell_if_slow: Callable[[str], None] = (lambda _: None) if arguments.quiet else Patience(console)
     plan = make_plan(raw, tell_if_slow)
-    folder = open_location(arguments.out or f"results/{plan.sweep.name}")
+    folder = open_location(f"results/{plan.sweep.name}" if arguments.out is None else arguments.out)
     check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
     tell_if_slow(f"comparing {counted(plan.n_tasks.total(), 'task')} with what is in {folder}")

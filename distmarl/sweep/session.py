@@ -70,7 +70,7 @@ def run_session(
     ResultsError
         When the folder cannot be written or another process writes it.
     Interrupted
-        After Ctrl-C or SIGTERM, once what is done is published.
+        After Ctrl-C, SIGTERM or SIGHUP, once what is done is published.
     """
     stop, silent = Stop(), listen(folder, tell)
     with ExitStack() as life:

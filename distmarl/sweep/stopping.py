@@ -1,4 +1,4 @@
-"""Stopping a session: Ctrl-C and SIGTERM, once to wind up and twice to leave."""
+"""Stopping a session: Ctrl-C, SIGTERM and a terminal that is closed, once to wind up and twice to leave."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from distmarl.terminal import INTERRUPTED
 
 # What completes within so many seconds of the first signal is still committed.
 GRACE_S = 5.0
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # So long the main thread may take to hear a signal; it is deaf while it is in somebody else's code.
 HEARD_WITHIN_S = 3.0
 SHOW_CURSOR = b"\x1b[?25h\n"
 
 
 class HalfStarted(KeyboardInterrupt):  # an interrupt, not an error
-    """Ctrl-C or SIGTERM came while Ray was being started or joined; what is half made would crash at a usual end."""
+    """A signal came while Ray was being started or joined; what is half made would crash at a usual end."""
 
 
 class Stop:
@@ -53,7 +53,7 @@ class Stop:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take Ctrl-C and SIGTERM as requests in the block."""
+        """Take the signals as requests in the block, but those that are ignored, as SIGHUP is under nohup."""
 
         def handle(_signal: int, _frame: FrameType | None) -> None:
             _heard.set()
@@ -64,7 +64,7 @@ class Stop:
             if self._breaks_off:
                 raise KeyboardInterrupt
 
-        previous = {number: signal.signal(number, handle) for number in SIGNALS}
+        previous = {number: signal.signal(number, handle) for number in SIGNALS if not _is_ignored(number)}
         try:
             yield
         finally:
@@ -88,9 +88,9 @@ _heard = threading.Event()
 
 @contextmanager
 def hearing(say: Callable[[], object]) -> Iterator[None]:
-    """Hear Ctrl-C and SIGTERM at every moment of the block.
+    """Hear the signals at every moment of the block.
 
-    Both raise KeyboardInterrupt, but where :meth:`Stop.on_signals` takes them. While the main thread hears nothing, as
+    They raise KeyboardInterrupt, but where :meth:`Stop.on_signals` takes them. While the main thread hears nothing, as
     in Ray's own code, another one does: it says what there is to say and ends the process.
     """
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from distmarl.config.reading import RawSweep, apply_overrides, dump_yaml, read_sweep_file, split_key
+from distmarl.config.reading import RawSweep, apply_overrides, read_sweep_file, split_key
+from distmarl.config.yaml_text import dump_yaml
 from distmarl.errors import ConfigError
 
 
@@ -56,7 +57,7 @@ def test_a_decimal_comma_in_braces_is_told_by_its_line_with_the_remedy(tmp_path:
     ("text", "message"),
     [
         ("a: [1, 2", "sweep.yaml:1: is not valid YAML"),
-        ("a: 1\nb: 2\na: 3\n", "sweep.yaml:3: is not valid YAML: found duplicate key"),
+        ("a: 1\nb: 2\na: 3\n", "sweep.yaml:3: is not valid YAML: a is given twice, first in line 1; keep one of them"),
         ("- 1\n- 2\n", "must be a mapping of sections, got a list"),
         ("a: &x [1]\nb: !!python/object:os.system {}\n", "is not valid YAML"),
     ],
@@ -74,7 +75,7 @@ def test_a_missing_file_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "sweep.yaml").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "sweep.yaml").write_bytes(b"\xff\x00")
     with pytest.raises(ConfigError, match="it is not UTF-8 text"):
         read_sweep_file(tmp_path / "sweep.yaml")
 

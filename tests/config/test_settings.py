@@ -213,7 +213,7 @@ def test_a_large_grid_looks_up_no_line_and_builds_each_game_once(monkeypatch: py
     digests: list[int] = []
     digest = Environment.digest
     monkeypatch.setattr(Environment, "digest", lambda game: [digests.append(game.n_agents), digest(game)][1])
-    monkeypatch.setattr(reading, "_composed", refuse)
+    monkeypatch.setattr(reading, "composed", refuse)
     grid = {"experiment.seed": list(range(500)), "environment.n_agents": [6, 7]}
     plan = make_plan(RawSweep({"experiment": {"k_values": [1]}, "grid": grid}, "sweep.yaml"))
     assert len(plan.jobs) == 1000

@@ -279,10 +279,7 @@ def test_a_failure_whose_text_looks_like_markup_is_told_as_it_is(tmp_path: Path,
 def test_help_and_version(call_sweep: RunCommand) -> None:
     assert call_sweep("--version").stdout == f"distmarl {distmarl.__version__}\n"
     usage = call_sweep("--help").stdout
-    assert (
-        "exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C or SIGTERM)"
-        in usage
-    )
+    assert "exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C," in usage
 
 
 @pytest.mark.parametrize("name", ["robots", "paper", "smoke", "transitions"])

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first winds up, the second leaves."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first winds up, the second leaves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
 LONG = changed(TINY, evaluation={"horizon": 100_000_000})
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 # A session whose driver gets two signals while nothing arrives.
 LEAVE = """
@@ -92,6 +92,17 @@ def test_the_first_signal_starts_nothing_more_and_keeps_what_arrives(tmp_path: P
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_a_signal_that_is_ignored_stops_nothing(tmp_path: Path) -> None:
+    """As a closed terminal is behind nohup."""
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        signalled = Signalled(signal.SIGHUP, after=2)
+        run(tmp_path, executor=signalled)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    assert (signalled.sent, len(signalled.tasks)) == (True, 7)
 
 
 def test_what_does_not_arrive_in_time_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

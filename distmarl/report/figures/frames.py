@@ -8,12 +8,14 @@ import numpy as np
 import pandas as pd
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.wording import shortened
 
 MAX_CHOSEN = 4
+MAX_SHOWN = 20
 MAX_LINES = 50  # of settings in one figure: more are a blot, and take minutes and megabytes
 
 
-def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[str]) -> None:
+def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[str], lists: Sequence[str] = ()) -> None:
     """Refuse what is not a frame with the columns that a figure needs.
 
     Parameters
@@ -26,6 +28,8 @@ def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[s
         Where such a frame comes from, for the message.
     columns : sequence of str
         What it must have.
+    lists : sequence of str
+        Those of them that must hold lists, which become text in a CSV file.
 
     Raises
     ------
@@ -37,6 +41,13 @@ def check_frame(frame: pd.DataFrame, name: str, source: str, columns: Sequence[s
     missing = [column for column in columns if column not in frame.columns]
     if missing:
         raise InvalidArgumentError(f"{name}: must be a frame such as {source}; it has no column {', '.join(missing)}")
+    for column in lists:
+        texts = [value for value in frame[column].head(1) if isinstance(value, str)]
+        if texts:
+            raise InvalidArgumentError(
+                f"{name}: the column {column} must hold lists, got text ({shortened(texts[0], MAX_SHOWN)!r}), as of a "
+                f"CSV file; it must be a frame such as {source}, or of its Parquet file"
+            )
 
 
 def first_setting(rows: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:

@@ -102,7 +102,7 @@ def policy(
         When columns are missing.
     """
     check_frame(local_policies, "local_policies", LOCAL_SOURCE, LOCAL_COLUMNS)
-    check_frame(global_policies, "global_policies", GLOBAL_SOURCE, GLOBAL_COLUMNS)
+    check_frame(global_policies, "global_policies", GLOBAL_SOURCE, GLOBAL_COLUMNS, ("actions",))
     both = global_policies[global_policies["setting_id"].isin(local_policies["setting_id"])]
     if both.empty:
         return None

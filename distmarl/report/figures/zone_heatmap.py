@@ -24,6 +24,7 @@ from distmarl.results.tables import ROLLOUTS
 
 SOURCE = "dm.open(...).rollouts"
 COLUMNS = ("setting_id", "k", "seed", "n_global_actions", "global_actions", "populations", "modes")
+LISTS = ("global_actions", "populations", "modes")
 
 STEP_LABEL = "step"
 STATE_LABEL = "local state"
@@ -70,7 +71,7 @@ def zone_heatmap(
     InvalidArgumentError
         When columns are missing.
     """
-    check_frame(rollouts, "rollouts", SOURCE, COLUMNS)
+    check_frame(rollouts, "rollouts", SOURCE, COLUMNS, LISTS)
     if rollouts.empty:
         return None
     chosen, note = first_setting(rollouts)

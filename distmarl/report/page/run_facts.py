@@ -154,9 +154,11 @@ def _resources(resources: Mapping[str, Any]) -> str:
 
 
 def _seconds(session: Mapping[str, Any]) -> float | None:
+    """Return how long a session took; None where it has not ended, or a clock was set back meanwhile."""
     if "ended_at" not in session:
         return None
-    return (datetime.fromisoformat(session["ended_at"]) - datetime.fromisoformat(session["started_at"])).total_seconds()
+    time = datetime.fromisoformat(session["ended_at"]) - datetime.fromisoformat(session["started_at"])
+    return time.total_seconds() if time.total_seconds() >= 0 else None
 
 
 def _time(text: str) -> str:

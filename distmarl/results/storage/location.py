@@ -250,9 +250,13 @@ class LocalFolder(Location):
 
     def check(self) -> None:
         """Refuse a path that is no folder, or in which none can be made or written."""
-        if self.folder.exists() and not self.folder.is_dir():
-            raise ResultsError(f"{self}: is not a folder; choose another one with --out")
-        ancestor = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
+        with self._explained("", "cannot be looked up"):
+            if self.folder.is_symlink() and not self.folder.exists():
+                missing = self.folder.readlink()
+                raise ResultsError(f"{self}: is a link to {missing}, which is not there; make that, or {OTHER_FOLDER}")
+            if self.folder.exists() and not self.folder.is_dir():
+                raise ResultsError(f"{self}: is not a folder; {OTHER_FOLDER}")
+            ancestor = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
         if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
             raise NotWritableError(f"{self}: cannot be written ({ancestor} forbids it); {OTHER_FOLDER}")
 
@@ -265,7 +269,8 @@ class LocalFolder(Location):
 
     def is_there(self) -> bool:
         """Return whether the folder exists."""
-        return self.folder.is_dir()
+        with self._explained("", "cannot be looked up"):
+            return self.folder.is_dir()
 
     def files(self, names: Iterable[str]) -> list[File]:
         """Return files to read, which are opened when they are needed."""

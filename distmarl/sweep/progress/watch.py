@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from distmarl.study.kinds import KINDS
@@ -106,7 +106,7 @@ class Watch:
         if self._end_at is None:
             return ""
         left_s = max(0.0, self._end_at - self._clock())
-        end = datetime.now().astimezone() + timedelta(seconds=left_s)
+        end = (datetime.now(timezone.utc) + timedelta(seconds=left_s)).astimezone()  # the clock may change meanwhile
         until = f"{end:%H:%M}" if timedelta(seconds=left_s) < NEAR else f"{end:%a %d %b %H:%M}"
         return f"about {duration(max(1, round(left_s)))} left, until {until}"
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import itertools
 import re
+import time
 from collections import Counter
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -207,6 +209,23 @@ def test_the_end_is_told_with_its_day_when_it_is_far() -> None:
     watch = watch_of(plan, clock)
     watch.look(1, 1)
     assert re.search(r"about \d+ d \d+ h left, until \w{3} \d\d \w{3} \d\d:\d\d", watch.time_left)
+
+
+def test_the_end_is_told_by_the_clock_that_the_wall_will_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Saturday(datetime):
+        @classmethod
+        def now(cls, _: Any = None) -> Saturday:
+            return cls(2026, 10, 24, 12, 0, tzinfo=timezone.utc)
+
+    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")  # summer time ends that night
+    time.tzset()
+    monkeypatch.setattr("distmarl.sweep.progress.watch.datetime", Saturday)
+    watch = watch_of(plan_of(PLAIN), Clock())
+    watch._end_at = watch._clock() + 86400
+    left = watch.time_left
+    monkeypatch.undo()
+    time.tzset()
+    assert left == "about 1 d 0 h left, until Sun 25 Oct 13:00"
 
 
 def test_a_failure_in_a_terminal_is_folded_between_words() -> None:
