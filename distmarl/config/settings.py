@@ -26,6 +26,7 @@ from distmarl.model.options import (
     LocalChoice,
     SweepFile,
 )
+from distmarl.version import NUMBERS
 
 GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
 GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
@@ -162,6 +163,7 @@ def setting_content(setting: Setting, parameters: Mapping[str, Any], environment
         "reference_k": setting.reference_k,
         "seed": setting.seed,
         "local_policy": setting.local_policy,
+        "numbers": NUMBERS,
     }
     return content
 

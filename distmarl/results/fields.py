@@ -8,7 +8,10 @@ from typing import Any
 import pyarrow as pa
 
 SCHEMA_VERSION = "5"
+# What is read as well: all that these lack are columns that say what was the only way before there was a choice.
+EARLIER_VERSIONS = ("4",)
 VERSION_KEY = b"distmarl.schema_version"
+BEFORE_KEY = b"before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +39,10 @@ class Table:
     rows_per_chunk: int = 2**16
 
 
-def field(name: str, kind: pa.DataType, description: str, unit: str = "1") -> pa.Field:
-    """Return a column."""
-    return pa.field(name, kind, metadata={"description": description, "unit": unit})
+def field(name: str, kind: pa.DataType, description: str, unit: str = "1", *, before: str | None = None) -> pa.Field:
+    """Return a column; ``before`` is its value in rows of earlier versions, which do not have it."""
+    metadata = {"description": description, "unit": unit}
+    return pa.field(name, kind, metadata=metadata if before is None else {**metadata, BEFORE_KEY.decode(): before})
 
 
 def table(name: str, key: tuple[str, ...], *fields: pa.Field, **options: Any) -> Table:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
-from distmarl.results.fields import SCHEMA_VERSION, VERSION_KEY, Table
+from distmarl.results.fields import BEFORE_KEY, EARLIER_VERSIONS, SCHEMA_VERSION, VERSION_KEY, Table
 from distmarl.results.storage.location import File
 
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
@@ -88,7 +88,8 @@ class PublishedFile:
 
     def _read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
         with _explained(self._file, RESTORE):
-            data = self._parquet.read_row_groups(groups, columns=list(columns))
+            there = [name for name in columns if name in self._parquet.schema_arrow.names]
+            data = self._parquet.read_row_groups(groups, columns=there)
         return _typed(data, columns, self._table)
 
 
@@ -129,12 +130,17 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
         parquet = pq.ParquetFile(file.open())
     schema = parquet.schema_arrow  # made anew each time that it is asked for
     found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode()
-    if found != SCHEMA_VERSION:
+    if found not in (SCHEMA_VERSION, *EARLIER_VERSIONS):
         raise ResultsError(
             f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
             "choose another folder with --out, or start afresh with --overwrite"
         )
-    missing = [name for name in table.schema.names if name not in schema.names]
+    is_new = found != SCHEMA_VERSION
+    missing = [
+        each.name
+        for each in table.schema
+        if each.name not in schema.names and not (is_new and BEFORE_KEY in each.metadata)
+    ]
     if missing:
         raise UnreadableFileError(
             f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
@@ -147,6 +153,8 @@ def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
     if data.schema.equals(table.schema, check_metadata=True) and list(columns) == table.schema.names:
         return data
     schema = pa.schema([table.schema.field(name) for name in columns], metadata=table.schema.metadata)
+    for new in (each for each in schema if each.name not in data.schema.names):
+        data = data.append_column(new, pa.repeat(pa.scalar(new.metadata[BEFORE_KEY].decode(), new.type), len(data)))
     return data.select(list(columns)).cast(schema)
 
 

@@ -150,6 +150,7 @@ TRAININGS = table(
         pa.string(),
         "where the global policy comes from: surrogate (G-LEARN), averaged or blind; columns above are G-LEARN's",
         "name",
+        before="surrogate",
     ),
 )
 
@@ -157,7 +158,13 @@ ALTERNATIONS = table(
     "alternations",
     ("setting_id", "start", "iteration", "proposal"),
     *SETTING,
-    field("start", pa.string(), "what the alternation began with: uniform, constant_action 0, …, stay, …", "name"),
+    field(
+        "start",
+        pa.string(),
+        "what the alternation began with: uniform, constant_action 0, …, stay, …",
+        "name",
+        before="uniform",
+    ),
     field("iteration", pa.int64(), "outer iteration, from 0", "iterations"),
     field(
         "proposal",

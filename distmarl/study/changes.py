@@ -18,7 +18,7 @@ from distmarl.wording import counted
 
 # What other sections and the game make of a setting.
 FOLLOWING = {"starts"}
-DIGEST, REFERENCE_K = ("environment", "digest"), ("experiment", "reference_k")
+DIGEST, REFERENCE_K, NUMBERS_KEY = ("environment", "digest"), ("experiment", "reference_k"), ("experiment", "numbers")
 
 
 def find_changes(plan: Plan, store: Snapshot) -> Iterator[str]:
@@ -48,16 +48,18 @@ def find_changes(plan: Plan, store: Snapshot) -> Iterator[str]:
         for section in sorted({*was, *now} - FOLLOWING):
             mine, yours = was.get(section, {}), now.get(section, {})
             for key in sorted({*mine, *yours}):
-                if mine.get(key) != yours.get(key):
+                is_new = key not in mine and section != "environment" and (section, key) != NUMBERS_KEY
+                if mine.get(key) != yours.get(key) and not is_new:
                     changed.setdefault((section, key), (mine.get(key), yours.get(key)))
     game_keys = [path for path in changed if path[0] == "environment" and path != DIGEST]
     if DIGEST in changed and game_keys:
         del changed[DIGEST]  # which follows from them
-    kept = f"to keep {counted(n_done, 'task')}" if len(changed) == 1 else ""
+    can_be_kept = len(changed) == 1 and NUMBERS_KEY not in changed
+    kept = f"to keep {counted(n_done, 'task')}" if can_be_kept else ""
     yield f"{counted(len(new), 'setting')} would be trained that the folder does not have, since something changed:"
     for path, (was, now) in changed.items():
         yield _sentence(path, was, now, kept)
-    if not kept:
+    if not kept and NUMBERS_KEY not in changed:
         yield f"with all of this as it was, {counted(n_done, 'task')} would be kept"
 
 
@@ -74,6 +76,8 @@ def _sentence(path: tuple[str, str], was: Any, now: Any, kept: str) -> str:
     if path == DIGEST:
         remedy = f"; bring its code back {kept}" if kept else ""
         return f"the game: its function returns other tables than it did{remedy}"
+    if path == NUMBERS_KEY:
+        return "the numbers: this version of distmarl draws others for the same setting"
     if path == REFERENCE_K:
         remedy = f"; set experiment.reference_k: {was} {kept}" if kept else ""
         return f"reference_k was {was}, is {now}{remedy}"

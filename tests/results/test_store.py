@@ -159,7 +159,7 @@ def test_every_column_says_its_unit_and_meaning(tmp_path: Path) -> None:
     store_in(tmp_path).publish()
     for name, table in TABLES.items():
         schema = pq.read_schema(tmp_path / name / "data.parquet")
-        assert schema.metadata[b"distmarl.schema_version"] == b"4"
+        assert schema.metadata[b"distmarl.schema_version"] == SCHEMA_VERSION.encode()
         for field_name in table.schema.names:
             metadata = schema.field(field_name).metadata
             assert metadata[b"description"], field_name

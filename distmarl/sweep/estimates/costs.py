@@ -26,15 +26,15 @@ from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.plan import Plan
-from distmarl.values.evaluate import evaluate
+from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
 
 # A factor rests on so many tasks, the last; one that took so many times longer than most counts as just so long.
 N_REMEMBERED = 100
 LARGEST_DEVIATION = 3.0
-# Timed on the spot are a training of at most so many sweeps and rollouts of so many steps, none longer than so many
-# seconds on the reference core: the fastest of some tries.
-MAX_SWEEPS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 2, 0.05, 2
+# Timed on the spot are a training of at most so many sweeps and rollouts of so many seeds and steps, none longer than
+# so many seconds on the reference core: the fastest of some tries.
+MAX_SWEEPS_TIMED, N_SEEDS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 10, 10, 0.05, 2
 
 # A factor and its weight.
 Measured = tuple[float, float]
@@ -146,7 +146,7 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
     env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
     local_policy = uniform_local_policy(env)
     trainings = {k: KINDS["g_learn"].seconds(job, k) for k in plan.k_values}
-    rollouts = KINDS["evaluate"].seconds(job, None) * N_STEPS_TIMED / evaluation.horizon
+    rollouts = N_SEEDS_TIMED * KINDS["evaluate"].seconds(job, None) * N_STEPS_TIMED / evaluation.horizon
     k = max((k for k, seconds in trainings.items() if seconds <= MAX_TIMED_S), default=None)
     factors: dict[str, float] = {}
 
@@ -156,7 +156,8 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
 
     def roll_out() -> object:
         blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)
-        return evaluate(env, blind, local_policy, k=1, n_rollouts=evaluation.n_rollouts, horizon=N_STEPS_TIMED)
+        few_steps = replace(evaluation, horizon=N_STEPS_TIMED)
+        return evaluate_seeds(env, blind, local_policy, k=1, options=few_steps, seeds=range(N_SEEDS_TIMED))
 
     if rollouts <= MAX_TIMED_S:
         factors = dict.fromkeys(KINDS, _fastest(roll_out) / rollouts)
