@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 SCHEMA_VERSION = "5"
-# What is read as well: all that these lack are columns that say what was the only way before there was a choice.
+# What is read as well: these lack only columns, which are null for them or say what was the only way before.
 EARLIER_VERSIONS = ("4",)
 VERSION_KEY = b"distmarl.schema_version"
 BEFORE_KEY = b"before"
@@ -40,7 +40,7 @@ class Table:
 
 
 def field(name: str, kind: pa.DataType, description: str, unit: str = "1", *, before: str | None = None) -> pa.Field:
-    """Return a column; ``before`` is its value in rows of earlier versions, which do not have it."""
+    """Return a column; ``before`` is its value in rows of earlier versions that do not have it, null by default."""
     metadata = {"description": description, "unit": unit}
     return pa.field(name, kind, metadata=metadata if before is None else {**metadata, BEFORE_KEY.decode(): before})
 

@@ -135,12 +135,11 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
             f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
             "choose another folder with --out, or start afresh with --overwrite"
         )
-    is_new = found != SCHEMA_VERSION
-    missing = [
-        each.name
-        for each in table.schema
-        if each.name not in schema.names and not (is_new and BEFORE_KEY in each.metadata)
-    ]
+    missing = [name for name in table.schema.names if name not in schema.names]
+    if found != SCHEMA_VERSION:
+        missing = [
+            name for name in missing if name in table.key and BEFORE_KEY not in table.schema.field(name).metadata
+        ]
     if missing:
         raise UnreadableFileError(
             f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
@@ -154,7 +153,8 @@ def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
         return data
     schema = pa.schema([table.schema.field(name) for name in columns], metadata=table.schema.metadata)
     for new in (each for each in schema if each.name not in data.schema.names):
-        data = data.append_column(new, pa.repeat(pa.scalar(new.metadata[BEFORE_KEY].decode(), new.type), len(data)))
+        before = new.metadata[BEFORE_KEY].decode() if BEFORE_KEY in new.metadata else None
+        data = data.append_column(new, pa.repeat(pa.scalar(before, new.type), len(data)))
     return data.select(list(columns)).cast(schema)
 
 
