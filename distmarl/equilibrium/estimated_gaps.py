@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from distmarl.dynamics.paired_rollouts import PairedReturns, run_paired_rollouts
 from distmarl.dynamics.population import global_action_law
+from distmarl.equilibrium.ceilings.gains import most_by_anyone, most_by_global_agent
 from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.exact_gaps import surrogate_gap
@@ -48,6 +49,7 @@ def estimated_gaps(
     tolerance: float,
     n_rollouts: int,
     horizon: int,
+    max_vectors: int,
     seed: Seed,
 ) -> dict[str, Quantity]:
     """Return every gap, by its name in :class:`distmarl.NashGap`, whose arguments these are."""
@@ -76,16 +78,21 @@ def estimated_gaps(
         global_lower = simulation.best_gain(GLOBAL_SIDE, deviations, "team", f"{of_global}, {over}")
     own_policies = _local_deviations(env, global_policy, local_policy, k=k, utility=utility, tolerance=tolerance)
     deviations = [(global_policy, policy) for policy in own_policies]
+    joint = simulation.joint_value(f"E sum gamma^t r of the pair, {over}")
+    upper: Kind = "estimate of an upper bound"
     return {
-        "joint_value": simulation.joint_value(f"E sum gamma^t r of the pair, {over}"),
+        "joint_value": joint,
         "surrogate": surrogate,
         "global_lower": global_lower,
-        "global_upper": Quantity(None, None, "upper bound", of_global, NEEDS_EXACT_VALUES),
+        "global_upper": most_by_global_agent(
+            env, local_policy, joint, k=k, horizon=horizon, kind=upper, of=f"{of_global}, over {horizon} steps"
+        ),
         "local_lower": simulation.best_gain(LOCAL_SIDE, deviations, utility, f"{of_local}, {over}"),
         "local_upper": Quantity(None, None, "upper bound", of_local, NEEDS_EXACT_VALUES),
         "welfare_lower": Quantity(
             None, None, "lower bound", "gain of the best full-information pair", NEEDS_EXACT_VALUES
         ),
+        "welfare_upper": most_by_anyone(env, joint, horizon=horizon, kind=upper, max_vectors=max_vectors),
     }
 
 

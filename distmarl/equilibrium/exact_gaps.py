@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from distmarl.dynamics.population import global_action_law
+from distmarl.equilibrium.ceilings.gains import most_by_anyone
 from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.quantity import Kind, Quantity
@@ -36,6 +37,7 @@ def exact_gaps(
     tolerance: float,
     max_enumerated: int,
     n_starts: int,
+    max_vectors: int,
     seed: Seed,
 ) -> dict[str, Quantity]:
     """Return every gap, by its name in :class:`distmarl.NashGap`. Arguments are those of :func:`distmarl.nash_gap`."""
@@ -52,8 +54,9 @@ def exact_gaps(
             f"tolerance: exact gaps cannot be certified to {tolerance:g}; use a larger one, or method='estimate' "
             f"({error})"
         ) from error
+    present = Quantity(joint.value, joint.bound, "exact", "E sum gamma^t r of the pair")
     return {
-        "joint_value": Quantity(joint.value, joint.bound, "exact", "E sum gamma^t r of the pair"),
+        "joint_value": present,
         "surrogate": surrogate,
         "global_lower": globally[0],
         "global_upper": globally[1],
@@ -68,6 +71,7 @@ def exact_gaps(
             n_starts=n_starts,
             seed=seed,
         ),
+        "welfare_upper": most_by_anyone(env, present, horizon=None, kind="upper bound", max_vectors=max_vectors),
     }
 
 

@@ -18,6 +18,7 @@ from typing import Literal, TypeAlias, get_args
 
 from numpy.typing import ArrayLike
 
+from distmarl.equilibrium.ceilings.sizes import SMALL_VECTORS
 from distmarl.equilibrium.deviator import Utility, deviator_bytes
 from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes, estimated_gaps
 from distmarl.equilibrium.exact_gaps import exact_gaps
@@ -63,6 +64,9 @@ class NashGap:
     welfare_lower : Quantity
         What the best pair found would gain. Its kind is ``exact`` where all deterministic local policies
         were looked at: it is then the best of those and the present one.
+    welfare_upper : Quantity
+        What no policies whatever gain more than, also ones that tell every agent what to do: the ceiling of
+        :func:`value_bound` less the joint value.
     """
 
     k: int
@@ -77,10 +81,11 @@ class NashGap:
     local_lower: Quantity
     local_upper: Quantity
     welfare_lower: Quantity
+    welfare_upper: Quantity
 
     @property
     def quantities(self) -> dict[str, Quantity]:
-        """Every number by its name, from ``joint_value`` to ``welfare_lower``."""
+        """Every number by its name, from ``joint_value`` to ``welfare_upper``."""
         return {field.name: getattr(self, field.name) for field in fields(self) if field.type == "Quantity"}
 
     def __str__(self) -> str:
@@ -99,6 +104,7 @@ def nash_gap(
     tolerance: float = 1e-6,
     max_enumerated: int = 10_000,
     n_starts: int = 4,
+    max_vectors: int = SMALL_VECTORS,
     seed: Seed = 0,
     n_rollouts: int = N_ROLLOUTS,
     horizon: int | None = None,
@@ -127,6 +133,8 @@ def nash_gap(
     n_starts : int
         Otherwise, by this many alternations of best responses (``exact`` only): from ``local_policy``, the
         uniform policy, and random deterministic ones.
+    max_vectors : int
+        Size of the game whose optimum bounds the welfare from above, as in :func:`value_bound`; the larger, the closer.
     seed : int or sequence of int
         Root of the random streams of those starts, and of ``estimate``.
     n_rollouts : int
@@ -138,8 +146,8 @@ def nash_gap(
     Returns
     -------
     NashGap
-        What cannot be had has no value, but a reason: the upper bounds and the welfare by ``estimate``, and whatever
-        takes exact transitions of local policies that lose too many digits.
+        What cannot be had has no value, but a reason: of ``estimate`` the local upper bound and the best pair, and
+        whatever takes exact transitions of local policies that lose too many digits.
 
     Raises
     ------
@@ -168,6 +176,7 @@ def nash_gap(
     tolerance = checked_tolerance(tolerance)
     max_enumerated = checked_integer("max_enumerated", max_enumerated, least=0)
     n_starts = checked_integer("n_starts", n_starts)
+    max_vectors = checked_integer("max_vectors", max_vectors)
     n_rollouts = checked_integer("n_rollouts", n_rollouts, least=2)
     horizon = None if horizon is None else checked_integer("horizon", horizon)
     random_stream(seed, Role.DEVIATION)  # refuses what is no seed
@@ -182,6 +191,7 @@ def nash_gap(
             tolerance=tolerance,
             max_enumerated=max_enumerated,
             n_starts=n_starts,
+            max_vectors=max_vectors,
             seed=seed,
         )
     else:
@@ -195,6 +205,7 @@ def nash_gap(
             tolerance=tolerance,
             n_rollouts=n_rollouts,
             horizon=horizon,
+            max_vectors=max_vectors,
             seed=seed,
         )
     steps = horizon if method == "estimate" else None

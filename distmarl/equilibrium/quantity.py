@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-Kind: TypeAlias = Literal["exact", "lower bound", "upper bound", "estimate", "estimate of a lower bound"]
+Kind: TypeAlias = Literal[
+    "exact", "lower bound", "upper bound", "estimate", "estimate of a lower bound", "estimate of an upper bound"
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +21,7 @@ class Quantity:
     error : float or None
         Certified: the number itself is within this of ``value``. For estimates, half the width of
         its 95 % interval.
-    kind : {"exact", "lower bound", "upper bound", "estimate", "estimate of a lower bound"}
+    kind : {"exact", "lower bound", "upper bound", "estimate", "estimate of a lower bound", ...}
         What the number says about ``of``.
     of : str
         What it is the value of.

@@ -93,7 +93,7 @@ NASH_GAPS = table(
     field("horizon", pa.int64(), "steps that the returns are over; null for all steps to come", "steps"),
     field("value", pa.float64(), "the number; null where there is none", "reward"),
     field("error", pa.float64(), "certified error of value; for estimates half its 95 % interval", "reward"),
-    field("kind", pa.string(), "exact, lower bound, upper bound, estimate or estimate of a lower bound", "name"),
+    field("kind", pa.string(), "exact, lower bound, upper bound, estimate, or estimate of either bound", "name"),
     field(
         "of",
         pa.string(),

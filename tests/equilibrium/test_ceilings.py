@@ -192,14 +192,14 @@ def test_prescriptions_serve_where_their_slack_is_small_and_the_joint_bound_wher
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"m": 0}, "m: must be an integer of 1 or more, got 0"),
+        ({"m": 0}, "m: must be at least 1, got 0"),
         ({"m": 301}, "m: must be at most n_agents .300., got 301"),
         ({"m": True}, "m: must be an integer"),
         ({"m": 200}, r"m: the game of 200 agents would take [\d.,]+ GiB, and 4 GiB are allowed; the largest m"),
         ({"m": 20, "method": "joint"}, "the largest m that fits is 11"),
-        ({"max_vectors": 0}, "max_vectors: must be an integer of 1 or more"),
+        ({"max_vectors": 0}, "max_vectors: must be at least 1, got 0"),
         ({"max_vectors": 3}, "max_vectors: must be at least 15, the number for a single agent, got 3"),
-        ({"horizon": 0}, "horizon: must be None .infinite. or an integer of 1 or more, got 0"),
+        ({"horizon": 0}, "horizon: must be at least 1, got 0"),
         ({"tolerance": 0.0}, "tolerance: must be positive and finite"),
         ({"tolerance": 1e-18, "m": 2}, "tolerance: 1e-18 was not reached"),
         ({"method": "answer"}, "method: must be one of joint, prescriptions, got 'answer'"),

@@ -14,7 +14,7 @@ from tests.reference import enumerate_counts
 from tests.strategies import random_environment, random_global_policy, random_local_policy
 
 ESTIMATES = ("joint_value", "global_lower", "local_lower")
-WITHOUT_VALUE = ("global_upper", "local_upper", "welfare_lower")
+WITHOUT_VALUE = ("local_upper", "welfare_lower")
 
 
 @pytest.fixture(scope="module")
@@ -47,8 +47,26 @@ def test_what_cannot_be_estimated_has_a_reason_and_no_value(robot_pair):
         assert f"no value ({gap.kind})" in str(found)
     kinds = [getattr(found, name).kind for name in (*ESTIMATES, "surrogate", *WITHOUT_VALUE)]
     assert kinds[:4] == ["estimate", "estimate of a lower bound", "estimate of a lower bound", "exact"]
-    assert kinds[4:] == ["upper bound", "upper bound", "lower bound"]
+    assert kinds[4:] == ["upper bound", "lower bound"]
     assert "over 5 steps, by 20 paired rollouts" in found.local_lower.of
+
+
+def test_what_nobody_gains_more_than_is_known_of_any_number_of_agents(robot_pair):
+    env, *pair = robot_pair
+    for n_agents in (env.n_agents, 1000):
+        found = nash_gap(dataclasses.replace(env, n_agents=n_agents), *pair, k=4, method="estimate", n_rollouts=300)
+        assert found.global_upper.kind == found.welfare_upper.kind == "estimate of an upper bound"
+        noise = found.global_lower.error + found.global_upper.error
+        assert found.global_lower.value <= found.global_upper.value + noise
+        assert found.global_upper.value <= found.welfare_upper.value + 1e-3
+    closer = nash_gap(env, *pair, k=4, method="estimate", n_rollouts=300, max_vectors=20)
+    assert closer.welfare_upper.value > found.welfare_upper.value
+    # Estimated with all agents in view, what is known exactly is the same.
+    exact = nash_gap(env, *pair, k=4, n_starts=1)
+    estimate = nash_gap(env, *pair, k=4, method="estimate", n_rollouts=300)
+    for name in ("global_upper", "welfare_upper"):
+        known, found = getattr(exact, name), getattr(estimate, name)
+        assert abs(found.value - known.value) <= 2 * found.error + known.error + 2e-3 * abs(exact.joint_value.value)
 
 
 def test_a_thousand_agents_are_enough_for_estimates():

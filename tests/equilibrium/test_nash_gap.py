@@ -72,6 +72,8 @@ def assert_gaps(found, **expected):
         gap = getattr(found, name)
         assert gap.error < 1e-5
         assert gap.value == pytest.approx(expected.get(name, 0.0), rel=0, abs=gap.error + 1e-9), name
+    most = found.welfare_upper
+    assert most.value + most.error >= max(found.welfare_lower.value, found.global_upper.value) - 1e-5
 
 
 def bracket(side, value):
@@ -310,7 +312,7 @@ def test_at_full_sight_both_global_numbers_are_exact_and_the_same():
 def test_every_number_says_what_it_is():
     env = stag_hunt()
     found = nash_gap(env, always(env, 2, 0), everywhere(env, 0), k=2, utility="own")
-    kinds = {name: getattr(found, name).kind for name in ("joint_value", *GAPS)}
+    kinds = {name: getattr(found, name).kind for name in ("joint_value", *GAPS, "welfare_upper")}
     assert kinds == {
         "joint_value": "exact",
         "surrogate": "exact",
@@ -319,13 +321,15 @@ def test_every_number_says_what_it_is():
         "local_lower": "lower bound",
         "local_upper": "upper bound",
         "welfare_lower": "exact",
+        "welfare_upper": "upper bound",
     }
     assert (found.k, found.n_agents, found.method, found.utility) == (2, 4, "exact", "own")
     lines = str(found).splitlines()
     assert lines[0] == "NashGap of k=2 of n_agents=4:"
-    assert len(lines) == 8
-    assert lines[-1].startswith("  welfare_lower 9 ± ")
-    assert lines[-1].endswith(
+    assert len(lines) == 9
+    assert lines[-1].endswith("(upper bound): gain of any policies of everybody, by the optimum of 4 agents")
+    assert lines[-2].startswith("  welfare_lower 9 ± ")
+    assert lines[-2].endswith(
         "(exact): gain of the best full-information pair among the present and 16 deterministic local policies"
     )
     assert "in own utility" in lines[5]

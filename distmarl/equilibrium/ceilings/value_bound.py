@@ -8,7 +8,6 @@ slack of convexity, where m may be larger. Against a given local policy it is G-
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import get_args
@@ -34,7 +33,7 @@ from distmarl.equilibrium.ceilings.sizes import (
 )
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import Array
-from distmarl.model.checks import check_choice
+from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_local_policy
@@ -139,9 +138,8 @@ def value_bound(
     ('prescriptions', 32, 190.38)
     """
     limits = _checked_limits(env, m, max_vectors)
-    horizons = [_checked_horizon(horizon)]
-    if not 0 < tolerance < math.inf:
-        raise InvalidArgumentError(f"tolerance: must be positive and finite, got {tolerance!r}")
+    horizons = [None if horizon is None else checked_integer("horizon", horizon)]
+    tolerance = checked_tolerance(tolerance)
     if method is not None:
         check_choice("method", method, CONTROL_METHODS)
         if local_policy is not None:
@@ -266,17 +264,7 @@ def _start(env: Environment, smaller: _Candidate | None) -> Array:
 
 
 def _checked_limits(env: Environment, m: int | None, max_vectors: int | None) -> SizeLimits:
-    for name, number, most in (("m", m, env.n_agents), ("max_vectors", max_vectors, None)):
-        if number is None:
-            continue
-        if isinstance(number, bool) or not isinstance(number, (int, np.integer)) or number < 1:
-            raise InvalidArgumentError(f"{name}: must be an integer of 1 or more, got {number!r}")
-        if most is not None and number > most:
-            raise InvalidArgumentError(f"{name}: must be at most n_agents ({most}), got {number}")
-    return SizeLimits(None if m is None else int(m), None if max_vectors is None else int(max_vectors))
-
-
-def _checked_horizon(horizon: int | None) -> int | None:
-    if horizon is not None and (isinstance(horizon, bool) or not isinstance(horizon, (int, np.integer)) or horizon < 1):
-        raise InvalidArgumentError(f"horizon: must be None (infinite) or an integer of 1 or more, got {horizon!r}")
-    return None if horizon is None else int(horizon)
+    m = None if m is None else checked_integer("m", m)
+    if m is not None and m > env.n_agents:
+        raise InvalidArgumentError(f"m: must be at most n_agents ({env.n_agents}), got {m}")
+    return SizeLimits(m, None if max_vectors is None else checked_integer("max_vectors", max_vectors))

@@ -242,7 +242,7 @@ def _ceilings(rows: pd.DataFrame, bounds: pd.DataFrame | None) -> list[float]:
 
 
 def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
-    """Draw a bracket as a band from its lower to its upper bound; an estimate as a line with its interval."""
+    """Draw a bracket as a band from its lower to its upper bound, if that is known; estimates with their intervals."""
     k, low, error = _column(rows, bracket.lower)
     if not len(k):
         return
@@ -251,7 +251,7 @@ def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
     if len(high) == len(k):
         axes.plot(k, high, linewidth=0.6, color=bracket.colour)
         axes.fill_between(k, low, high, color=bracket.colour, alpha=BAND_ALPHA, linewidth=0)
-    else:
+    if (rows["method"] == "estimate").any():
         axes.vlines(k, low - error, low + error, colors=bracket.colour, linewidth=0.8)
 
 
