@@ -434,7 +434,7 @@ def test_a_setting_tells_all_that_its_id_stands_for(tmp_path: Path) -> None:
     run(tmp_path)
     content = json.loads(pd.read_parquet(tmp_path / "settings")["content"][0])
     assert content["environment"]["gamma"] == 0.95
-    assert content["experiment"] == {"reference_k": 3, "seed": 0}
+    assert content["experiment"] == {"reference_k": 3, "seed": 0, "local_policy": "shared"}
 
 
 def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> None:
