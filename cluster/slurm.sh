@@ -19,6 +19,8 @@ set -euo pipefail
 # Ray's processes obey whoever shows the token: this job has one of its own, which its nodes inherit.
 RAY_AUTH_TOKEN=$(python -c 'import secrets; print(secrets.token_hex(32))')
 export RAY_AUTH_TOKEN RAY_AUTH_MODE=token RAY_USAGE_STATS_ENABLED=0
+# When it is told to end, nothing of what it still runs is needed.
+export RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=0
 
 # Ports and a private folder of its own, since nodes can be shared. (The path must be short: sockets lie in it.)
 folder=$(mktemp -d "/tmp/ray-$SLURM_JOB_ID-XXXX")
@@ -29,9 +31,21 @@ print(*(each.getsockname()[1] for each in sockets))')
 address=$(hostname):$gcs_port
 node_options=(--block --num-cpus="$SLURM_CPUS_PER_TASK" --dashboard-agent-listen-port=0)
 
-started=()
+# Of Ray's own messages only those of something wrong go into the job's log.
+without_info() {
+    grep --line-buffered -vE $'\t(INFO|SUCC) ' || true
+}
+
+# The workers take the end of their input as the sign to end in order, while there is a head that knows them.
+head='' workers='' driver=''
 end() {
-    kill "${started[@]}" 2>/dev/null || true # What has ended by itself cannot be ended.
+    exec 9>&-
+    if [[ -n $workers ]] && ! timeout 20 tail --pid="$workers" -f /dev/null; then
+        kill "$workers" # A node is lost, and Slurm does not know yet.
+    fi
+    for process in $driver $head; do
+        kill "$process" 2>/dev/null || true # What has ended by itself cannot be ended.
+    done
     wait
     rm -rf "$folder"
 }
@@ -39,28 +53,37 @@ trap end EXIT
 
 # The head is this node, the first of the job. No dashboard: nothing needs it here.
 ray start --head --port="$gcs_port" --ray-client-server-port="$client_port" --temp-dir="$folder/ray" \
-    --include-dashboard=false "${node_options[@]}" &
+    --include-dashboard=false "${node_options[@]}" > >(without_info) 2>&1 &
 head=$!
-started+=("$head")
 until ray status --address="$address" &>/dev/null; do
     kill -0 "$head" # Ends this script if the head could not start.
     sleep 1
 done
 
-# One worker on each of the other nodes, where Ray's folder has the same name.
+# One worker on each of the other nodes, where Ray's folder has the same name. (A signal to srun would kill them all.)
 n_workers=$((SLURM_JOB_NUM_NODES - 1))
 if ((n_workers > 0)); then
-    # shellcheck disable=SC2016 # The inner shell expands these. Its first `wait` ends at SIGTERM, its second with Ray.
+    mkfifo "$folder/input"
+    # It outlives a SIGTERM, which ends `cat` and Ray, to tidy up. A Ray that waits for a head that is gone is killed.
+    # shellcheck disable=SC2016 # The inner shell expands these.
     srun --nodes="$n_workers" --ntasks="$n_workers" --relative=1 --cpus-per-task="$SLURM_CPUS_PER_TASK" \
         --no-kill --kill-on-bad-exit=0 --wait=0 \
-        bash -c 'umask 077; ray start "${@:2}" & trap "kill $!" TERM; wait; wait; rm -rf "$1"' worker "$folder" \
-        --address="$address" "${node_options[@]}" &
-    started+=($!)
+        bash -c 'umask 077; trap : TERM; ray start "${@:2}" & cat; kill $!
+            timeout 10 tail --pid=$! -f /dev/null || kill -9 $!; wait; rm -rf "$1"' worker \
+        "$folder" --address="$address" "${node_options[@]}" <"$folder/input" > >(without_info) 2>&1 &
+    workers=$!
+    exec 9>"$folder/input"
 fi
 
-# The driver. SIGTERM goes on to it; it then keeps what is done and ends, and so does this script.
+# The driver. SIGTERM goes on to it; it then keeps what is done and ends, and so does this script. When Slurm takes the
+# whole job, Ray has had the signal, too: what is done is kept already, and nothing more comes.
 RAY_ADDRESS=$address python -m distmarl.sweep "$@" &
 driver=$!
-started+=("$driver")
-trap 'kill -TERM "$driver"; wait "$driver"' TERM
+stop() {
+    kill "$driver" 2>/dev/null || true
+    while kill -0 "$driver" && kill -0 "$head"; do sleep 0.5; done 2>/dev/null
+    kill -9 "$driver" 2>/dev/null || true
+    wait "$driver"
+}
+trap stop TERM
 wait "$driver"
