@@ -46,7 +46,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     Those that share a browser stay together, too.
     """
     for item in items:
-        if item.get_closest_marker("ray") or item.get_closest_marker("cluster"):
+        if any(item.get_closest_marker(name) for name in ("ray", "cluster", "slurm")):
             item.add_marker(pytest.mark.xdist_group("ray"))
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))

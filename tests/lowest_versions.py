@@ -20,7 +20,7 @@ from tests.commands import REPOSITORY, own_environment
 LOWEST_PYTHON = "python3.10"
 # What needs neither Ray nor a browser, and is no numerics that only take long. Old packages warn of new ones.
 QUICK_TESTS = (
-    *("-q", "-n", "auto", "-o", "filterwarnings=default", "-m", "not ray and not cluster and not browser"),
+    *("-q", "-n", "auto", "-o", "filterwarnings=default", "-m", "not (ray or cluster or slurm or browser)"),
     *("tests/config", "tests/games", "tests/model", "tests/new", "tests/results", "tests/status", "tests/study"),
     *("tests/report/test_command.py", "tests/report/test_numbers.py", "tests/report/test_terminal_report.py"),
     *("tests/sweep/test_bad_input.py", "tests/sweep/test_command.py", "tests/sweep/test_session.py"),

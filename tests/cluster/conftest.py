@@ -10,7 +10,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sysconfig
 import tempfile
@@ -18,7 +17,7 @@ import time
 import urllib.request
 import venv
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.cluster.running import LONG_SWEEP, environment_without_ray, read_tables, run
+from tests.cluster.running import LONG_SWEEP, environment_without_ray, free_ports, read_tables, run
 
 STOP_TIMEOUT_S = 60
 STRAGGLERS_TIMEOUT_S = 10
@@ -139,15 +138,6 @@ def start_head(folder: Path, log: Any) -> RayHead:
         start_new_session=True,
     )
     return RayHead(process, f"127.0.0.1:{gcs_port}", f"http://127.0.0.1:{dashboard_port}", environment)
-
-
-def free_ports(count: int) -> list[int]:
-    """Return different ports that are free now; held together, so that none is given out twice."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_until_ready(head: RayHead, log: Path) -> None:

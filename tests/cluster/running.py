@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
@@ -13,8 +15,8 @@ import pandas as pd
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SWEEP = ("python", "-m", "distmarl.sweep", "sweeps/smoke.yaml")
-# 240 evaluations of 30 ms each: long enough to be interrupted by a command that takes seconds to start.
-LONGER = ("experiment.n_eval_seeds=80", "evaluation.n_rollouts=100", "evaluation.horizon=50")
+# 240 evaluations of 20 ms each: long enough to be interrupted by a command that takes seconds to start.
+LONGER = ("experiment.n_eval_seeds=80", "evaluation.n_rollouts=400", "evaluation.horizon=50")
 LONG_SWEEP = (*SWEEP, *(word for assignment in LONGER for word in ("--set", assignment)))
 DETERMINISTIC_TABLES = ("evaluations", "trainings", "alternations", "local_policies", "global_policies")
 
@@ -41,6 +43,15 @@ def run(
         text=True,
         check=False,
     )
+
+
+def free_ports(count: int) -> list[int]:
+    """Return different ports that are free now; held together, so that none is given out twice."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def wait_for_evaluations(folder: Path) -> None:
