@@ -25,9 +25,11 @@ __all__ = [
     "pytest_timeout_set_timer",
 ]  # hooks
 
-# What a script starts in the background is deaf to Ctrl-C, and so would be what tests start and interrupt.
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# What a script starts in the background is deaf to Ctrl-C, and under nohup to the end of its terminal; and so would be
+# what tests start and interrupt.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 # Tests run on all cores already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
