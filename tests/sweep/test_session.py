@@ -22,6 +22,7 @@ from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.session import Interrupted, run_session
+from distmarl.version import NUMBERS
 from tests.sweep.sweeps import TINY, ShuffledExecutor, changed, plan_of, run, table_bytes
 
 
@@ -434,7 +435,7 @@ def test_a_setting_tells_all_that_its_id_stands_for(tmp_path: Path) -> None:
     run(tmp_path)
     content = json.loads(pd.read_parquet(tmp_path / "settings")["content"][0])
     assert content["environment"]["gamma"] == 0.95
-    assert content["experiment"] == {"reference_k": 3, "seed": 0, "local_policy": "shared"}
+    assert content["experiment"] == {"reference_k": 3, "seed": 0, "local_policy": "shared", "numbers": NUMBERS}
 
 
 def test_k_shares_the_initial_states_of_an_evaluation_seed(tmp_path: Path) -> None:
