@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from distmarl.errors import ExecutorError
+from distmarl.paths import shell_words
 from distmarl.sweep.clusters import keeper
 
 # A socket's path may have 107 bytes on Linux and 103 on macOS; below its folder Ray needs 64 of them, we 14.
@@ -34,7 +34,7 @@ class Keeper:
     """
 
     def __init__(self, *folder: str) -> None:
-        words = f"the sweep was ended from outside; what was done is kept. To go on: {shlex.join(sys.orig_argv)}"
+        words = f"the sweep was ended from outside; what was done is kept. To go on: {shell_words(sys.orig_argv)}"
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", keeper.__file__, words, *folder],
             stdin=subprocess.PIPE,
