@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distmarl.dynamics import by_agents
 from distmarl.dynamics.by_agents import N_BITS, DrawsByAgents, OutcomeTable
 from distmarl.dynamics.by_counts import DrawsByCounts
 from distmarl.model.random_streams import Role
@@ -70,8 +71,11 @@ def test_what_is_seen_is_hypergeometric(kind):
     assert (seen((0, 7, 0), 4) == [0, 4, 0]).all()
 
 
-@KINDS
-def test_moves_and_rewards_are_those_of_independent_agents(kind):
+@pytest.mark.parametrize(("kind", "max_cells"), [(DrawsByAgents, 2**18), (DrawsByAgents, 1), (DrawsByCounts, None)])
+def test_moves_and_rewards_are_those_of_independent_agents(kind, max_cells, monkeypatch):
+    if max_cells == 1:  # two cells, which nearly always leave the outcome to a further number
+        monkeypatch.setattr(by_agents, "MAX_CELLS", 1)
+        monkeypatch.setattr(by_agents, "MIN_CELLS_PER_OUTCOME", 2**-8)
     rng = np.random.default_rng(3)
     env = random_environment(rng, n_agents=3, n_global_states=2)
     env = dataclasses.replace(env, reward_local=np.round(env.reward_local))
