@@ -60,8 +60,8 @@ def call_in(folder: Path, main: Callable[[list[str]], int]) -> RunCommand:
             except SystemExit as left:
                 code = int(left.code or 0)
         for name in {*sys.modules} - known:
-            if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(folder):
-                del sys.modules[name]  # another folder's may have the same name
+            if Path(getattr(sys.modules[name], "__file__", None) or "/").parent == folder:
+                del sys.modules[name]  # another folder's may have the same name; what lies deeper is a library
         return subprocess.CompletedProcess(words, code, out.getvalue(), err.getvalue())
 
     return run
