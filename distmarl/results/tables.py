@@ -276,7 +276,7 @@ TIMINGS = table(
     field("cpu_seconds", pa.float64(), "processor time of the task's process", "s"),
     field("peak_memory_bytes", pa.int64(), "largest resident memory of the process during the task", "bytes"),
     field("hostname", pa.string(), "host that the task ran on", "name"),
-    field("node_id", pa.string(), "Ray's id of the node; null without Ray", "identifier"),
+    field("node_id", pa.string(), "Ray's id of the node; null for what ran in the sweep's own process", "identifier"),
     field("pid", pa.int64(), "process that the task ran in", "identifier"),
     field("attempt", pa.int64(), "0 for the first try, more after a lost worker; null where Ray does not tell"),
     field("started_at", pa.timestamp("us", tz="UTC"), "when the task started", "UTC"),

@@ -31,6 +31,7 @@ from distmarl.sweep.clusters.local_ray import readable_token
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.choice import ExecutorChoice
+from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.messages import (
     command_again,
     tell_of_store,
@@ -181,18 +182,23 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     if store is not None:
         tell_of_store(plan, store, console)
     warn_of_job_folder(folder, console)
-    # Matplotlib and pandas take a second to import: they can while the tasks run.
-    threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     if choice.runs_on_ray and (warning := readable_token()) is not None:
         warn(warning, console)
     tell = functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal)
     tell_of_start = (lambda _: None) if arguments.quiet else tell
+
+    def start() -> Executor:
+        executor = choice.start(tell_of_start, functools.partial(warn, console=console))
+        # Matplotlib and pandas take a second to import: they can while the tasks run.
+        threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
+        return executor
+
     try:
         with _progress(console, plan, pending, store, quiet=arguments.quiet) as progress:
             tally = run_session(
                 plan,
                 folder,
-                functools.partial(choice.start, tell_of_start, functools.partial(warn, console=console)),
+                start,
                 progress,
                 overwrite=arguments.overwrite,
                 retry_failed=arguments.retry_failed,
