@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report import catalogue
@@ -82,7 +83,13 @@ def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monke
     pictures, vectors = [f"{name}.png" for name in some], [f"{name}.pdf" for name in some]
     for name in [name for name in catalogue.FIGURES if name not in some]:
         monkeypatch.delitem(catalogue.FIGURES, name)
-    report = write_report(tmp_path, vectors=True)
+    laid_out, lay_out = [], ConstrainedLayoutEngine.execute
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            ConstrainedLayoutEngine, "execute", lambda self, figure: laid_out.append(figure) or lay_out(self, figure)
+        )
+        report = write_report(tmp_path, vectors=True)
+    assert len(laid_out) == len(some)  # and not again for every file
     assert [Path(path).name for path in report.figures] == [*pictures, *vectors]
     first = {name: (tmp_path / name).read_bytes() for name in (*pictures, *vectors)}
     assert all(first[name].startswith(b"%PDF") and b"Date" not in first[name] for name in vectors)
