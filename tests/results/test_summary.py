@@ -93,7 +93,7 @@ def test_one_rollout_has_no_interval(tmp_path: Path) -> None:
 def test_rows_that_are_not_wanted_do_not_count(tmp_path: Path) -> None:
     returns = random_returns([1, 2, 3], 4)
     wanted = {key: drawn for key, drawn in returns.items() if key[1] != 2 and key[2] < 2}
-    found = committed(tmp_path / "all", returns).summary(lambda k, seed: k != 2 and seed < 2)
+    found = committed(tmp_path / "all", returns).summary(lambda k, seed: (k != 2) & (seed < 2))
     pd.testing.assert_frame_equal(found, committed(tmp_path / "wanted", wanted).summary())
     assert found["previous_k"].fillna(0).tolist() == [0, 1]
 
