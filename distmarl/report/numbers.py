@@ -184,7 +184,7 @@ class Numbers:
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
         found: dict[str, set[int]] = {}
-        for setting_id, k, *_ in self._snapshot.keys(table):
+        for setting_id, k in self._snapshot.keys(table, ("setting_id", "k")):
             if k in asked_for:
                 found.setdefault(setting_id, set()).add(int(k))
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):

@@ -59,10 +59,11 @@ class Snapshot:
         self._grid: GridColumns | None = None
         self._listed: dict[str, list[str]] = {}
 
-    def keys(self, table: Table) -> set[tuple[Any, ...]]:
-        """Return the keys of all rows, committed or published."""
-        data = self._read(table, lambda merged: merged.read(table.key))
-        return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
+    def keys(self, table: Table, columns: Sequence[str] | None = None) -> set[tuple[Any, ...]]:
+        """Return the keys of all rows, committed or published, or some columns of them."""
+        names = table.key if columns is None else columns
+        data = self._read(table, lambda merged: merged.read(names))
+        return set(zip(*(data.column(name).to_pylist() for name in names), strict=True))
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns; a list stands for any of its values."""
