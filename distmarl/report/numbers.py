@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from distmarl.config.checking import k_values
@@ -79,10 +80,12 @@ class Numbers:
         self.k_values = k_values(self.sweep.experiment)
         method = self.sweep.evaluation.method
         n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
-        asked_for = frozenset(self.k_values)
-        exact_k = asked_for if method != "rollouts" else ()
+        exact_k = frozenset(self.k_values) if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
-        self._points = snapshot.summary(lambda k, seed: k in asked_for and seed < n_seeds, exact_k=exact_k)
+        self._points = snapshot.summary(
+            lambda k, seed: np.isin(k, self.k_values) & (seed < n_seeds),
+            exact_k=exact_k,
+        )
 
     @cached_property
     def settings(self) -> pd.DataFrame:
@@ -181,7 +184,7 @@ class Numbers:
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
         found: dict[str, set[int]] = {}
-        for setting_id, k, *_ in self._snapshot.keys(table):
+        for setting_id, k in self._snapshot.keys(table, ("setting_id", "k")):
             if k in asked_for:
                 found.setdefault(setting_id, set()).add(int(k))
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):

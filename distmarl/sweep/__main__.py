@@ -172,10 +172,11 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     if store is not None:
         warn_of_strangers(store, console)
     warn_of_temperature(plan, console)
-    tell_if_slow("predicting how long the tasks take")
+    if pending.missing:
+        tell_if_slow("predicting how long the tasks take")
     if arguments.plan:
         n_cpus, where = choice.cores()
-        costs = estimate_costs(plan, store)
+        costs = estimate_costs(plan, store, pending)
         changes = find_changes(plan, store) if store is not None else ()
         print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where, changes=changes)
         return DONE
@@ -242,7 +243,9 @@ def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | 
     """Return what tells how the sweep goes, in a way that fits what it is written to."""
     if quiet:
         return QuietProgress(console)
-    forecast = Forecast(pending, estimate_costs(plan, store), cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
+    forecast = Forecast(
+        pending, estimate_costs(plan, store, pending), cpus_per_train=plan.sweep.runner.cpus_per_train or 1
+    )
     watch = Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs})
     return LiveProgress(console, watch) if can_redraw(console) else LineProgress(console, watch)
 

@@ -126,13 +126,6 @@ def paper_style() -> Iterator[None]:
 
 
 @contextmanager
-def writing_style() -> Iterator[None]:
-    """Write figures that are laid out: after each file, matplotlib would choose a layout anew from its settings."""
-    with paper_style(), matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
-        yield
-
-
-@contextmanager
 def hearing_missing_glyphs() -> Iterator[set[str]]:
     """Yield a set that takes the characters which the font of figures lacks, in place of matplotlib's warnings."""
     missing: set[str] = set()
@@ -173,16 +166,23 @@ def luminance(colour: ColorType) -> float:
 
 
 def lay_out(figure: Figure) -> None:
-    """Give everything in a figure its place, once for all files that it is written to.
+    """Give everything in a figure its place, once for all files that it is written to in :func:`laid_out_style`.
 
-    Otherwise matplotlib works it out twice for each of them. They are to be written in :func:`writing_style`.
+    Otherwise matplotlib works it out twice for each of them.
     """
     with paper_style():
         engine = figure.get_layout_engine()
         if engine is not None:
             engine.execute(figure)
-    with writing_style():
+    with laid_out_style():
         figure.set_layout_engine(None)
+
+
+@contextmanager
+def laid_out_style() -> Iterator[None]:
+    """Write figures that are laid out: in :func:`paper_style`, matplotlib would make a new layout for the next file."""
+    with paper_style(), matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        yield
 
 
 def series_styles(n_series: int) -> list[SeriesStyle]:

@@ -7,6 +7,7 @@ rows wherever, whenever and however often it runs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -180,10 +181,8 @@ class Kind:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))
-        n_columns = PLACE_COLUMNS[self.per]
-        places = [self.table.key.index(name) for name in ("setting_id", "k", "seed")[:n_columns]]
-        rest = (None,) * (3 - n_columns)
-        return {TaskPlace(*(key[place] for place in places), *rest) for key in store.keys(self.table)}
+        columns = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
+        return set(itertools.starmap(TaskPlace, store.keys(self.table, columns)))
 
 
 def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:

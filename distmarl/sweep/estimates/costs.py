@@ -25,6 +25,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
+from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
@@ -100,7 +101,7 @@ def core_seconds(timing: Mapping[str, Any]) -> float:
     return max(timing["seconds"], timing["cpu_seconds"] or 0.0)
 
 
-def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
+def estimate_costs(plan: Plan, store: Snapshot | None, pending: Pending) -> Costs:
     """Return what is known about a sweep's costs before it runs.
 
     Parameters
@@ -109,7 +110,11 @@ def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
         The sweep.
     store : Snapshot, optional
         The tables of its results folder, whose timings are preferred.
+    pending : Pending
+        What is missing; where nothing is, no time is spent on what nobody asks for.
     """
+    if not pending.missing:
+        return Costs(plan, {}, "nothing, as nothing is missing")
     started_at = time.perf_counter()
     timed = _time_on_the_spot(plan)
     milliseconds = 1000 * (time.perf_counter() - started_at)

@@ -108,7 +108,7 @@ def test_threads_count_as_the_cores_that_they_keep_busy() -> None:
 def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
     run(tmp_path)
     plan = plan_of(changed(TINY, experiment={"n_eval_seeds": 5}))
-    costs = estimate_costs(plan, snapshot_of(tmp_path))
+    costs = estimate_costs(plan, snapshot_of(tmp_path), plan.pending(snapshot_of(tmp_path)))
     assert costs.basis == "the timings of 7 tasks in the results folder"
     timings = pd.read_parquet(tmp_path / "timings")
     name = plan.jobs[0].setting_id
@@ -119,7 +119,8 @@ def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
 
 
 def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
-    costs = estimate_costs(plan_of(TINY), None)
+    plan = plan_of(TINY)
+    costs = estimate_costs(plan, None, plan.pending(None))
     assert costs.basis.startswith("short tasks, timed on this machine in ")
     assert costs._factors.keys() == KINDS.keys()
     assert min(costs._factors.values()) > 0
@@ -127,5 +128,11 @@ def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
 
 def test_nothing_long_is_timed_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
-    long = changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7})
-    assert estimate_costs(plan_of(long), None).basis.startswith("the times of another machine")
+    plan = plan_of(changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7}))
+    assert estimate_costs(plan, None, plan.pending(None)).basis.startswith("the times of another machine")
+
+
+def test_nothing_is_timed_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
+    plan = plan_of(TINY)
+    assert not estimate_costs(plan, None, plan.pending(None).only(()))._factors
