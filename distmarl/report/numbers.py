@@ -13,6 +13,7 @@ import pandas as pd
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.returns import summarise, with_ceilings
+from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
     SWEEP_FILE,
@@ -218,7 +219,8 @@ def read_numbers(snapshot: Snapshot) -> Numbers:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
         runs = find_writer(snapshot.folder) is not None
         remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
-        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
+        damaged = "".join(f"; {damage}" for damage in find_damage(snapshot))
+        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}{damaged}")
     return numbers
 
 

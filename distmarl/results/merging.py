@@ -42,6 +42,11 @@ class MergedTable:
         self._parts = pa.concat_tables([table.schema.empty_table(), *parts.values()]).combine_chunks()
         self._n_published = published.n_rows if published else 0
 
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the table's own columns."""
+        return list(self._table.schema.names)
+
     def read(self, columns: Sequence[str], **key: Any) -> pa.Table:
         """Return some columns of the rows with the given values in key columns.
 

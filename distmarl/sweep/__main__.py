@@ -16,6 +16,7 @@ from rich.console import Console
 from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
 from distmarl.errors import ConfigError, LostRayError, OutputError
 from distmarl.paths import typed_path
+from distmarl.results.damage import find_damage
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -161,14 +162,14 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     tell_if_slow: Callable[[str], None] = (lambda _: None) if arguments.quiet else Patience(console)
     plan = make_plan(raw, tell_if_slow)
     folder = open_location(f"results/{plan.sweep.name}" if arguments.out is None else arguments.out)
-    check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
-    store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
+    store = check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     tell_if_slow(f"comparing {counted(plan.n_tasks.total(), 'task')} with what is in {folder}")
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments))
     choice.check()
+    damages = [] if store is None else find_damage(store)
     if store is not None:
         warn_of_strangers(store, console)
     warn_of_temperature(plan, console)
@@ -178,6 +179,8 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
         n_cpus, where = choice.cores()
         costs = estimate_costs(plan, store, pending)
         changes = find_changes(plan, store) if store is not None else ()
+        for damage in damages:
+            warn(str(damage), console)
         print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where, changes=changes)
         return DONE
     if store is not None:
@@ -204,6 +207,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
                 overwrite=arguments.overwrite,
                 retry_failed=arguments.retry_failed,
                 fail_fast=arguments.fail_fast,
+                damages=damages,
                 tell=tell,
             )
     except LostRayError as lost:

@@ -13,6 +13,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from distmarl.report.figures.style import NOTE_COLOUR, STYLE, laid_out_style, luminance
+from distmarl.wording import harmless
 
 NAMESPACE = re.compile(r"\{[^}]*\}")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -72,7 +73,7 @@ def inline_figure(figure: Figure, name: str, description: str) -> InlineFigure:
     # Text stays text: it is small, found by searching, and in the page's own type.
     with laid_out_style(), rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    root = ElementTree.fromstring(stream.getvalue())
+    root = ElementTree.fromstring(harmless(stream.getvalue().decode()))
     _tidy(root)
     _rename_ids(root, name)
     colours = set(COLOUR.findall(" ".join(element.get("style", "") for element in root.iter())))

@@ -117,6 +117,8 @@ class Kind:
         starts yield is wanted all together, by those that need it and nobody after them.
     table : Table
         Its rows make a task done: what a task writes last.
+    beside : tuple of Table
+        Tables that each task fills, too: one whose rows have gone is not done any more.
     run : callable
         ``run(job, key, n_threads, *values)`` does the task. ``values`` are those of what it needs: first of what
         that needs in turn.
@@ -140,7 +142,8 @@ class Kind:
     is_asked_for : callable
         Whether a sweep has such tasks at all.
     done : callable, optional
-        ``done(store, asked)`` yields where tasks are done: by default wherever the table has rows.
+        ``done(store, asked)`` yields where tasks are done: by default wherever the table, and each of those beside it,
+        has rows.
     load : callable, optional
         ``load(store, setting_id, ks)`` returns the values of tasks that are done, by k; needed where others need them.
     results : callable
@@ -159,6 +162,7 @@ class Kind:
     run: Callable[..., TaskResult]
     seconds: Callable[[Job, int | None], float]
     n_bytes: Callable[[Job, int | None, int], int]
+    beside: tuple[Table, ...] = ()
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     needs_in: Callable[[SweepFile], str | None] | None = None
@@ -182,7 +186,8 @@ class Kind:
         if self.done is not None:
             return set(self.done(store, asked))
         columns = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
-        return set(itertools.starmap(TaskPlace, store.keys(self.table, columns)))
+        in_each = [store.keys(table, columns) for table in (self.table, *self.beside)]
+        return set(itertools.starmap(TaskPlace, set.intersection(*in_each)))
 
 
 def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:
