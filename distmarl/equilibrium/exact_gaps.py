@@ -145,7 +145,7 @@ def welfare_gap(welfare: Welfare, informed: ExactReturn, joint: ExactReturn) -> 
     """
     among = f"found from {welfare.n_starts} start{'s' * (welfare.n_starts > 1)}"
     if welfare.is_exhaustive:
-        among = "among the present and all deterministic local policies"
+        among = f"among the present and {welfare.n_policies:,} deterministic local policies"
     kind: Kind = "exact" if welfare.is_exhaustive else "lower bound"
     of = f"gain of the best full-information pair {among}"
     if welfare.value is None or welfare.error is None:

@@ -121,14 +121,16 @@ def best_welfare(
     n_starts = None if n_starts is None else checked_integer("n_starts", n_starts)
     random_stream(seed, Role.START)  # refuses what is no seed
     check_population_size(env)
-    is_exhaustive = n_deterministic_policies(env) <= max_enumerated
+    n_deterministic = n_deterministic_policies(env)
+    is_exhaustive = n_deterministic <= max_enumerated
     names = [] if is_exhaustive else welfare_starts(env, n_starts)
     try:
         if is_exhaustive:
             return _enumerated(env, tolerance=tolerance)
         return _searched(env, names, tolerance=tolerance, seed=seed)
     except InvalidArgumentError as error:  # which is about digits alone: what else it could be about was checked
-        return Welfare(None, None, None, None, is_exhaustive, 0, 0, len(names), str(error))
+        n_policies = n_deterministic if is_exhaustive else 0
+        return Welfare(None, None, None, None, is_exhaustive, n_policies, 0, len(names), str(error))
 
 
 def _enumerated(env: Environment, *, tolerance: float) -> Welfare:
