@@ -12,7 +12,7 @@ import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import summarise, with_ceilings
+from distmarl.report.returns import summarise, with_ceilings, with_welfare_gaps
 from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
@@ -36,6 +36,7 @@ from distmarl.results.tables import (
     SETTINGS,
     TIMINGS,
     TRAININGS,
+    WELFARE,
 )
 from distmarl.study.kinds import KINDS
 from distmarl.study.pending import Pending, find_pending
@@ -96,8 +97,9 @@ class Numbers:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """What :func:`distmarl.report.returns.summarise` returns, with the ceilings."""
-        return with_ceilings(summarise(self._points, self.trainings, self.timings, self.settings), self.bounds)
+        """What :func:`distmarl.report.returns.summarise` returns, with the ceilings and the welfare gaps."""
+        summary = summarise(self._points, self.trainings, self.timings, self.settings)
+        return with_welfare_gaps(with_ceilings(summary, self.bounds), self.nash_gaps)
 
     @cached_property
     def trainings(self) -> pd.DataFrame:
@@ -127,6 +129,12 @@ class Numbers:
         """What nobody earns more than, with ``label`` and ``place`` of the settings."""
         bounds = self._placed(self._snapshot.read(BOUNDS))
         return bounds if self.sweep.experiment.bound != "off" else bounds.iloc[:0]
+
+    @cached_property
+    def welfare(self) -> pd.DataFrame:
+        """The best pairs that were found, with ``label`` and ``place`` of the settings."""
+        found = self._placed(self._snapshot.read(WELFARE))
+        return found if self.sweep.experiment.nash_gap == "exact" else found.iloc[:0]
 
     @cached_property
     def timings(self) -> pd.DataFrame:

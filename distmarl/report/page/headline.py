@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import improvement, known_returns
+from distmarl.report.returns import WELFARE_GAPS, bracket, improvement, known_returns
 
 SHARE = 0.95
 BASELINE = "full_information"
@@ -76,6 +76,11 @@ class Headline:
         """Where between random actions and what nobody earns more than the largest k is; None where not known."""
         share = float(self.last.get("ceiling_share", math.nan))
         return None if math.isnan(share) else share
+
+    def welfare_gap(self, decimals: int) -> str | None:
+        """Return what the best pair would gain over the largest k's, by bounds, as text; None where not known."""
+        low, high = (float(self.last.get(name, math.nan)) for name in WELFARE_GAPS)
+        return None if math.isnan(low) and math.isnan(high) else bracket(low, high, decimals)
 
     @property
     def has_share(self) -> bool:

@@ -54,6 +54,9 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("nash_gap", "experiment", {"nash_gap": "exact"}, {"nash_gap": "estimate"}),  # in so small a population
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["fixed_action"]}),
         ("bound", "experiment", {"bound_m": 3}, {"bound_m": 6}),
+        ("welfare", "environment", {"n_agents": 30}, {"n_agents": 60}),
+        ("welfare", "experiment", {"welfare_starts": 2}, {"welfare_starts": 9}),
+        ("welfare", "experiment", {"welfare_starts": 1}, {"welfare_max_enumerated": 100_000}),
         ("bound", "experiment", {"bound_m": 30}, {"bound_m": 40}),
         ("bound", "evaluation", {"horizon": 5}, {"horizon": 20}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
