@@ -62,7 +62,8 @@ SWEEPS: dict[str, dict[str, Any]] = {
 def compare(mapping: dict[str, Any]) -> pd.DataFrame:
     """Run a sweep and return predicted and taken core seconds, by kind."""
     plan = plan_of({"name": "predictions", **mapping})
-    costs, pending = estimate_costs(plan, None), plan.pending(None)
+    pending = plan.pending(None)
+    costs = estimate_costs(plan, None, pending)
     predicted: Counter[str] = Counter()
     for group, seeds in pending.missing.items():
         predicted[group.kind] += len(seeds) * costs.seconds(group.kind, group.setting_id, group.k)  # type: ignore[assignment]

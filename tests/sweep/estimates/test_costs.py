@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,20 @@ def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
     assert costs.basis.startswith("short tasks, timed on this machine in ")
     assert costs._factors.keys() == KINDS.keys()
     assert min(costs._factors.values()) > 0
+
+
+def test_a_busy_machine_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, train = plan_of(TINY), costs_module.learn_global
+    quiet = estimate_costs(plan, None, plan.pending(None))
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.5)  # as if others had the core
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(costs_module, "learn_global", wait)
+    busy = estimate_costs(plan, None, plan.pending(None))
+    assert re.search(r", which other work makes \d+\.\d times slower now$", busy.basis)
+    assert busy._factors["g_learn"] < 10 * quiet._factors["g_learn"]  # half a second would be hundreds
 
 
 def test_nothing_long_is_timed_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
