@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.commands import REPOSITORY, RunCommand, call_in, command_in
+from tests.own_network import leave_network
 from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
 
 if TYPE_CHECKING:
@@ -32,24 +33,26 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
         signal.signal(_number, _handler)
 # Tests run on all cores already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Two Rays on one network may get hold of each other's ports.
+_HAS_OWN_NETWORK = leave_network()
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Let ``-n auto`` start one process more than we have cores: the one with the tests on Ray mostly waits."""
+    """Let ``-n auto`` start more processes than we have cores: those with tests on Ray mostly wait."""
     from distmarl.sweep.estimates.machine import machine_cores
 
-    return machine_cores()[0] + 1
+    return machine_cores()[0] + (2 if _HAS_OWN_NETWORK else 1)
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that start a Ray in one process, one after the other: two may get hold of each other's ports.
+    """Keep together the tests that start a Ray: those of a file, or all where processes share a network.
 
     Those that share a browser stay together, too.
     """
     for item in items:
         if any(item.get_closest_marker(name) for name in ("ray", "cluster", "slurm")):
-            item.add_marker(pytest.mark.xdist_group("ray"))
+            item.add_marker(pytest.mark.xdist_group(item.path.stem if _HAS_OWN_NETWORK else "ray"))
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
 
