@@ -60,8 +60,6 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_report
-    from distmarl.results.folder import stranger_lines
-    from distmarl.results.snapshot import Snapshot
 
     page_folder = arguments.folder if arguments.out is None else arguments.out
     if arguments.open and not is_on_disk(page_folder):
@@ -70,7 +68,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     out = None if arguments.out is None else open_location(arguments.out)
     report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
-    for line in [*map(str, report.damages), *stranger_lines(Snapshot(report.numbers.folder))]:
+    for line in report.warnings:
         messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")

@@ -32,6 +32,7 @@ from distmarl.sweep.clusters.local_ray import readable_token
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.choice import ExecutorChoice
+from distmarl.sweep.guards.guard import Guard
 from distmarl.sweep.messages import (
     command_again,
     tell_of_store,
@@ -166,7 +167,8 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
-    choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments))
+    guard = Guard(folder.typed, command_again(sys.orig_argv, has_failures=True))
+    choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments), guard)
     choice.check()
     damages = [] if store is None else find_damage(store)
     if store is not None:
