@@ -79,6 +79,7 @@ examples:
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
 exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C, SIGTERM or SIGHUP)
+With --executor serial, a task that hears no signal ends the command by SIGINT, which a shell gives as 130, too.
 """
 
 
