@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
-from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, lay_out, paper_style
+from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
 from distmarl.results.damage import find_damage
@@ -164,5 +164,5 @@ def _delete_old_figures(numbers: Numbers, drawn: Collection[str]) -> None:
 
 def _write_figure(folder: Location, name: str, figure: Figure, kind: str) -> None:
     """Write a figure, the same bytes each time, without date or version."""
-    with folder.writing(f"{name}.{kind}") as stream, paper_style():
+    with folder.writing(f"{name}.{kind}") as stream, laid_out_style():
         figure.savefig(stream, format=kind, metadata=FILE_METADATA[kind])

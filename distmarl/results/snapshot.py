@@ -18,7 +18,8 @@ from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
 from distmarl.results.parquet_files import DamagedTableError, PublishedFile, UnreadableFileError, is_whole, read_part
 from distmarl.results.storage.location import Location
-from distmarl.results.summary_rows import EVALUATION_COLUMNS, IsWanted, summary_rows
+from distmarl.results.summary_points import EVALUATION_COLUMNS, IsWanted
+from distmarl.results.summary_rows import summary_rows
 from distmarl.results.tables import (
     EVALUATIONS,
     EXACT_BOUND,
@@ -34,6 +35,7 @@ PART_ENDING = ".parquet"
 DATA_FILE = "data.parquet"
 PASSED_OVER = ("_", ".")  # by readers of Parquet
 READ_ATTEMPTS = 5
+SUMMARY_BYTES = 2**22  # of evaluations that are summarised at a time, where one setting and k has no more
 
 Row = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -66,15 +68,11 @@ class Snapshot:
         self._grid: GridColumns | None = None
         self._listed: dict[str, list[str]] = {}
 
-    def keys(self, table: Table) -> set[tuple[Any, ...]]:
-        """Return the keys of all rows, committed or published."""
-        data = self._read(table, lambda merged: merged.read(table.key))
-        return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
-
-    def places(self, table: Table, names: Sequence[str]) -> set[tuple[Any, ...]]:
-        """Return the values that rows have in some columns, each combination once."""
+    def keys(self, table: Table, columns: Sequence[str] | None = None) -> set[tuple[Any, ...]]:
+        """Return the keys of all rows, committed or published, or the values that they have in some columns."""
+        names = list(table.key if columns is None else columns)
         data = self._read(table, lambda merged: merged.read(names))
-        distinct = data.group_by(list(names)).aggregate([])
+        distinct = data if columns is None else data.group_by(names).aggregate([])
         return set(zip(*(distinct.column(name).to_pylist() for name in names), strict=True))
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
@@ -103,7 +101,7 @@ class Snapshot:
         Parameters
         ----------
         is_wanted : callable, optional
-            Which evaluations count, by their k and seed; all by default.
+            Which evaluations count, by arrays of their k and seeds; all by default.
         exact_k : collection of int, optional
             Every k whose exact returns count; all by default.
         """
@@ -151,7 +149,10 @@ class Snapshot:
 
     def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
         exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
-        rows = self._read(EVALUATIONS, lambda merged: summary_rows(merged.chunks(EVALUATION_COLUMNS), exact, is_wanted))
+        rows = self._read(
+            EVALUATIONS,
+            lambda merged: summary_rows(merged.chunks(EVALUATION_COLUMNS, SUMMARY_BYTES), exact, is_wanted),
+        )
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
         return data
 

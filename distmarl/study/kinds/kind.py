@@ -7,6 +7,7 @@ rows wherever, whenever and however often it runs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -132,6 +133,9 @@ class Kind:
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
     needs_in : callable, optional
         ``needs_in(sweep)`` returns the same for a sweep, where that depends on what it asks for.
+    also_needs : str, optional
+        A kind of task of the setting, whose value is given last, where the sweep asks for such tasks. It needs nothing
+        itself.
     is_extra : bool
         Whether it waits for the curve, the returns against k: it runs when nothing else is ready, even evaluations.
     grows_with : {"agents", "k", "rollouts"}
@@ -165,12 +169,13 @@ class Kind:
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     needs_in: Callable[[SweepFile], str | None] | None = None
+    also_needs: str | None = None
     is_extra: bool = False
     grows_with: Literal["agents", "k", "rollouts"] = "agents"
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None
-    load: Callable[[Snapshot, str, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
+    load: Callable[[Snapshot, str, Sequence[int | None]], Mapping[int | None, Any]] | None = None
     results: Callable[[Rows, float], Iterable[str]] = lambda _rows, _seconds: ()
     unconverged: Callable[[TaskKey, Rows], Iterable[str]] = lambda _key, _rows: ()
     refusals: Callable[[Job], Iterable[Refusal]] = lambda _job: ()
@@ -184,9 +189,9 @@ class Kind:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))
-        names = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
-        in_each = [store.places(table, names) for table in (self.table, *self.beside)]
-        return {TaskPlace(*place) for place in set.intersection(*in_each)}
+        columns = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
+        there = store.keys(self.table, columns).intersection(*(store.keys(each, columns) for each in self.beside))
+        return set(itertools.starmap(TaskPlace, there))
 
 
 def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:

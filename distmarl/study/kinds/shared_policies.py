@@ -80,10 +80,10 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     if searches(asked.sweep):
-        told = {name for name, task in store.places(CHOICES, ("setting_id", "task")) if task == SHARED_POLICY.name}
+        told = {name for name, task in store.keys(CHOICES, ("setting_id", "task")) if task == SHARED_POLICY.name}
     else:
-        told = {name for (name,) in store.places(ALTERNATIONS, ("setting_id",))}
-    yield from (TaskPlace(name) for (name,) in store.places(LOCAL_POLICIES, ("setting_id",)) if name in told)
+        told = {name for (name,) in store.keys(ALTERNATIONS, ("setting_id",))}
+    yield from (TaskPlace(name) for (name,) in store.keys(LOCAL_POLICIES, ("setting_id",)) if name in told)
 
 
 def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:

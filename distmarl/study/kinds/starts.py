@@ -85,8 +85,8 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    alternated = store.places(ALTERNATIONS, ("setting_id", "start"))
-    for setting_id, start, number in store.places(CANDIDATES, ("setting_id", "start", "number")):
+    alternated = store.keys(ALTERNATIONS, ("setting_id", "start"))
+    for setting_id, start, number in store.keys(CANDIDATES, ("setting_id", "start", "number")):
         if (setting_id, start) in alternated:
             yield TaskPlace(setting_id, None, number)
 

@@ -64,6 +64,7 @@ class Guard:
         if threading.current_thread() is not threading.main_thread():
             raise RuntimeError("a guarded task must run in the main thread of its process")
         process = self._process or self._start()
+        assert process.stdin is not None
         ended_after_s = None if timeout_s is None else timeout_s + DEADLINE_MARGIN_S
         self._tell({"task": {"name": harmless(name), "timeout_s": timeout_s}})
         if ended_after_s is not None:  # a thread of C's, which needs no lock of Python's
