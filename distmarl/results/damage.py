@@ -69,12 +69,13 @@ def find_damage(snapshot: Snapshot) -> list[Damage]:
 
 
 def deleted_tables(snapshot: Snapshot) -> list[str]:
-    """Return the tables that have gone: a session that ended left all of them."""
+    """Return the tables that have gone: a session that ended left all of those that it noted."""
     provenance = read_provenance(snapshot.folder)
-    is_ours = provenance.get("schema_version") == SCHEMA_VERSION  # earlier versions had fewer tables
-    if not is_ours or not any("ended_at" in session for session in provenance["sessions"]):
+    if provenance.get("schema_version") != SCHEMA_VERSION:  # earlier versions had fewer tables
         return []
-    return [table.name for table in TABLES.values() if not snapshot.has_files(table)]
+    ended = [session for session in provenance["sessions"] if "ended_at" in session]
+    left = {name for session in ended for name in session.get("tables", TABLES)}
+    return [name for name, table in TABLES.items() if name in left and not snapshot.has_files(table)]
 
 
 def mend(store: Store, damages: Sequence[Damage]) -> Iterator[str]:
