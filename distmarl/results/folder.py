@@ -174,10 +174,12 @@ def stranger_lines(snapshot: Snapshot) -> list[str]:
 
 
 def deleted_tables(snapshot: Snapshot) -> list[str]:
-    """Return the tables that have gone: a session that ended left all of them."""
+    """Return the tables that have gone: a session that ended left all that its version has."""
     if not any("ended_at" in session for session in read_provenance(snapshot.folder)["sessions"]):
         return []
-    return [table.name for table in TABLES.values() if not snapshot.has_files(table)]
+    version = int(snapshot.version() or SCHEMA_VERSION)
+    tables = [table for table in TABLES.values() if int(table.since) <= version]
+    return [table.name for table in tables if not snapshot.has_files(table)]
 
 
 def read_settings(snapshot: Snapshot) -> pd.DataFrame:

@@ -58,6 +58,11 @@ class PublishedFile:
         return int(self._parquet.metadata.num_rows)
 
     @property
+    def version(self) -> str:
+        """Version of the schemas that it was written with."""
+        return _version_of(self._parquet)
+
+    @property
     def column_names(self) -> list[str]:
         """Names of the columns, those of the grid among them."""
         return list(self._parquet.schema_arrow.names)
@@ -129,7 +134,7 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
     with _explained(file, remedy):
         parquet = pq.ParquetFile(file.open())
     schema = parquet.schema_arrow  # made anew each time that it is asked for
-    found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode()
+    found = _version_of(parquet)
     if found not in (SCHEMA_VERSION, *EARLIER_VERSIONS):
         raise ResultsError(
             f"{file.name}: was written with schema version {found}, this distmarl uses version {SCHEMA_VERSION}; "
@@ -145,6 +150,11 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
             f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
         )
     return parquet
+
+
+def _version_of(parquet: pq.ParquetFile) -> str:
+    """Return the version of the schemas in a file's metadata."""
+    return str((parquet.schema_arrow.metadata or {}).get(VERSION_KEY, b"none").decode())
 
 
 def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:

@@ -103,6 +103,11 @@ class Snapshot:
         """Return whether a table has been published, or something committed to it."""
         return self.folder.exists(published_name(table)) or bool(self._part_names(table))
 
+    def version(self) -> str | None:
+        """Return the version of the schemas that the settings were last published with; None where there are none."""
+        published = self._read(SETTINGS, lambda merged: merged.published)
+        return None if published is None else published.version
+
     def check_version(self) -> None:
         """Refuse a folder whose tables were written by another version of the schemas.
 

@@ -149,6 +149,7 @@ BOUNDS = table(
     field("asked_m", pa.int64(), "experiment.bound_m; null where it was left open", "agents"),
     field("method", pa.string(), "joint (all actions of m agents) or prescriptions (and their slack)", "name"),
     field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
+    since="5",
 )
 
 WELFARE = table(
@@ -169,6 +170,7 @@ WELFARE = table(
     field("n_starts", pa.int64(), "starts of the search; 0 where it was exhaustive", "starts"),
     *ASKED_EFFORT,
     *POLICY,
+    since="6",
 )
 
 TRAININGS = table(
@@ -257,6 +259,7 @@ CANDIDATES = table(
     field("number", pa.int64(), "number of the start, from 0", "index"),
     PROPOSAL,
     *POLICY,
+    since="5",
 )
 
 CHOICES = table(
@@ -274,6 +277,7 @@ CHOICES = table(
     field("n_candidates", pa.int64(), "local policies that were compared", "policies"),
     field("n_skipped", pa.int64(), "of them, those that a bound showed to be worse without a look", "policies"),
     *POLICY,
+    since="5",
 )
 
 GLOBAL_POLICIES = table(
