@@ -82,7 +82,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
         folders = [open_location(name) for name in (arguments.folder, *arguments.compare)]
         for path in write_comparison(folders, out):
             messages.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
-    for line in stranger_lines(Snapshot(report.numbers.folder)):
+    for line in [*map(str, report.damages), *stranger_lines(Snapshot(report.numbers.folder))]:
         messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")

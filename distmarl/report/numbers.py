@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.returns import summarise, with_ceilings, with_welfare_gaps
+from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
     SWEEP_FILE,
@@ -80,10 +82,12 @@ class Numbers:
         self.k_values = k_values(self.sweep.experiment)
         method = self.sweep.evaluation.method
         n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
-        asked_for = frozenset(self.k_values)
-        exact_k = asked_for if method != "rollouts" else ()
+        exact_k = frozenset(self.k_values) if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
-        self._points = snapshot.summary(lambda k, seed: k in asked_for and seed < n_seeds, exact_k=exact_k)
+        self._points = snapshot.summary(
+            lambda k, seed: np.isin(k, self.k_values) & (seed < n_seeds),
+            exact_k=exact_k,
+        )
 
     @cached_property
     def settings(self) -> pd.DataFrame:
@@ -189,7 +193,7 @@ class Numbers:
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
         found: dict[str, set[int]] = {}
-        for setting_id, k, *_ in self._snapshot.keys(table):
+        for setting_id, k in self._snapshot.keys(table, ("setting_id", "k")):
             if k in asked_for:
                 found.setdefault(setting_id, set()).add(int(k))
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):
@@ -223,7 +227,8 @@ def read_numbers(snapshot: Snapshot) -> Numbers:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
         runs = find_writer(snapshot.folder) is not None
         remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
-        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
+        damaged = "".join(f"; {damage}" for damage in find_damage(snapshot))
+        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}{damaged}")
     return numbers
 
 

@@ -12,6 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from distmarl.report.figures.frames import MAX_LABEL
 from distmarl.report.returns import (
     MISSING,
     bracket,
@@ -64,6 +65,8 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     if report.missing_glyphs:
         glyphs = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
         lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {glyphs}")
+    if (report.numbers.settings["label"].str.len() > MAX_LABEL).any():
+        lines.append(f"names of settings of more than {MAX_LABEL} characters are shortened in the figures")
     for line in lines:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 

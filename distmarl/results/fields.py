@@ -30,8 +30,6 @@ class Table:
         Whether the grid's columns are added when it is published.
     rows_per_chunk : int
         Rows that are merged and written at a time; few where rows are long.
-    since : str
-        The first version of the schemas that has it: older folders need not.
     """
 
     name: str
@@ -39,7 +37,6 @@ class Table:
     key: tuple[str, ...]
     has_grid: bool = True
     rows_per_chunk: int = 2**16
-    since: str = EARLIER_VERSIONS[0]
 
 
 def field(name: str, kind: pa.DataType, description: str, unit: str = "1", *, before: str | None = None) -> pa.Field:

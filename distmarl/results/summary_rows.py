@@ -6,33 +6,19 @@ they are published, and for a report from the rows that the report is about.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.model.arrays import Array
+from distmarl.results.summary_points import IsWanted, Points, whole_points
+from distmarl.values.intervals import estimate_means
 
-# Whether a row of ``evaluations`` counts, by its k and its evaluation seed.
-IsWanted: TypeAlias = Callable[[int, int], bool]
-
-EVALUATION_COLUMNS = ("sweep", "setting_id", "k", "seed", "mode_accuracy", "returns")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Point:
-    """The evaluations of one setting and k."""
-
-    sweep: str
-    setting_id: str
-    k: int
-    returns: dict[int, NDArray[np.float64]]
-    mode_accuracies: list[float]
+UNCERTAINTY = ("standard_error", "ci95_low", "ci95_high")
 
 
 def summary_rows(
@@ -43,21 +29,14 @@ def summary_rows(
     Parameters
     ----------
     chunks : iterable of pyarrow.Table
-        The ``EVALUATION_COLUMNS`` of the table ``evaluations``, sorted by its key. Of all chunks, the returns of two
-        k are held at a time.
+        The ``EVALUATION_COLUMNS`` of the table ``evaluations``, sorted by its key. Of all chunks, a few are held at a
+        time, or as many as two k of a setting have.
     exact : iterable of rows
         Rows of the table ``exact_returns``, all of which count.
     is_wanted : callable, optional
         Which rows of ``evaluations`` count; all by default.
     """
-    rows: list[dict[str, Any]] = []
-    previous: _Point | None = None
-    for point in _points(chunks, is_wanted):
-        row = _levels(point)
-        if previous is not None and previous.setting_id == point.setting_id:
-            row |= _difference(previous, point)
-        rows.append(row)
-        previous = point
+    rows = [row for points in whole_points(chunks, is_wanted) for row in _rows(points)]
     rows = _with_exact_returns(rows, exact)
     best: dict[str, float] = {}
     for row in rows:
@@ -80,62 +59,68 @@ def _known_return(row: Mapping[str, Any]) -> float:
     return float(row["mean_return"] if row.get("exact_return") is None else row["exact_return"])
 
 
-def _points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iterator[_Point]:
-    for (setting_id, k), group in itertools.groupby(_evaluations(chunks, is_wanted), key=lambda row: (row[1], row[2])):
-        sweeps, _, _, seeds, accuracies, returns = zip(*group, strict=True)
-        known = [accuracy for accuracy in accuracies if accuracy is not None]
-        yield _Point(sweeps[0], setting_id, k, dict(zip(seeds, returns, strict=True)), known)
+def _rows(points: Points) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the points that are new."""
+    levels, differences = _levels(points), _differences(points)
+    n_pairs, has_previous = differences["n_pairs"], points.follows
+    for place in range(points.n_known, len(points)):
+        row = {name: column[place] for name, column in levels.items()}
+        if has_previous[place]:
+            row |= {"previous_k": levels["k"][place - 1], "n_pairs": n_pairs[place]}
+        if has_previous[place] and n_pairs[place]:
+            row |= {name: column[place] for name, column in differences.items()}
+        yield row
 
 
-def _evaluations(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iterator[tuple[Any, ...]]:
-    for chunk in chunks:
-        *names, returns = EVALUATION_COLUMNS
-        columns = (chunk.column(name).to_pylist() for name in names)
-        for row in zip(*columns, chunk.column(returns).to_numpy(), strict=True):
-            if is_wanted is None or is_wanted(row[2], row[3]):
-                yield row
-
-
-def _levels(point: _Point) -> dict[str, Any]:
-    """Return the columns about the point itself."""
-    seed_means = np.array([returns.mean() for returns in point.returns.values()])
-    over_rollouts = estimate_mean(np.concatenate(list(point.returns.values())))
+def _levels(points: Points) -> dict[str, Sequence[Any]]:
+    """Return the columns about each point itself."""
+    returns, seed_means = points.returns, points.seed_means
+    over_rollouts, over_seeds = returns.each(estimate_means, 4), seed_means.each(estimate_means, 4)
+    scatter, lowest, highest = seed_means.each(_scatter, 3)
     return {
-        "sweep": point.sweep,
-        "setting_id": point.setting_id,
-        "k": point.k,
-        "n_seeds": len(seed_means),
-        "n_rollouts": over_rollouts.n,
-        "mean_return": over_rollouts.mean,
+        "sweep": points.sweeps,
+        "setting_id": points.setting_ids,
+        "k": points.k.tolist(),
+        "n_seeds": seed_means.sizes.tolist(),
+        "n_rollouts": returns.sizes.tolist(),
+        "mean_return": over_rollouts[0].tolist(),
         **_uncertainty("", over_rollouts),
-        **_uncertainty("seeds_", estimate_mean(seed_means)),
-        "std_return": float(seed_means.std(ddof=1)) if len(seed_means) > 1 else None,
-        "min_return": float(seed_means.min()),
-        "max_return": float(seed_means.max()),
-        "mode_accuracy": float(np.mean(point.mode_accuracies)) if point.mode_accuracies else None,
+        **_uncertainty("seeds_", over_seeds),
+        "std_return": _known(scatter, seed_means.sizes > 1),
+        "min_return": lowest.tolist(),
+        "max_return": highest.tolist(),
+        "mode_accuracy": _known(points.accuracies.each(_mean, 1)[0], points.accuracies.sizes > 0),
     }
 
 
-def _difference(previous: _Point, point: _Point) -> dict[str, Any]:
+def _differences(points: Points) -> dict[str, Sequence[Any]]:
     """Return the columns about the difference to the next smaller k, over the rollouts of the seeds that both have."""
-    shared = [(previous.returns[seed], returns) for seed, returns in point.returns.items() if seed in previous.returns]
-    pairs = [(before, after) for before, after in shared if len(before) == len(after)]
-    if not pairs:
-        return {"previous_k": previous.k, "n_pairs": 0}
-    before, after = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    estimate = estimate_difference(before, after)
+    pairs = points.differences
+    estimates = pairs.each(estimate_means, 4)
     return {
-        "previous_k": previous.k,
-        "n_pairs": estimate.n,
-        "difference": estimate.mean,
-        **_uncertainty("difference_", estimate),
+        "n_pairs": pairs.sizes.tolist(),
+        "difference": estimates[0].tolist(),
+        **_uncertainty("difference_", estimates),
     }
 
 
-def _uncertainty(prefix: str, estimate: MeanEstimate) -> dict[str, float | None]:
-    numbers = {
-        "standard_error": estimate.standard_error,
-        "ci95_low": estimate.ci95_low,
-        "ci95_high": estimate.ci95_high,
+def _mean(samples: Array) -> Array:
+    return samples.mean(axis=1)[np.newaxis]
+
+
+def _scatter(samples: Array) -> Array:
+    """Return the standard deviation, the smallest and the largest number of each sample."""
+    deviation = samples.std(axis=1, ddof=1) if samples.shape[1] > 1 else np.full(len(samples), math.nan)
+    return np.stack([deviation, samples.min(axis=1), samples.max(axis=1)])
+
+
+def _uncertainty(prefix: str, estimates: Array) -> dict[str, list[float | None]]:
+    """Return the columns of standard errors and intervals, null where there are none."""
+    return {
+        f"{prefix}{name}": _known(numbers, ~np.isnan(numbers))
+        for name, numbers in zip(UNCERTAINTY, estimates[1:], strict=True)
     }
-    return {f"{prefix}{name}": None if math.isnan(number) else number for name, number in numbers.items()}
+
+
+def _known(numbers: Array, is_known: NDArray[np.bool_]) -> list[float | None]:
+    return [number if known else None for number, known in zip(numbers.tolist(), is_known.tolist(), strict=True)]

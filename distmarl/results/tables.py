@@ -149,7 +149,6 @@ BOUNDS = table(
     field("asked_m", pa.int64(), "experiment.bound_m; null where it was left open", "agents"),
     field("method", pa.string(), "joint (all actions of m agents) or prescriptions (and their slack)", "name"),
     field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
-    since="5",
 )
 
 WELFARE = table(
@@ -170,7 +169,6 @@ WELFARE = table(
     field("n_starts", pa.int64(), "starts of the search; 0 where it was exhaustive", "starts"),
     *ASKED_EFFORT,
     *POLICY,
-    since="6",
 )
 
 TRAININGS = table(
@@ -259,7 +257,6 @@ CANDIDATES = table(
     field("number", pa.int64(), "number of the start, from 0", "index"),
     PROPOSAL,
     *POLICY,
-    since="5",
 )
 
 CHOICES = table(
@@ -277,7 +274,6 @@ CHOICES = table(
     field("n_candidates", pa.int64(), "local policies that were compared", "policies"),
     field("n_skipped", pa.int64(), "of them, those that a bound showed to be worse without a look", "policies"),
     *POLICY,
-    since="5",
 )
 
 GLOBAL_POLICIES = table(
@@ -311,7 +307,7 @@ TIMINGS = table(
     field("cpu_seconds", pa.float64(), "processor time of the task's process", "s"),
     field("peak_memory_bytes", pa.int64(), "largest resident memory of the process during the task", "bytes"),
     field("hostname", pa.string(), "host that the task ran on", "name"),
-    field("node_id", pa.string(), "Ray's id of the node; null without Ray", "identifier"),
+    field("node_id", pa.string(), "Ray's id of the node; null for what ran in the sweep's own process", "identifier"),
     field("pid", pa.int64(), "process that the task ran in", "identifier"),
     field("attempt", pa.int64(), "0 for the first try, more after a lost worker; null where Ray does not tell"),
     field("started_at", pa.timestamp("us", tz="UTC"), "when the task started", "UTC"),

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-import warnings
 from pathlib import Path
 
 import pyarrow.parquet as pq
-import pytest
 
 import distmarl as dm
 from distmarl.results.fields import EARLIER_VERSIONS, VERSION_KEY
@@ -23,10 +20,8 @@ NEW_COLUMNS = {
 
 def made_older(folder: Path) -> None:
     """Take away what the version before did not have."""
-    for name, known in TABLES.items():
+    for name in TABLES:
         path = folder / name / "data.parquet"
-        if int(known.since) > int(EARLIER_VERSIONS[-1]):
-            shutil.rmtree(folder / name)
         if path.exists():
             table = pq.read_table(path).drop_columns(NEW_COLUMNS.get(name, []))
             pq.write_table(table.replace_schema_metadata({VERSION_KEY: EARLIER_VERSIONS[-1].encode()}), path)
@@ -44,14 +39,3 @@ def test_a_folder_of_the_version_before_is_read_and_goes_on(tmp_path: Path) -> N
     (tmp_path / "trainings" / "data.parquet").unlink()
     run(tmp_path)
     assert table_bytes(tmp_path)["trainings"] == whole["trainings"]
-
-
-def test_a_table_that_the_version_before_did_not_have_is_not_said_to_be_deleted(tmp_path: Path) -> None:
-    run(tmp_path)
-    made_older(tmp_path)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert dm.open(tmp_path).welfare.empty
-    shutil.rmtree(tmp_path / "trainings")
-    with pytest.warns(UserWarning, match="trainings: deleted"):
-        dm.open(tmp_path)

@@ -7,6 +7,7 @@ rows wherever, whenever and however often it runs.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -116,6 +117,8 @@ class Kind:
         starts yield is wanted all together, by those that need it and nobody after them.
     table : Table
         Its rows make a task done: what a task writes last.
+    beside : tuple of Table
+        Tables that each task fills, too: one whose rows have gone is not done any more.
     run : callable
         ``run(job, key, n_threads, *values)`` does the task. ``values`` are those of what it needs: first of what
         that needs in turn.
@@ -142,7 +145,8 @@ class Kind:
     is_asked_for : callable
         Whether a sweep has such tasks at all.
     done : callable, optional
-        ``done(store, asked)`` yields where tasks are done: by default wherever the table has rows.
+        ``done(store, asked)`` yields where tasks are done: by default wherever the table, and each of those beside it,
+        has rows.
     load : callable, optional
         ``load(store, setting_id, ks)`` returns the values of tasks that are done, by k; needed where others need them.
     results : callable
@@ -161,6 +165,7 @@ class Kind:
     run: Callable[..., TaskResult]
     seconds: Callable[[Job, int | None], float]
     n_bytes: Callable[[Job, int | None, int], int]
+    beside: tuple[Table, ...] = ()
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     needs_in: Callable[[SweepFile], str | None] | None = None
@@ -184,10 +189,9 @@ class Kind:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))
-        n_columns = PLACE_COLUMNS[self.per]
-        places = [self.table.key.index(name) for name in ("setting_id", "k", "seed")[:n_columns]]
-        rest = (None,) * (3 - n_columns)
-        return {TaskPlace(*(key[place] for place in places), *rest) for key in store.keys(self.table)}
+        columns = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
+        there = store.keys(self.table, columns).intersection(*(store.keys(each, columns) for each in self.beside))
+        return set(itertools.starmap(TaskPlace, there))
 
 
 def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from distmarl.learning.alternating import alternate
 from distmarl.model.arrays import Array
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
-from distmarl.results.tables import CHOICES, LOCAL_POLICIES
+from distmarl.results.tables import ALTERNATIONS, CHOICES, LOCAL_POLICIES
 from distmarl.study.job import Job
 from distmarl.study.kinds.alternation_rows import (
     IterationTimes,
@@ -78,8 +78,12 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
     return alternation_bytes(job, n_threads)
 
 
-def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    yield from {TaskPlace(setting_id) for setting_id, *_ in store.keys(LOCAL_POLICIES)}
+def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
+    if searches(asked.sweep):
+        told = {name for name, task in store.keys(CHOICES, ("setting_id", "task")) if task == SHARED_POLICY.name}
+    else:
+        told = {name for (name,) in store.keys(ALTERNATIONS, ("setting_id",))}
+    yield from (TaskPlace(name) for (name,) in store.keys(LOCAL_POLICIES, ("setting_id",)) if name in told)
 
 
 def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:

@@ -12,7 +12,7 @@ from distmarl.learning.answers import larger_size
 from distmarl.learning.searches import search_from
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_candidates
-from distmarl.results.tables import CANDIDATES
+from distmarl.results.tables import ALTERNATIONS, CANDIDATES
 from distmarl.study.job import Job
 from distmarl.study.kinds.alternation_rows import (
     IterationTimes,
@@ -85,8 +85,10 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    for setting_id, number in {(row["setting_id"], row["number"]) for row in store.rows(CANDIDATES)}:
-        yield TaskPlace(setting_id, None, number)
+    alternated = store.keys(ALTERNATIONS, ("setting_id", "start"))
+    for setting_id, start, number in store.keys(CANDIDATES, ("setting_id", "start", "number")):
+        if (setting_id, start) in alternated:
+            yield TaskPlace(setting_id, None, number)
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:
