@@ -68,8 +68,6 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_comparison, write_report
-    from distmarl.results.folder import stranger_lines
-    from distmarl.results.snapshot import Snapshot
 
     page_folder = arguments.folder if arguments.out is None else arguments.out
     if arguments.open and not is_on_disk(page_folder):
@@ -82,7 +80,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
         folders = [open_location(name) for name in (arguments.folder, *arguments.compare)]
         for path in write_comparison(folders, out):
             messages.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
-    for line in [*map(str, report.damages), *stranger_lines(Snapshot(report.numbers.folder))]:
+    for line in report.warnings:
         messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")

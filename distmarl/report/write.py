@@ -15,8 +15,8 @@ from distmarl.report.comparison import comparison
 from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
-from distmarl.results.damage import Damage, find_damage
-from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results
+from distmarl.results.damage import find_damage
+from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results, stranger_lines
 from distmarl.results.shapes import check_files
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -45,8 +45,9 @@ class Report:
         Why there are neither figures nor a page: the results may only be read.
     missing_glyphs : str
         Characters that the font of the figures lacks.
-    damages : sequence of Damage
-        Tables that are damaged, or have gone; the report is made without them.
+    warnings : sequence of str
+        What is wrong with the folder, unless a sweep is writing to it, which has said so itself: tables that are
+        damaged, or have gone, without which the report is made, and files that are not distmarl's.
     """
 
     numbers: Numbers
@@ -55,7 +56,7 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     unwritten: str | None = None
     missing_glyphs: str = ""
-    damages: Sequence[Damage] = ()
+    warnings: Sequence[str] = ()
 
 
 def write_report(
@@ -87,9 +88,10 @@ def write_report(
     """
     with hearing_missing_glyphs() as missing:
         snapshot = open_results(folder)
-        damages = find_damage(snapshot)
+        damages = find_damage(snapshot) if publish else []
         report = _written(snapshot, publish=publish and not damages, vectors=vectors, out=out)
-    return replace(report, missing_glyphs="".join(sorted(missing)), damages=damages)
+    found = [*map(str, damages), *(stranger_lines(snapshot) if publish else ())]
+    return replace(report, missing_glyphs="".join(sorted(missing)), warnings=found)
 
 
 def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location | None) -> Report:

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.nash_gap [--sizes 12:4 30:10 1000:10] [--best]
 
-The robots game and a pair trained with the defaults, or the best pair that is found, for each n:k. Exact gaps are computed up to thirty agents. Seconds
-of the processor are those of one core; where other work shares it, the clock shows more. Memory is the peak above the
-level after training.
+The robots game and a pair trained with the defaults, or the best pair that is found, for each n:k. Exact gaps are
+computed up to thirty agents. Seconds of the processor are those of one core; where other work shares it, the clock
+shows more. Memory is the peak above the level after training.
 """
 
 from __future__ import annotations
