@@ -24,6 +24,8 @@ from distmarl.results.storage.lock import locked
 from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError
 from distmarl.results.store import Store
 
+COMPARISON_FILES = (f"{COMPARISON}.png", f"{COMPARISON}.pdf")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report:
@@ -118,9 +120,10 @@ def write_comparison(folders: Sequence[Location], out: Location | None = None) -
     figure = comparison([read_numbers(open_results(folder)) for folder in folders])
     lay_out(figure)
     place = folders[0] if out is None or out.path == folders[0].path else _made(out)
+    check_files(place, COMPARISON_FILES)
     for kind in ("png", "pdf"):
         _write_figure(place, COMPARISON, figure, kind)
-    return tuple(place.describe(f"{COMPARISON}.{kind}") for kind in ("png", "pdf"))
+    return tuple(map(place.describe, COMPARISON_FILES))
 
 
 def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
@@ -161,8 +164,7 @@ def _made(out: Location) -> Location:
 
 def delete_report(folder: Location) -> None:
     """Delete the page and the figures of earlier results."""
-    compared = {f"{COMPARISON}.{kind}" for kind in ("png", "pdf")}
-    folder.delete({PAGE_FILE, *figure_files(), *compared} & set(folder.names()))
+    folder.delete({PAGE_FILE, *figure_files(), *COMPARISON_FILES} & set(folder.names()))
 
 
 def _publish_if_free(folder: Location) -> None:
