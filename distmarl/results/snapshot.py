@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from distmarl.paths import printable
 from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
@@ -126,7 +127,7 @@ class Snapshot:
         tables = [table.name for table in TABLES.values()]
         found = self.folder.names_in(tables)
         return [
-            f"{table}/{name}"
+            printable(f"{table}/{name}")
             for table, names in zip(tables, found, strict=True)
             for name in names
             if name != DATA_FILE and not name.startswith(PASSED_OVER)
