@@ -10,6 +10,8 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
+from distmarl.report.comparison import NAME as COMPARISON
+from distmarl.report.comparison import comparison
 from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
@@ -105,6 +107,22 @@ def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location 
         return Report(numbers, unwritten=str(error))
 
 
+def write_comparison(folders: Sequence[Location], out: Location | None = None) -> tuple[str, ...]:
+    """Draw the rewards of several sweeps in one figure, into the first one's folder or another one, as PNG and PDF.
+
+    Raises
+    ------
+    ResultsError
+        When a folder cannot be used, or their returns are not to be compared.
+    """
+    figure = comparison([read_numbers(open_results(folder)) for folder in folders])
+    lay_out(figure)
+    place = folders[0] if out is None or out.path == folders[0].path else _made(out)
+    for kind in ("png", "pdf"):
+        _write_figure(place, COMPARISON, figure, kind)
+    return tuple(place.describe(f"{COMPARISON}.{kind}") for kind in ("png", "pdf"))
+
+
 def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
     """Write the figures and the page into the results folder, or into another one."""
     is_beside = out is numbers.folder
@@ -143,7 +161,8 @@ def _made(out: Location) -> Location:
 
 def delete_report(folder: Location) -> None:
     """Delete the page and the figures of earlier results."""
-    folder.delete({PAGE_FILE, *figure_files()} & set(folder.names()))
+    compared = {f"{COMPARISON}.{kind}" for kind in ("png", "pdf")}
+    folder.delete({PAGE_FILE, *figure_files(), *compared} & set(folder.names()))
 
 
 def _publish_if_free(folder: Location) -> None:

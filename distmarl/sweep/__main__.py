@@ -76,7 +76,7 @@ EPILOG = """\
 examples:
   python -m distmarl.sweep sweeps/robots.yaml
   python -m distmarl.sweep sweeps/robots.yaml --plan
-  python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
+  python -m distmarl.sweep sweeps/robots.yaml --set environment.gamma=0.9 --out results/robots-0.9
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
 exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C, SIGTERM or SIGHUP)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -24,6 +25,16 @@ def levels_of(setting_id: str, baselines: pd.DataFrame | None, bounds: pd.DataFr
         own = baselines[baselines["setting_id"] == setting_id].sort_values("method")  # an exact one first
         parts.append(own.groupby("baseline", sort=False)["value"].first().sort_values(ascending=False))
     return pd.concat(parts) if parts else pd.Series(dtype="float64")
+
+
+def shared_ceiling(setting_ids: Collection[str], bounds: pd.DataFrame | None) -> pd.Series[float]:
+    """Return the ceiling of several settings, by name, where it is one and the same; else nothing."""
+    nothing: pd.Series[float] = pd.Series(dtype="float64")
+    if bounds is None:
+        return nothing
+    own = bounds[bounds["setting_id"].isin(setting_ids) & bounds["horizon"].notna()]
+    is_shared = own["setting_id"].nunique() == len(setting_ids) and own["ceiling"].nunique() == 1
+    return pd.Series(own["ceiling"].iloc[:1].to_numpy(), index=[CEILING]) if is_shared else nothing
 
 
 def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
