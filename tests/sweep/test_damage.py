@@ -150,6 +150,14 @@ def test_a_table_of_the_papers_method_is_made_again(
     check_mended(copied(plain), plain, {table: harm})
 
 
+@pytest.mark.parametrize("source", ["whole", "plain"])
+def test_what_tasks_need_in_turn_is_made_again_first(
+    source: str, request: pytest.FixtureRequest, copied: Callable[[Path], Path]
+) -> None:
+    undisturbed = request.getfixturevalue(source)
+    check_mended(copied(undisturbed), undisturbed, {"local_policies": deleted, "evaluations": cut, "rollouts": deleted})
+
+
 def test_readers_say_what_is_damaged_and_go_on_without_it(whole: Path, copied: Callable[[Path], Path]) -> None:
     folder = copied(whole)
     for table in ("nash_gaps", "timings"):
