@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,16 +22,16 @@ SHOW_CURSOR = b"\x1b[?25h\n"
 POLL_S = 1.0
 # Between two signals that end a process, and before the one that nothing survives.
 PATIENCE_S = 0.5
-HOLDER_FILE = "_lock.json"
-# What reads that of an object store, and deletes it: more than the standard library.
-IN_A_STORE = """
-import sys
+# Takes the lock over from the process that has ended, and gives it back.
+GIVE_BACK = """
+import socket, sys
+from distmarl.results.storage.lock import find_writer, locked
 from distmarl.results.storage.opening import open_location
-folder, name = open_location(sys.argv[1]), sys.argv[2]
-if len(sys.argv) > 3:
-    folder.delete([name])
-else:
-    sys.stdout.buffer.write(folder.read(name))
+folder = open_location(sys.argv[1])
+holder = find_writer(folder)
+is_the_one = holder is not None and (str(holder.pid), holder.host) == (sys.argv[2], socket.gethostname())
+with locked(folder, silent=holder if is_the_one else None):
+    pass
 """
 
 
@@ -63,8 +62,8 @@ class Guard:
                 self._end()
         # Whoever was asked twice, and left, needs no words.
         if self._task is not None and (self._trace or self._has_ended_it or self._n_heard == 1):
-            self._give_lock_back()
             self._say(self._task["name"])
+            self._give_lock_back()
 
     def _look(self) -> bool:
         """Wait a little and read what has come; return whether the process lives."""
@@ -139,26 +138,9 @@ class Guard:
         return ["it was here:", *(f"  {call}" for call in calls if call.startswith("File"))][:4] if calls else []
 
     def _give_lock_back(self) -> None:
-        """Delete the dead process's note that it holds the folder, if it is still there; the system freed the rest."""
-        try:
-            holder = json.loads(self._lock_file())
-            if (holder["pid"], holder["host"]) == (self._watched, os.uname().nodename):
-                self._lock_file("delete")
-        except (OSError, ValueError, KeyError, TypeError):
-            return  # then the next one listens whether its holder lives
-
-    def _lock_file(self, *delete: str) -> bytes:
-        """Return what the lock's file says, or delete it."""
-        folder: str = self._about["folder"]
-        if ":/" in folder:
-            command = [sys.executable, "-c", IN_A_STORE, folder, HOLDER_FILE, *delete]
-            options: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-            return subprocess.run(command, stdout=subprocess.PIPE, check=False, **options).stdout
-        path = Path(folder, HOLDER_FILE)
-        content = path.read_bytes()
-        if delete:
-            path.unlink()
-        return content
+        """Give the dead process's lock back; where that fails, the next one listens whether its holder lives."""
+        command = [sys.executable, "-c", GIVE_BACK, self._about["folder"], str(self._watched)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 
 def main() -> None:
