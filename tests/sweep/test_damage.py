@@ -16,7 +16,7 @@ import pytest
 import distmarl as dm
 from distmarl.errors import ResultsError
 from distmarl.report.__main__ import main as report
-from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.tables import TABLES
 from distmarl.status.__main__ import main as status
 from distmarl.sweep.__main__ import main as sweep
@@ -201,7 +201,7 @@ def test_an_interruption_between_keeping_aside_and_the_end_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("distmarl.sweep.session._drive", lambda *_: (_ for _ in ()).throw(ResultsError("killed")))
         assert run_in(folder).returncode == 2
-    assert "choices/data.parquet: has gone" in call_in(folder, status)("results").stdout
+    assert "warning: results/choices/data.parquet: " in call_in(folder, status)("results").stdout
     run_in(folder)
     assert tables_of(folder) == tables_of(whole)
 
