@@ -82,7 +82,11 @@ class Numbers:
         asked_for = frozenset(self.k_values)
         exact_k = asked_for if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
-        self._points = snapshot.summary(lambda k, seed: k in asked_for and seed < n_seeds, exact_k=exact_k)
+        self._points = snapshot.summary(
+            lambda k, seed: k in asked_for and seed < n_seeds,
+            exact_k=exact_k,
+            n_train_seeds=self.sweep.experiment.n_train_seeds,
+        )
 
     @cached_property
     def settings(self) -> pd.DataFrame:
@@ -98,18 +102,18 @@ class Numbers:
     @cached_property
     def trainings(self) -> pd.DataFrame:
         """The trainings, with ``label`` and ``place`` of the settings."""
-        trainings = self._placed(self._snapshot.read(TRAININGS), "k")
+        trainings = self._placed(self._snapshot.read(TRAININGS), "k", "train_seed")
         return trainings[trainings["k"].isin(self.k_values)]
 
     @cached_property
     def alternations(self) -> pd.DataFrame:
         """The proposals of the alternations, with ``label`` and ``place`` of the settings."""
-        return self._placed(self._snapshot.read(ALTERNATIONS), "iteration")
+        return self._placed(self._snapshot.read(ALTERNATIONS), "train_seed", "iteration")
 
     @cached_property
     def nash_gaps(self) -> pd.DataFrame:
         """The Nash gaps, with ``label`` and ``place`` of the settings."""
-        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k")
+        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k", "train_seed")
         return gaps[(gaps["method"] == self.sweep.experiment.nash_gap) & gaps["k"].isin(self.k_values)]
 
     @cached_property
@@ -127,7 +131,7 @@ class Numbers:
     @cached_property
     def timings(self) -> pd.DataFrame:
         """When the tasks of the sweep's settings ran, and for how long."""
-        timings = self._snapshot.read(TIMINGS)
+        timings = self._of_sweep(self._snapshot.read(TIMINGS))
         return timings[timings["setting_id"].isin(self.settings["setting_id"])]
 
     @cached_property
@@ -194,9 +198,14 @@ class Numbers:
         return self._snapshot.read(table, **key)
 
     def _placed(self, rows: pd.DataFrame, *by: str) -> pd.DataFrame:
-        """Return the rows of the sweep's settings, in their order."""
+        """Return the rows of the sweep's settings and trainings, in their order."""
         places = self.settings[["setting_id", "label", "place"]]
-        return places.merge(rows, on="setting_id").sort_values(["place", *by], kind="stable", ignore_index=True)
+        placed = places.merge(self._of_sweep(rows), on="setting_id")
+        return placed.sort_values(["place", *by], kind="stable", ignore_index=True)
+
+    def _of_sweep(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the sweep's trainings."""
+        return rows[rows["train_seed"] < self.sweep.experiment.n_train_seeds] if "train_seed" in rows else rows
 
 
 def read_numbers(snapshot: Snapshot) -> Numbers:

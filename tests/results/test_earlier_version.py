@@ -12,6 +12,7 @@ from distmarl.results.tables import TABLES
 from tests.sweep.sweeps import run, table_bytes
 
 NEW_COLUMNS = {"trainings": ["answer"], "alternations": ["start", "minimum_share"]}
+TRAIN_SEED = "train_seed"
 
 
 def made_older(folder: Path) -> None:
@@ -20,6 +21,7 @@ def made_older(folder: Path) -> None:
         path = folder / name / "data.parquet"
         if path.exists():
             table = pq.read_table(path).drop_columns(NEW_COLUMNS.get(name, []))
+            table = table.drop_columns([TRAIN_SEED] if TRAIN_SEED in table.column_names else [])
             pq.write_table(table.replace_schema_metadata({VERSION_KEY: EARLIER_VERSIONS[-1].encode()}), path)
 
 

@@ -20,7 +20,7 @@ def committed(folder: Path, returns: Returns, accuracy: float | None = 0.5) -> S
     store = store_in(folder)
     blank: dict[str, Any] = dict.fromkeys(EVALUATIONS.schema.names)
     for (setting_id, k, seed), drawn in returns.items():
-        row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "seed": seed}
+        row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "train_seed": 0, "seed": seed}
         row |= {"mode_accuracy": accuracy, "returns": drawn}
         store.commit(f"{setting_id}-{k}-{seed}", [(EVALUATIONS, [row])])
     return store

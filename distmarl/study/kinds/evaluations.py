@@ -41,13 +41,14 @@ def evaluate_pairs(
         local_policy,
         k=required(keys[0].k),
         options=job.setting.evaluation,
-        seeds=[(job.setting.seed, required(key.seed)) for key in keys],
+        seeds=[job.evaluation_seed(key.train_seed, required(key.seed)) for key in keys],
     )
     return [TaskResult(None, _rows(job, key, result)) for key, result in zip(keys, results, strict=True)]
 
 
 def _rows(job: Job, key: TaskKey, result: EvaluationResult) -> Rows:
-    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k, "seed": key.seed}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k}
+    name |= {"train_seed": key.train_seed, "seed": key.seed}
     row = {
         **name,
         "n_agents": job.environment.n_agents,

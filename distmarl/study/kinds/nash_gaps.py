@@ -36,12 +36,13 @@ def measure_nash_gap(
         k=k,
         method=_method(job),
         tolerance=job.setting.global_agent.convergence_threshold,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
     )
     name = {
         "sweep": job.sweep,
         "setting_id": key.setting_id,
         "k": k,
+        "train_seed": key.train_seed,
         "method": method,
         "n_agents": job.environment.n_agents,
         "utility": gaps.utility,
@@ -70,7 +71,9 @@ def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
-    yield from (TaskPlace(name, k) for name, k, kind, _ in store.keys(NASH_GAPS) if kind == method)
+    for name, k, train_seed, kind, _ in store.keys(NASH_GAPS):
+        if kind == method:
+            yield TaskPlace(name, k, train_seed=train_seed)
 
 
 def _results(_rows: Rows, seconds: float) -> Iterator[str]:

@@ -42,7 +42,7 @@ def train_shared_policy(
     result = alternate(
         job.environment,
         k=k,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
         n_threads=n_threads,
         on_iteration=times.note,
         **sections_of(job).by_name,
@@ -56,7 +56,7 @@ def train_shared_policy(
 
 
 def _policy_rows(job: Job, key: TaskKey, local_policy: Array) -> list[dict[str, Any]]:
-    name = {"sweep": job.sweep, "setting_id": key.setting_id}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "train_seed": key.train_seed}
     return [
         {**name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
         for (s_g, s_l, a_l), probability in np.ndenumerate(local_policy)
@@ -79,11 +79,14 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    yield from {TaskPlace(setting_id) for setting_id, *_ in store.keys(LOCAL_POLICIES)}
+    trained = {(setting_id, train_seed) for setting_id, train_seed, *_ in store.keys(LOCAL_POLICIES)}
+    yield from (TaskPlace(setting_id, train_seed=train_seed) for setting_id, train_seed in trained)
 
 
-def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    return {None: read_local_policy(store, setting_id)}
+def _load(
+    store: Snapshot, setting_id: str, train_seed: int, _ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    return {None: read_local_policy(store, setting_id, train_seed)}
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:

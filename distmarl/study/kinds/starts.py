@@ -40,7 +40,7 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
         job.environment,
         job.starts[number],
         k=setting.reference_k,
-        seed=setting.seed,
+        seed=job.training_seed(key.train_seed),
         sections=sections_of(job),
         n_threads=n_threads,
         on_iteration=times.note,
@@ -49,6 +49,7 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
         {
             "sweep": job.sweep,
             "setting_id": key.setting_id,
+            "train_seed": key.train_seed,
             "start": found.start,
             "number": number,
             "proposal": proposal,
@@ -64,12 +65,14 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
     return TaskResult(None, rows)
 
 
-def load_candidates(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    """Return the local policies that a setting's starts led to, an array (S, 3, G, L, A_l); NaN stands for none.
+def load_candidates(
+    store: Snapshot, setting_id: str, train_seed: int, _ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    """Return the local policies that a training's starts led to, an array (S, 3, G, L, A_l); NaN stands for none.
 
     The second axis is that of :data:`PROPOSALS`.
     """
-    rows = read_candidates(store, setting_id)
+    rows = read_candidates(store, setting_id, train_seed)
     shape = (1 + max(row["number"] for row in rows), len(PROPOSALS), *rows[0]["shape"])
     candidates = np.full(shape, np.nan)
     for row in rows:
@@ -85,8 +88,9 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    for setting_id, number in {(row["setting_id"], row["number"]) for row in store.rows(CANDIDATES)}:
-        yield TaskPlace(setting_id, None, number)
+    names = ("setting_id", "number", "train_seed")
+    for setting_id, number, train_seed in {tuple(row[name] for name in names) for row in store.rows(CANDIDATES)}:
+        yield TaskPlace(setting_id, None, number, train_seed)
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:
