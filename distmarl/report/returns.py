@@ -138,6 +138,11 @@ def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
     return ~summary["converged"].fillna(True).to_numpy(dtype=bool)
 
 
+def has_trainings(summary: pd.DataFrame) -> bool:
+    """Return whether a summary is about several trainings of a setting."""
+    return "n_train_seeds" in summary.columns and bool(summary["n_train_seeds"].max() > 1)
+
+
 def has_exact(summary: pd.DataFrame) -> bool:
     """Return whether exact returns stand beside those of rollouts."""
     return bool(summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0)

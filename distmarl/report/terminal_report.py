@@ -12,7 +12,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.report.returns import MISSING, decimals_of, has_ceiling, has_exact, improvement, is_unconverged
+from distmarl.report.returns import (
+    MISSING,
+    decimals_of,
+    has_ceiling,
+    has_exact,
+    has_trainings,
+    improvement,
+    is_unconverged,
+)
 from distmarl.report.write import Report
 from distmarl.wording import fixed, shortened
 
@@ -79,8 +87,12 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     by_setting = summary.groupby("setting_id", sort=False)
     groups = [list(_cells(rows, decimals, exact=exact, shares=shares)) for _, rows in by_setting]
     labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
-    caption = f"{UNCONVERGED_MARK} training has not converged" if is_unconverged(summary).any() else ""
-    names = ["k", "Value (mean ± std)", *(["Exact"] if exact else []), *(["Of ceiling"] if shares else []), "Train (s)"]
+    captions = [f"{UNCONVERGED_MARK} training has not converged"] if is_unconverged(summary).any() else []
+    if has_trainings(summary):
+        captions.insert(0, f"mean of {summary['n_train_seeds'].max():,} trainings ± its 95 % interval over them")
+    caption = "\n".join(captions)
+    value = "Value (mean ± 95 %)" if has_trainings(summary) else "Value (mean ± std)"
+    names = ["k", value, *(["Exact"] if exact else []), *(["Of ceiling"] if shares else []), "Train (s)"]
     columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
     left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
     if not any(labels) and left >= 0:
@@ -191,16 +203,24 @@ def ceiling_lines(summary: pd.DataFrame) -> list[str]:
 
 def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool) -> Iterator[list[str]]:
     """Yield k, value, exact value and share of the ceiling if there are any, and training time of each row as text."""
-    names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
+    level, scatter = _value_and_spread(rows)
+    columns = (rows["k"], level, scatter, rows["exact_return"], rows["train_seconds"])
     of_ceiling = [[percent(share)] for share in rows["ceiling_share"]] if shares else [[]] * len(rows)
     for k, mean, std, value, seconds, share, unconverged in zip(
-        *(rows[name] for name in names), of_ceiling, is_unconverged(rows), strict=True
+        *columns, of_ceiling, is_unconverged(rows), strict=True
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
         exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
         yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, *share, time]
+
+
+def _value_and_spread(rows: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return the mean over trainings and half its interval or, of single ones, the mean and the seeds' scatter."""
+    if has_trainings(rows):
+        return rows["trainings_mean"], (rows["trainings_ci95_high"] - rows["trainings_ci95_low"]) / 2
+    return rows["mean_return"], rows["std_return"]
 
 
 def percent(share: float) -> str:

@@ -19,12 +19,13 @@ from distmarl.report.page.cells import (
     scientific,
     small_column,
     text_column,
+    training_column,
     words,
     yes_or_no,
 )
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
-from distmarl.report.returns import has_ceiling, has_exact
+from distmarl.report.returns import has_ceiling, has_exact, has_trainings
 
 
 def _settings(numbers: Numbers) -> pd.DataFrame:
@@ -50,7 +51,11 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         for head, end in zip(heads, ("first", "last"), strict=True)
     )
 
+    over = "over trainings" if (rows["last_n_train_seeds"] > 1).any() else "over rollouts, of this training alone"
+
     def uncertainty(row: Row) -> Cell:
+        if row["last_n_train_seeds"] > 1:
+            return interval(row["last_trainings_ci95_low"], row["last_trainings_ci95_high"], decimals)
         if math.isfinite(row["last_exact_return"]):
             return Cell("exact", 0.0)
         return interval(row["last_ci95_low"], row["last_ci95_high"], decimals)
@@ -69,7 +74,7 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         first,
         *([number_column("Largest k", "evaluated", "last_k")] if len(ends) > 1 else []),
         last,
-        Column("95 % interval", "of the mean at the largest k; sorted by its width", uncertainty),
+        Column("95 % interval", f"of the mean at the largest k, {over}; sorted by its width", uncertainty),
         Column("Improvement", "in per cent of the value at the smallest k", percent),
     ]
     if has_ceiling(rows.rename(columns={"last_ceiling": "ceiling"})):
@@ -91,10 +96,50 @@ def _results(numbers: Numbers) -> pd.DataFrame:
     return numbers.settings[["setting_id", "place"]].merge(numbers.summary, on="setting_id")
 
 
+# By whether settings were trained several times.
+_VALUE = {
+    False: "mean discounted return over all rollouts, or the exact one where there are none",
+    True: "mean over trainings of what each earns: its exact return where it is known, else its rollouts' mean",
+}
+_INTERVAL = {
+    False: "of the mean, over rollouts (Student's t), of this training alone; sorted by its width",
+    True: "of the mean, over trainings (Student's t); sorted by its width",
+}
+
+
+def _trainings_columns(decimals: int) -> list[Column]:
+    """Return what is told of several trainings."""
+    return [
+        Column(
+            "Min to max",
+            "what the trainings earn; sorted by the width",
+            lambda row: interval(row["trainings_min"], row["trainings_max"], decimals),
+        ),
+        number_column("Median", "of the trainings", "trainings_median", decimals),
+        number_column(
+            "Trainings' std",
+            "between trainings, without the noise of their evaluation (variance component)",
+            "between_trainings_std",
+            decimals,
+        ),
+        Column(
+            "Its share",
+            "of the variance of a training's evaluation seed, what is between trainings; the rest is between seeds",
+            lambda row: number(100 * row["between_trainings_share"], 1, unit=" %"),
+        ),
+        number_column("Trainings", "how many", "n_train_seeds"),
+    ]
+
+
 def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 
+    several = has_trainings(rows)
+    pairs = "trainings" if several else "rollouts"
+    level = "trainings_mean" if several else "mean_return"
+    low, high = (f"trainings_{end}" if several else end for end in ("ci95_low", "ci95_high"))
+
     def value(row: Row) -> Cell:
-        mean = number(row["mean_return"], decimals)
+        mean = number(row[level], decimals)
         return Cell(mean.text + (" ★" if row["is_best"] else ""), mean.order)
 
     def gain(row: Row) -> Cell:
@@ -110,23 +155,20 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     )
     return [
         K,
-        Column("Value", "mean discounted return over all rollouts, or the exact one where there are none", value),
-        Column(
-            "95 % interval",
-            "of the mean, over rollouts (Student's t); sorted by its width",
-            lambda row: interval(row["ci95_low"], row["ci95_high"], decimals),
-        ),
-        number_column("Seeds' std", "sample standard deviation of the evaluation seeds' means", "std_return", decimals),
+        Column("Value", _VALUE[several], value),
+        Column("95 % interval", _INTERVAL[several], lambda row: interval(row[low], row[high], decimals)),
+        *(_trainings_columns(decimals) if several else []),
+        number_column("Seeds' std", "standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
-        Column("Gain", "over the next smaller k, by paired rollouts, with half its 95 % interval", gain),
+        Column("Gain", f"over the next smaller k, by paired {pairs}, with half its 95 % interval", gain),
         Column(
             "Mode acc.",
             "share of steps at which the global action is a most populated local state",
             lambda row: number(100 * row["mode_accuracy"], 1, unit=" %"),
         ),
         number_column("Train (s)", "wall-clock time of G-LEARN", "train_seconds", 2),
-        number_column("Seeds", "evaluation seeds", "n_seeds"),
+        number_column("Seeds", "evaluation seeds of a training", "n_seeds"),
     ]
 
 
@@ -187,9 +229,10 @@ BOUNDS = PageTable(
 )
 
 
-def _gaps_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+def _gaps_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     return [
         K,
+        *training_column(rows),
         text_column("Quantity", "as in dm.nash_gap", "quantity"),
         number_column("Value", "in reward", "value", decimals + 2),
         small_column("Error", "certified; of estimates half the 95 % interval", "error"),
@@ -214,9 +257,10 @@ GAPS = PageTable(
 )
 
 
-def _certificates_columns(_: pd.DataFrame, __: int) -> list[Column]:
+def _certificates_columns(rows: pd.DataFrame, _: int) -> list[Column]:
     return [
         K,
+        *training_column(rows),
         small_column("Bound", "certified bound of max |V - V*| in the surrogate game (reward)", "bound"),
         Column(
             "Converged",
@@ -265,6 +309,7 @@ def _has_starts(alternations: pd.DataFrame) -> bool:
 
 def _alternations_columns(frame: pd.DataFrame, decimals: int) -> list[Column]:
     return [
+        *training_column(frame),
         *([text_column("Start", "what the alternation began with", "start")] if _has_starts(frame) else []),
         number_column("Iteration", "outer iteration, from 0", "iteration"),
         text_column("Proposal", "both policies, or one", "proposal"),
