@@ -27,6 +27,7 @@ from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import evaluation_seed
+from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.folder import (
     deleted_tables,
     open_results,
@@ -288,6 +289,25 @@ def open_folder(folder: Place) -> Results:
     if gone := deleted_tables(snapshot):
         warnings.warn(_deleted(snapshot.folder, gone), stacklevel=3)
     return Results(snapshot.folder)
+
+
+def compare_settings(
+    results: Results, a: str | Mapping[str, Any], b: str | Mapping[str, Any], *, k: int | None = None
+) -> pd.DataFrame:
+    """Compare two settings over their trainings; see :func:`distmarl.compare`."""
+    points = results.points()
+    snapshot = Snapshot(results.folder)
+    rows = [_find_setting(snapshot, setting) for setting in (a, b)]
+    first, second = (points[points["setting_id"] == row["setting_id"]] for row in rows)
+    seeds = {value_at(content_of(row), "experiment.seed") for row in rows}
+    found = pd.DataFrame(comparison_rows(first, second, shares_seeds=len(seeds) == 1), columns=list(COLUMNS))
+    if k is not None:
+        found = found[found["k"] == checked_integer("k", k)].reset_index(drop=True)
+    if found.empty:
+        both = sorted({*first["k"]} & {*second["k"]})
+        known = f"both have k = {', '.join(map(str, both))}" if both else "they have no k in common"
+        raise InvalidArgumentError(f"k: must be one that both settings have been evaluated at, got {k}; {known}")
+    return found
 
 
 def _deleted(folder: Location, names: Sequence[str]) -> str:

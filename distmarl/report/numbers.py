@@ -11,7 +11,8 @@ import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import summarise, with_ceilings
+from distmarl.report.returns import has_trainings, summarise, with_ceilings
+from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
     SWEEP_FILE,
@@ -21,6 +22,7 @@ from distmarl.results.folder import (
     starts_per_setting,
     sweep_settings,
 )
+from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import (
@@ -37,6 +39,9 @@ from distmarl.results.tables import (
 )
 from distmarl.study.kinds import KINDS
 from distmarl.study.pending import Pending, find_pending
+
+# Settings that are compared with the first.
+MAX_COMPARED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,23 @@ class Numbers:
             rows = self._snapshot.read(table, without=unread).drop_duplicates("setting_id")
             sizes |= dict(zip(rows["setting_id"], rows["n_agents"], strict=True))
         return sizes
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """How each other setting compares with the first at each k, where they were trained several times."""
+        by_setting = dict(tuple(self.summary.groupby("setting_id", sort=False)))
+        names = list(by_setting) if has_trainings(self.summary) else []
+        contents = {row["setting_id"]: content_of(row) for row in self.settings.to_dict("records")}
+        seeds = {name: value_at(contents[name], "experiment.seed") for name in names}
+        rows = [
+            {"setting_id": name, **row}
+            for name in names[1 : MAX_COMPARED + 1]
+            for row in comparison_rows(
+                by_setting[name], by_setting[names[0]], shares_seeds=seeds[name] == seeds[names[0]]
+            )
+        ]
+        places = self.settings[["setting_id", "label", "place"]]
+        return places.merge(pd.DataFrame(rows, columns=["setting_id", *COLUMNS]), on="setting_id")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:

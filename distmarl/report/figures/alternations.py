@@ -120,4 +120,6 @@ def _notes(alternations: pd.DataFrame) -> list[str]:
     reasons = alternations["stopped_because"].dropna().value_counts()
     counts = [f"{name} ({number})" if len(reasons) > 1 else str(name) for name, number in reasons.items()]
     ended = f"stopped because: {', '.join(counts).replace('_', ' ')}"
-    return [f"line: kept proposals{reverted}", *([ended] if counts else [])]
+    several = alternations["train_seed"].nunique() > 1 if "train_seed" in alternations.columns else False
+    line = "a line for each training: kept proposals" if several else "line: kept proposals"
+    return [f"{line}{reverted}", *([ended] if counts else [])]

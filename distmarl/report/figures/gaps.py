@@ -215,7 +215,7 @@ def _notes(gaps: pd.DataFrame) -> list[str]:
     n_trainings = gaps["train_seed"].nunique() if "train_seed" in gaps.columns else 1
     if n_trainings == 1:
         return []
-    return [f"thin: {n_trainings} trainings (dotted: upper bounds); strong: medians", INTERVAL_NOTE]
+    return [f"thin: {n_trainings} trainings (upper: dotted); strong: medians", INTERVAL_NOTE]
 
 
 def _ceilings(rows: pd.DataFrame, bounds: pd.DataFrame | None) -> list[float]:

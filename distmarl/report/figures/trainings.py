@@ -28,7 +28,7 @@ from distmarl.report.returns import is_unconverged
 from distmarl.results.over_trainings import OverTrainings, over_trainings
 
 LINE_ALPHA, LINE_WIDTH_PT = 0.35, 0.5
-DOT_PT, MEAN_PT = 1.8, 5.0
+DOT_PT, BESIDE_PT, MEAN_PT = 2.4, 3.0, 5.0
 OTHERS_ALPHA = 0.5
 INTERVAL_NOTE = "bars: mean and its 95 % interval, over trainings"
 
@@ -123,7 +123,8 @@ def _draw_panels(
 def _draw(axes: Axes, series: Series, column: str, transform: Transform, is_joined: bool) -> None:
     """Draw one setting."""
     k, found, colour = series.points["k"].to_numpy(), _of(series, column), series.style.colour
-    draw_each(axes, k, found, colour, transform, is_joined=is_joined)
+    beside = offset_copy(transform, figure_of(axes), x=0 if is_joined else BESIDE_PT, y=0, units="points")
+    draw_each(axes, k, found, colour, beside, is_joined=is_joined)
     draw_interval(axes, k, found, colour, transform)
     look: dict[str, Any] = {"color": colour, "marker": series.style.marker, "transform": transform, "zorder": 4}
     axes.plot(k, found.median, label=series.label, **look | ({} if is_joined else {"linestyle": "none"}))

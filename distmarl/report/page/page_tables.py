@@ -25,6 +25,7 @@ from distmarl.report.page.cells import (
 )
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
+from distmarl.report.page.training_tables import COMPARISONS, trainings_columns
 from distmarl.report.returns import has_ceiling, has_exact, has_trainings
 
 
@@ -107,30 +108,6 @@ _INTERVAL = {
 }
 
 
-def _trainings_columns(decimals: int) -> list[Column]:
-    """Return what is told of several trainings."""
-    return [
-        Column(
-            "Min to max",
-            "what the trainings earn; sorted by the width",
-            lambda row: interval(row["trainings_min"], row["trainings_max"], decimals),
-        ),
-        number_column("Median", "of the trainings", "trainings_median", decimals),
-        number_column(
-            "Trainings' std",
-            "between trainings, without the noise of their evaluation (variance component)",
-            "between_trainings_std",
-            decimals,
-        ),
-        Column(
-            "Its share",
-            "of the variance of a training's evaluation seed, what is between trainings; the rest is between seeds",
-            lambda row: number(100 * row["between_trainings_share"], 1, unit=" %"),
-        ),
-        number_column("Trainings", "how many", "n_train_seeds"),
-    ]
-
-
 def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 
     several = has_trainings(rows)
@@ -157,7 +134,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         K,
         Column("Value", _VALUE[several], value),
         Column("95 % interval", _INTERVAL[several], lambda row: interval(row[low], row[high], decimals)),
-        *(_trainings_columns(decimals) if several else []),
+        *(trainings_columns(decimals) if several else []),
         number_column("Seeds' std", "standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
@@ -347,4 +324,6 @@ ALTERNATIONS = PageTable(
     columns=_alternations_columns,
 )
 
-PAGE_TABLES = {table.name: table for table in (SETTINGS, RESULTS, BASELINES, BOUNDS, GAPS, CERTIFICATES, ALTERNATIONS)}
+PAGE_TABLES = {
+    table.name: table for table in (SETTINGS, RESULTS, COMPARISONS, BASELINES, BOUNDS, GAPS, CERTIFICATES, ALTERNATIONS)
+}
