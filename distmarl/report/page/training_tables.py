@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
 from distmarl.report.numbers import Numbers
 from distmarl.report.page.cells import Cell, Column, K, Row, interval, number, number_column, words
 from distmarl.report.page.table import PageTable
