@@ -15,6 +15,7 @@ from distmarl import search_path as search_path  # before all others
 from distmarl.equilibrium.ceilings.value_bound import ValueBound, value_bound
 from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
+from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import DistmarlError
 from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult
@@ -51,9 +52,11 @@ __all__ = [
     "NashGap",
     "Quantity",
     "ValueBound",
+    "Welfare",
     "__version__",
     "best_answer",
     "best_pair",
+    "best_welfare",
     "count_vectors",
     "estimate_difference",
     "estimate_mean",

@@ -28,8 +28,8 @@ from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import evaluation_seed
 from distmarl.results.comparison_rows import COLUMNS, comparison_rows
+from distmarl.results.damage import deleted_tables, find_damage
 from distmarl.results.folder import (
-    deleted_tables,
     open_results,
     read_settings,
     read_sweep,
@@ -261,7 +261,7 @@ class Results:
 
     def _description(self) -> Iterator[tuple[str, str]]:
         """Yield what there is, in a few lines."""
-        sweep, snapshot = read_sweep(self.folder), self._snapshot()
+        sweep, snapshot = read_sweep(self.folder), Snapshot(self.folder)
         ks = k_values(sweep.experiment)
         settings = read_settings(snapshot)
         pending = find_pending(sweep, rollouts_per_seed(settings, sweep), starts_per_setting(settings), snapshot)
@@ -269,16 +269,18 @@ class Results:
         yield "sweep", f"{sweep.name}, in {self.folder}"
         yield "settings", f"{len(settings)}"
         yield "k", f"{ks[0]}" if len(ks) == 1 else f"{len(ks)} values from {ks[0]} to {ks[-1]}"
-        if gone := deleted_tables(snapshot):
-            yield "deleted", f"{', '.join(gone)}; the sweep's command makes what is missing"
+        damages = find_damage(snapshot)
+        for word, is_gone in (("deleted", True), ("damaged", False)):
+            if names := [damage.table for damage in damages if damage.is_gone == is_gone]:
+                yield word, f"{', '.join(names)}; the sweep's command makes what is missing"
         n_rows = {name: len(snapshot.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
         yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
         if n_done < n_tasks:
             yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks"
 
     def _snapshot(self) -> Snapshot:
-        """Return the tables as they are now."""
-        return Snapshot(self.folder)
+        """Return the tables as they are now; one that is damaged is an error when it is read."""
+        return Snapshot(self.folder, strict=True)
 
 
 def open_folder(folder: Place) -> Results:
@@ -288,6 +290,9 @@ def open_folder(folder: Place) -> Results:
     read_settings(snapshot)
     if gone := deleted_tables(snapshot):
         warnings.warn(_deleted(snapshot.folder, gone), stacklevel=3)
+    for damage in find_damage(snapshot):
+        if not damage.is_gone:
+            warnings.warn(str(damage), stacklevel=3)
     return Results(snapshot.folder)
 
 

@@ -10,8 +10,10 @@ from datetime import datetime, timezone
 # Units of time in seconds, the largest first.
 TIME_UNITS = {"d": 86400, "h": 3600, "min": 60, "s": 1}
 SEPARATOR = " · "
-# What a terminal obeys rather than shows, what turns the direction of a line, and halves of characters.
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+# What a terminal obeys rather than shows, what turns the direction of a line, halves of characters, and none at all.
+CONTROLS = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
 
 
 def duration(seconds: float) -> str:

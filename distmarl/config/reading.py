@@ -18,6 +18,7 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 from distmarl.config.yaml_text import YAMLError, composed, decoded, describe_error, load_yaml
 from distmarl.errors import ConfigError
 from distmarl.model.options import NAME_PATTERN
+from distmarl.paths import is_utf8
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -28,6 +29,9 @@ DECIMAL_POINT = "write decimals with a point, as in 0.95"
 # Python's own functions on what is nested deeper, or holds itself, end in a RecursionError.
 MAX_DEPTH = 50
 TOO_DEEP = f"must not be nested more than {MAX_DEPTH} deep, nor hold itself"
+
+# No file and no table can hold it.
+HALF = "must be text, got half a character (of the surrogates \\ud800 to \\udfff)"
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,10 @@ def parse_sweep(content: bytes, source: str) -> RawSweep:
         mapping = {}
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
-    _check_keys(mapping, RawSweep(mapping, source, text))
+    raw = RawSweep(mapping, source, text)
+    _check_keys(mapping, raw)
+    if (path := _half_a_character(mapping)) is not None:
+        raise ConfigError(f"{raw.place(path)}: {HALF}")
     stem = Path(source).stem
     if "name" not in mapping and not re.fullmatch(NAME_PATTERN, stem):
         raise ConfigError(f"{source}: name: is required, since the file's own name cannot name a folder")
@@ -156,6 +163,8 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
             raise ConfigError(f"--set {dotted}: {TOO_DEEP}") from None
         if nests_too_deeply(value):
             raise ConfigError(f"--set {dotted}: {TOO_DEEP}")
+        if _half_a_character(value) is not None:
+            raise ConfigError(f"--set {dotted}: {HALF}")
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
@@ -221,6 +230,21 @@ def _check_keys(mapping: Mapping[Any, Any], raw: RawSweep, path: KeyPath = ()) -
             raise ConfigError(f"{raw.place((*path, key))}: keys must be text, got {key!r}{hint}")
         if isinstance(value, Mapping):
             _check_keys(value, raw, (*path, key))
+
+
+def _half_a_character(value: Any, path: KeyPath = ()) -> KeyPath | None:
+    """Return where a text, a key or a value, holds what is no character; None where all are text."""
+    if isinstance(value, str):
+        return None if is_utf8(value) else path
+    inner: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        if any(isinstance(key, str) and not is_utf8(key) for key in value):
+            return path
+        inner = value.items()
+    elif isinstance(value, list):
+        inner = enumerate(value)
+    found = (_half_a_character(each, (*path, key)) for key, each in inner)
+    return next((place for place in found if place is not None), None)
 
 
 def _line_of(text: str, path: KeyPath) -> int | None:

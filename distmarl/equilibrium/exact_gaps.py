@@ -11,13 +11,12 @@ from distmarl.equilibrium.ceilings.gains import most_by_anyone
 from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.quantity import Kind, Quantity
-from distmarl.equilibrium.welfare import best_answer, best_deterministic, best_of_alternations, n_deterministic_policies
+from distmarl.equilibrium.welfare import Welfare, informed_worth
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.averages import distinct, mean_field_given_global, solve_surrogate
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
-from distmarl.model.random_streams import Seed
 from distmarl.values.exact_return import (
     ExactReturn,
     PopulationValue,
@@ -35,10 +34,8 @@ def exact_gaps(
     k: int,
     utility: Utility,
     tolerance: float,
-    max_enumerated: int,
-    n_starts: int,
+    welfare: Welfare,
     max_vectors: int,
-    seed: Seed,
 ) -> dict[str, Quantity]:
     """Return every gap, by its name in :class:`distmarl.NashGap`. Arguments are those of :func:`distmarl.nash_gap`."""
     accuracy = tolerance / 2  # for each of the two values that a gap is the difference of
@@ -46,7 +43,8 @@ def exact_gaps(
         joint = exact_return(env, global_policy, local_policy, k=k, tolerance=accuracy)
         optimum = solve_surrogate(env, local_policy, k=k, tolerance=accuracy)
         surrogate = surrogate_gap(env, global_policy, local_policy, optimum, k=k, tolerance=accuracy)
-        globally = global_gap(env, global_policy, local_policy, optimum, joint, k=k, tolerance=accuracy)
+        informed = informed_worth(env, local_policy, tolerance=accuracy, found=optimum if k == env.n_agents else None)
+        globally = global_gap(env, global_policy, local_policy, optimum, informed, joint, k=k, tolerance=accuracy)
         locally = local_gap(env, global_policy, local_policy, joint, k=k, utility=utility, tolerance=accuracy)
     except InvalidArgumentError as error:
         # The arguments have been checked, so it is about precision.
@@ -62,15 +60,7 @@ def exact_gaps(
         "global_upper": globally[1],
         "local_lower": locally[0],
         "local_upper": locally[1],
-        "welfare_lower": welfare_gap(
-            env,
-            local_policy,
-            joint,
-            tolerance=accuracy,
-            max_enumerated=max_enumerated,
-            n_starts=n_starts,
-            seed=seed,
-        ),
+        "welfare_lower": welfare_gap(welfare, informed, joint),
         "welfare_upper": most_by_anyone(env, present, horizon=None, kind="upper bound", max_vectors=max_vectors),
     }
 
@@ -99,17 +89,17 @@ def global_gap(
     global_policy: GlobalPolicy,
     local_policy: Array,
     optimum: GLearnResult,
+    informed: ExactReturn,
     joint: ExactReturn,
     *,
     k: int,
     tolerance: float,
 ) -> tuple[Quantity, Quantity]:
-    """Return the bracket of what a better global policy would gain over ``joint``."""
+    """Return the bracket of what a better global policy would gain over ``joint``; ``informed`` is what sees all."""
     deviations = global_deviations(
         env, global_policy, local_policy, optimum, k=k, largest=env.n_agents, tolerance=tolerance
     )
     returns = [exact_return(env, policy, local_policy, k=k, tolerance=tolerance) for policy in deviations]
-    informed = best_answer(env, local_policy, tolerance=tolerance).worth
     if k == env.n_agents:
         of = f"gain of the best global policy, which sees all {k} agents"
         return _gain(returns, joint, "exact", of, floor=0.0), _gain([informed], joint, "exact", of)
@@ -148,36 +138,20 @@ def local_gap(
     )
 
 
-def welfare_gap(
-    env: Environment,
-    local_policy: Array,
-    joint: ExactReturn,
-    *,
-    tolerance: float,
-    max_enumerated: int,
-    n_starts: int,
-    seed: Seed,
-) -> Quantity:
+def welfare_gap(welfare: Welfare, informed: ExactReturn, joint: ExactReturn) -> Quantity:
     """Return what the best pair would gain over ``joint``, with a global agent that sees everyone.
 
-    There is no value where one of the local policies that it takes has too imprecise transitions.
+    ``informed`` is what such a global agent earns with the present local policy.
     """
-    n_policies = n_deterministic_policies(env)
-    exhaustive = n_policies <= max_enumerated
-    among = f"by {n_starts} alternation{'s' * (n_starts > 1)} of best responses"
-    if exhaustive:
-        among = f"among the present and {n_policies:,} deterministic local policies"
-    kind: Kind = "exact" if exhaustive else "lower bound"
+    among = f"found from {welfare.n_starts} start{'s' * (welfare.n_starts > 1)}"
+    if welfare.is_exhaustive:
+        among = f"among the present and {welfare.n_policies:,} deterministic local policies"
+    kind: Kind = "exact" if welfare.is_exhaustive else "lower bound"
     of = f"gain of the best full-information pair {among}"
-    try:
-        if exhaustive:
-            present = best_answer(env, local_policy, tolerance=tolerance).worth
-            found = [present, best_deterministic(env, tolerance=tolerance)]
-        else:
-            found = [best_of_alternations(env, local_policy, tolerance=tolerance, n_starts=n_starts, seed=seed)]
-    except InvalidArgumentError as error:
-        return Quantity(None, None, kind, of, str(error))
-    return _gain(found, joint, kind, of, floor=-np.inf if exhaustive else 0.0)
+    if welfare.value is None or welfare.error is None:
+        return Quantity(None, None, kind, of, welfare.reason)
+    best = ExactReturn(welfare.value, welfare.error, 0)
+    return _gain([informed, best], joint, kind, of, floor=-np.inf if welfare.is_exhaustive else 0.0)
 
 
 def _gain(returns: list[ExactReturn], present: ExactReturn, kind: Kind, of: str, *, floor: float = -np.inf) -> Quantity:

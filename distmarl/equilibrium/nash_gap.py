@@ -23,10 +23,12 @@ from distmarl.equilibrium.deviator import Utility, deviator_bytes
 from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes, estimated_gaps
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
+from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.averages import surrogate_bytes
 from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.environment import Environment
+from distmarl.model.options import Experiment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
 from distmarl.values.exact_return import MAX_BYTES, population_bytes
@@ -62,8 +64,8 @@ class NashGap:
     local_lower, local_upper : Quantity
         Bracket of what the best policy of one local agent on (s_g, s_l) would gain.
     welfare_lower : Quantity
-        What the best pair found would gain. Its kind is ``exact`` where all deterministic local policies
-        were looked at: it is then the best of those and the present one.
+        What the best pair found would gain (:func:`best_welfare`). Its kind is ``exact`` where all deterministic local
+        policies were compared: it is then the best of those and the present one.
     welfare_upper : Quantity
         What no policies whatever gain more than, also ones that tell every agent what to do: the ceiling of
         :func:`value_bound` less the joint value.
@@ -102,8 +104,9 @@ def nash_gap(
     method: GapMethod = "exact",
     utility: Utility = "team",
     tolerance: float = 1e-6,
-    max_enumerated: int = 10_000,
-    n_starts: int = 4,
+    welfare: Welfare | None = None,
+    max_enumerated: int = Experiment.welfare_max_enumerated,
+    n_starts: int | None = Experiment.welfare_starts,
     max_vectors: int = SMALL_VECTORS,
     seed: Seed = 0,
     n_rollouts: int = N_ROLLOUTS,
@@ -128,15 +131,15 @@ def nash_gap(
         not divided by n.
     tolerance : float
         Certified error that each exact gap may have.
-    max_enumerated : int
-        Look for the best pair among all deterministic local policies if there are at most this many (``exact`` only).
-    n_starts : int
-        Otherwise, by this many alternations of best responses (``exact`` only): from ``local_policy``, the
-        uniform policy, and random deterministic ones.
+    welfare : Welfare, optional
+        The best pair, as :func:`best_welfare` finds it (``exact`` only): it is the same for all pairs of a game. By
+        default it is searched for.
+    max_enumerated, n_starts : int, optional
+        Bounds on the effort of that search.
     max_vectors : int
         Size of the game whose optimum bounds the welfare from above, as in :func:`value_bound`; the larger, the closer.
     seed : int or sequence of int
-        Root of the random streams of those starts, and of ``estimate``.
+        Root of the random streams of random starts of that search, and of ``estimate``.
     n_rollouts : int
         Rollouts per deviation (``estimate`` only), and as many again to choose the deviation.
     horizon : int, optional
@@ -175,13 +178,17 @@ def nash_gap(
     check_choice("utility", utility, get_args(Utility))
     tolerance = checked_tolerance(tolerance)
     max_enumerated = checked_integer("max_enumerated", max_enumerated, least=0)
-    n_starts = checked_integer("n_starts", n_starts)
+    n_starts = None if n_starts is None else checked_integer("n_starts", n_starts)
     max_vectors = checked_integer("max_vectors", max_vectors)
     n_rollouts = checked_integer("n_rollouts", n_rollouts, least=2)
     horizon = None if horizon is None else checked_integer("horizon", horizon)
     random_stream(seed, Role.DEVIATION)  # refuses what is no seed
     if method == "exact":
         check_gap_size(env)
+        if welfare is None:
+            welfare = best_welfare(
+                env, tolerance=tolerance / 2, max_enumerated=max_enumerated, n_starts=n_starts, seed=seed
+            )
         gaps = exact_gaps(
             env,
             behaviour,
@@ -189,10 +196,8 @@ def nash_gap(
             k=k,
             utility=utility,
             tolerance=tolerance,
-            max_enumerated=max_enumerated,
-            n_starts=n_starts,
+            welfare=welfare,
             max_vectors=max_vectors,
-            seed=seed,
         )
     else:
         horizon = _long_horizon(env.gamma) if horizon is None else horizon

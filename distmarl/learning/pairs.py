@@ -15,6 +15,7 @@ from distmarl.learning.answers import Choice, choose, larger_size, start_value
 from distmarl.learning.ascent import ascend
 from distmarl.learning.averages import solve_surrogate
 from distmarl.learning.choice import AnswerKind, ValueMethod, accuracy
+from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import ProposalKind
 from distmarl.learning.starts import STARTS, start_names, start_policy
@@ -131,13 +132,8 @@ def best_pair(
     k = checked_k(env, k)
     check_at_least_one(n_threads=n_threads)
     options = Alternating(starts=tuple(starts), n_random_starts=n_random_starts)
-    names = start_names(options, env.n_global_actions)
-    candidates: dict[bytes, tuple[str, ProposalKind, Array]] = {}
-    for name in names:
-        for proposal, policy in _candidates_from(env, start_policy(env, name, seed)):
-            candidates.setdefault(policy.tobytes(), (name, proposal, policy))
-    found = list(candidates.values())
-    chosen = choose(env, [policy for *_, policy in found], k=k, seed=seed, n_threads=n_threads)
+    found = local_candidates(env, start_names(options, env.n_global_actions), seed)
+    chosen = choose(env, [each.local_policy for each in found], k=k, seed=seed, n_threads=n_threads)
     return BestPair(
         read_only(chosen.global_policy),
         read_only(chosen.local_policy),
@@ -145,38 +141,59 @@ def best_pair(
         chosen.worth.error,
         chosen.worth.method,
         chosen.answer,
-        _history([(name, proposal) for name, proposal, _ in found], chosen),
+        _history(found, chosen),
     )
 
 
-def _history(found: Sequence[tuple[str, ProposalKind]], chosen: Choice) -> tuple[PairOutcome, ...]:
+def _history(found: Sequence[LocalCandidate], chosen: Choice) -> tuple[PairOutcome, ...]:
     return tuple(
-        PairOutcome(start, proposal, look.bound, look.is_skipped, number == chosen.number)
-        for number, ((start, proposal), look) in enumerate(zip(found, chosen.looks, strict=True))
+        PairOutcome(each.start, each.proposal, look.bound, look.is_skipped, number == chosen.number)
+        for number, (each, look) in enumerate(zip(found, chosen.looks, strict=True))
     )
 
 
-def _candidates_from(env: Environment, start: Array) -> list[tuple[ProposalKind, Array]]:
-    """Return a start, and where an alternation and an ascent from it end."""
+@dataclass(frozen=True, slots=True, eq=False)
+class LocalCandidate:
+    """A local policy that may be the best pair's: where it comes from, as in :class:`PairOutcome`, and itself."""
+
+    start: str
+    proposal: ProposalKind
+    local_policy: Array = field(repr=False)
+
+
+def local_candidates(env: Environment, names: Sequence[str], seed: Seed) -> list[LocalCandidate]:
+    """Return some starts, and where an alternation and an ascent from each end, without repetitions."""
     smaller = replace(env, n_agents=min(MAX_AGENTS, larger_size(env)))
-    return [
-        ("start", start),
-        ("local", alternate_seeing_all(smaller, start)),
-        ("ascent", ascend(env, start).local_policy),
-    ]
+    found: dict[bytes, LocalCandidate] = {}
+    for name in names:
+        start = start_policy(env, name, seed)
+        ends: dict[ProposalKind, Array] = {
+            "start": start,
+            "local": alternate_seeing_all(smaller, start)[0],
+            "ascent": ascend(env, start).local_policy,
+        }
+        for proposal, policy in ends.items():
+            found.setdefault(policy.tobytes(), LocalCandidate(name, proposal, policy))
+    return list(found.values())
 
 
-def alternate_seeing_all(env: Environment, local_policy: Array) -> Array:
-    """Alternate exact, greedy best responses of agents that are all seen, for as long as the pair becomes better."""
-    tolerance = accuracy(env)
+def alternate_seeing_all(
+    env: Environment, local_policy: Array, *, tolerance: float | None = None, answer: GLearnResult | None = None
+) -> tuple[Array, GLearnResult]:
+    """Alternate exact, greedy best responses of agents that are all seen, for as long as the pair becomes better.
+
+    Returns the last local policy, and G-LEARN's result against it. That against the first one is ``answer``, if it is
+    known; the certified error of each is ``tolerance``, by default that of values in a choice.
+    """
+    tolerance = accuracy(env) if tolerance is None else tolerance
     options = LocalAgent(policy="greedy", observation="included", max_vi_iterations=MAX_ITERATIONS)
-    best = solve_surrogate(env, local_policy, k=env.n_agents, tolerance=tolerance)
+    best = solve_surrogate(env, local_policy, k=env.n_agents, tolerance=tolerance) if answer is None else answer
     best_value = start_value(env, best, env.n_agents)
     while True:
-        answer = learn_local(env, best.policy, local_policy, k=env.n_agents, options=options).policy
-        found = solve_surrogate(env, answer, k=env.n_agents, tolerance=tolerance, initial_value=best.value)
+        response = learn_local(env, best.policy, local_policy, k=env.n_agents, options=options).policy
+        found = solve_surrogate(env, response, k=env.n_agents, tolerance=tolerance, initial_value=best.value)
         value = start_value(env, found, env.n_agents)
         # By more than the error, so that rounding cannot keep it going.
         if value <= best_value + 2 * tolerance:
-            return local_policy
-        local_policy, best, best_value = answer, found, value
+            return local_policy, best
+        local_policy, best, best_value = response, found, value

@@ -210,6 +210,12 @@ class Experiment(_Section):
     bound_m : int, optional
         Agents of the game whose optimum that is: the more, the lower, and the longer it takes. At most all; by default
         as many as fit a million vectors.
+    welfare_max_enumerated : int
+        The search for the best pair, which an exact Nash gap compares with, looks at all deterministic local policies
+        if there are at most so many.
+    welfare_starts : int, optional
+        Otherwise it starts from so many: the answers to global agents that see nobody, the uniform policy, and then
+        random ones; by default from all but these.
     """
 
     k_range: tuple[Count, Count] | None = None
@@ -223,6 +229,8 @@ class Experiment(_Section):
     baselines: tuple[BaselineName, ...] = ()
     bound: BoundKind = "off"
     bound_m: Count | None = None
+    welfare_max_enumerated: Natural = 10_000
+    welfare_starts: Count | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

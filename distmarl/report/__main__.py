@@ -70,7 +70,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     out = None if arguments.out is None else open_location(arguments.out)
     report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
-    for line in stranger_lines(Snapshot(report.numbers.folder)):
+    for line in [*map(str, report.damages), *stranger_lines(Snapshot(report.numbers.folder))]:
         messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")

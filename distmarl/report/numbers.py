@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import has_trainings, summarise, with_ceilings
+from distmarl.report.returns import has_trainings, summarise, with_ceilings, with_welfare_gaps
 from distmarl.results.comparison_rows import COLUMNS, comparison_rows
+from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
     SWEEP_FILE,
@@ -36,6 +38,7 @@ from distmarl.results.tables import (
     SETTINGS,
     TIMINGS,
     TRAININGS,
+    WELFARE,
 )
 from distmarl.study.kinds import KINDS
 from distmarl.study.pending import Pending, find_pending
@@ -84,11 +87,10 @@ class Numbers:
         self.k_values = k_values(self.sweep.experiment)
         method = self.sweep.evaluation.method
         n_seeds = self.sweep.experiment.n_eval_seeds if method != "exact" else 0
-        asked_for = frozenset(self.k_values)
-        exact_k = asked_for if method != "rollouts" else ()
+        exact_k = frozenset(self.k_values) if method != "rollouts" else ()
         # First of all: whatever it rests on has been committed when the other tables are read.
         self._points = snapshot.summary(
-            lambda k, seed: k in asked_for and seed < n_seeds,
+            lambda k, seed: np.isin(k, self.k_values) & (seed < n_seeds),
             exact_k=exact_k,
             n_train_seeds=self.sweep.experiment.n_train_seeds,
         )
@@ -101,8 +103,9 @@ class Numbers:
 
     @cached_property
     def summary(self) -> pd.DataFrame:
-        """What :func:`distmarl.report.returns.summarise` returns, with the ceilings."""
-        return with_ceilings(summarise(self._points, self.trainings, self.timings, self.settings), self.bounds)
+        """What :func:`distmarl.report.returns.summarise` returns, with the ceilings and the welfare gaps."""
+        summary = summarise(self._points, self.trainings, self.timings, self.settings)
+        return with_welfare_gaps(with_ceilings(summary, self.bounds), self.nash_gaps)
 
     @cached_property
     def trainings(self) -> pd.DataFrame:
@@ -132,6 +135,12 @@ class Numbers:
         """What nobody earns more than, with ``label`` and ``place`` of the settings."""
         bounds = self._placed(self._snapshot.read(BOUNDS))
         return bounds if self.sweep.experiment.bound != "off" else bounds.iloc[:0]
+
+    @cached_property
+    def welfare(self) -> pd.DataFrame:
+        """The best pairs that were found, with ``label`` and ``place`` of the settings."""
+        found = self._placed(self._snapshot.read(WELFARE))
+        return found if self.sweep.experiment.nash_gap == "exact" else found.iloc[:0]
 
     @cached_property
     def timings(self) -> pd.DataFrame:
@@ -207,7 +216,7 @@ class Numbers:
         settings = self.summary.drop_duplicates("setting_id")
         asked_for = set(self.summary["k"])
         found: dict[str, set[int]] = {}
-        for setting_id, k, *_ in self._snapshot.keys(table):
+        for setting_id, k in self._snapshot.keys(table, ("setting_id", "k")):
             if k in asked_for:
                 found.setdefault(setting_id, set()).add(int(k))
         for setting_id, label in zip(settings["setting_id"], settings["label"], strict=True):
@@ -246,7 +255,8 @@ def read_numbers(snapshot: Snapshot) -> Numbers:
         failed = f" ({n_failures} of its tasks failed: see the table failures)" if n_failures else ""
         runs = find_writer(snapshot.folder) is not None
         remedy = "it is running: wait for the first" if runs else "run the sweep's command again to go on"
-        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}")
+        damaged = "".join(f"; {damage}" for damage in find_damage(snapshot))
+        raise ResultsError(f"{snapshot.folder}: has no evaluation of its sweep yet{failed}; {remedy}{damaged}")
     return numbers
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 POINT = ["setting_id", "k"]
 MISSING = "-"
+WELFARE_GAPS = ("welfare_lower", "welfare_upper")
 MIN_DECIMALS = 2
 SIGNIFICANT_DIGITS = 3
 
@@ -85,6 +86,35 @@ def with_ceilings(summary: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(ceiling_share=(known_returns(joined) - joined["random_return"]) / room)
 
 
+def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+    """Return a summary with what the best pair would gain over each row's, NaN where that is not known.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`summarise` returns.
+    gaps : DataFrame
+        Rows of the table ``nash_gaps`` of one method.
+
+    Returns
+    -------
+    DataFrame
+        With two columns more, ``welfare_lower`` and ``welfare_upper`` (reward): what the best pair that was found would
+        gain, and what no policies whatever gain more than. Both are about the returns of the gaps, over all steps where
+        these are exact.
+    """
+    joined = summary
+    for name in WELFARE_GAPS:
+        over_trainings = gaps[gaps["quantity"] == name].groupby(POINT)["value"].mean()
+        joined = joined.merge(over_trainings.rename(name).reset_index(), on=POINT, how="left")
+    return joined
+
+
+def has_welfare_gap(summary: pd.DataFrame) -> bool:
+    """Return whether it is known of any row what the best pair would gain, or what nobody gains more than."""
+    return any(name in summary.columns and bool(summary[name].notna().any()) for name in WELFARE_GAPS)
+
+
 def has_ceiling(summary: pd.DataFrame) -> bool:
     """Return whether it is known of any row what nobody earns more than."""
     return "ceiling" in summary.columns and bool(summary["ceiling"].notna().any())
@@ -141,6 +171,13 @@ def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
 def has_trainings(summary: pd.DataFrame) -> bool:
     """Return whether a summary is about several trainings of a setting."""
     return "n_train_seeds" in summary.columns and bool(summary["n_train_seeds"].max() > 1)
+
+
+def bracket(low: float, high: float, decimals: int) -> str:
+    """Return a number that is known by two bounds, or by one of them, as text."""
+    if not math.isfinite(low):
+        return f"up to {high:.{decimals}f}" if math.isfinite(high) else MISSING
+    return f"{low:.{decimals}f} to {high:.{decimals}f}" if math.isfinite(high) else f"from {low:.{decimals}f}"
 
 
 def has_exact(summary: pd.DataFrame) -> bool:

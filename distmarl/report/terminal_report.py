@@ -12,12 +12,15 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from distmarl.report.figures.frames import MAX_LABEL
 from distmarl.report.returns import (
     MISSING,
+    bracket,
     decimals_of,
     has_ceiling,
     has_exact,
     has_trainings,
+    has_welfare_gap,
     improvement,
     is_unconverged,
 )
@@ -46,7 +49,12 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     shown = _first_settings(summary)
     output.print(terminal_table(shown, output.width))
     # With the numbers, since they are not final.
-    for line in [*improvement_lines(shown), *ceiling_lines(shown), *([unfinished] if unfinished else [])]:
+    for line in [
+        *improvement_lines(shown),
+        *ceiling_lines(shown),
+        *welfare_lines(shown),
+        *([unfinished] if unfinished else []),
+    ]:
         output.print(line, markup=False, highlight=False, soft_wrap=True)
     lines = [f"wrote {path}" for path in (*report.figures, report.page) if path]
     lines += [f"no figures and no page: {report.unwritten}"] if report.unwritten else []
@@ -58,6 +66,8 @@ def print_report(report: Report, output: Console, messages: Console) -> None:
     if report.missing_glyphs:
         glyphs = shortened(report.missing_glyphs, MAX_GLYPHS_TOLD)
         lines.append(f"the font of the figures lacks some characters of the labels, which are boxes there: {glyphs}")
+    if (report.numbers.settings["label"].str.len() > MAX_LABEL).any():
+        lines.append(f"names of settings of more than {MAX_LABEL} characters are shortened in the figures")
     for line in lines:
         messages.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -83,16 +93,17 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
         fewer still, it stands above a table of its own.
     """
     exact, decimals = has_exact(summary), decimals_of(summary)
-    shares = has_ceiling(summary)
+    shares, gaps = has_ceiling(summary), has_welfare_gap(summary)
     by_setting = summary.groupby("setting_id", sort=False)
-    groups = [list(_cells(rows, decimals, exact=exact, shares=shares)) for _, rows in by_setting]
+    groups = [list(_cells(rows, decimals, exact=exact, shares=shares, gaps=gaps)) for _, rows in by_setting]
     labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
     captions = [f"{UNCONVERGED_MARK} training has not converged"] if is_unconverged(summary).any() else []
     if has_trainings(summary):
         captions.insert(0, f"mean of {summary['n_train_seeds'].max():,} trainings ± its 95 % interval over them")
     caption = "\n".join(captions)
     value = "Value (mean ± 95 %)" if has_trainings(summary) else "Value (mean ± std)"
-    names = ["k", value, *(["Exact"] if exact else []), *(["Of ceiling"] if shares else []), "Train (s)"]
+    told = [(exact, "Exact"), (shares, "Of ceiling"), (gaps, "Welfare gap")]
+    names = ["k", value, *(name for is_told, name in told if is_told), "Train (s)"]
     columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
     left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
     if not any(labels) and left >= 0:
@@ -201,19 +212,36 @@ def ceiling_lines(summary: pd.DataFrame) -> list[str]:
     return lines
 
 
-def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool) -> Iterator[list[str]]:
-    """Yield k, value, exact value and share of the ceiling if there are any, and training time of each row as text."""
+def welfare_lines(summary: pd.DataFrame) -> list[str]:
+    """Return what the welfare gaps of the table mean, as lines of text; none where it has none.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        What :func:`distmarl.report.returns.with_welfare_gaps` returns.
+    """
+    if not has_welfare_gap(summary):
+        return []
+    return [
+        "Welfare gap: what the best pair that was found would gain, and what nobody gains more than, over all steps"
+    ]
+
+
+def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool, gaps: bool) -> Iterator[list[str]]:
+    """Yield the cells of each row: k, value, training time, and between them what else there is."""
     level, scatter = _value_and_spread(rows)
     columns = (rows["k"], level, scatter, rows["exact_return"], rows["train_seconds"])
     of_ceiling = [[percent(share)] for share in rows["ceiling_share"]] if shares else [[]] * len(rows)
-    for k, mean, std, value, seconds, share, unconverged in zip(
-        *columns, of_ceiling, is_unconverged(rows), strict=True
+    ends = zip(rows["welfare_lower"], rows["welfare_upper"], strict=True) if gaps else []
+    welfare = [[bracket(*each, decimals)] for each in ends] or [[]] * len(rows)
+    for k, mean, std, value, seconds, share, gap, unconverged in zip(
+        *columns, of_ceiling, welfare, is_unconverged(rows), strict=True
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
         exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
-        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, *share, time]
+        yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, *share, *gap, time]
 
 
 def _value_and_spread(rows: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:

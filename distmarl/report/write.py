@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
@@ -10,10 +10,13 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
-from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, lay_out, paper_style
+from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
+from distmarl.results.damage import Damage, find_damage
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results
+from distmarl.results.shapes import check_files
+from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
 from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError
@@ -38,6 +41,8 @@ class Report:
         Why there are neither figures nor a page: the results may only be read.
     missing_glyphs : str
         Characters that the font of the figures lacks.
+    damages : sequence of Damage
+        Tables that are damaged, or have gone; the report is made without them.
     """
 
     numbers: Numbers
@@ -46,6 +51,7 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     unwritten: str | None = None
     missing_glyphs: str = ""
+    damages: Sequence[Damage] = ()
 
 
 def write_report(
@@ -60,8 +66,8 @@ def write_report(
     folder : Location
         The results folder.
     publish : bool
-        Publish first what has been committed, unless a running sweep holds the folder's lock. Whoever
-        holds it itself passes False.
+        Publish first what has been committed, unless a running sweep holds the folder's lock, or tables are damaged
+        or have gone, which only a sweep mends. Whoever holds the lock itself passes False.
     vectors : bool
         Write every figure as PDF, too. Otherwise only those are that there are PDFs of already, so that no PDF
         is older than its PNG.
@@ -76,13 +82,15 @@ def write_report(
         When its sweep file cannot be read.
     """
     with hearing_missing_glyphs() as missing:
-        report = _written(folder, publish=publish, vectors=vectors, out=out)
-    return replace(report, missing_glyphs="".join(sorted(missing)))
+        snapshot = open_results(folder)
+        damages = find_damage(snapshot)
+        report = _written(snapshot, publish=publish and not damages, vectors=vectors, out=out)
+    return replace(report, missing_glyphs="".join(sorted(missing)), damages=damages)
 
 
-def _written(folder: Location, *, publish: bool, vectors: bool, out: Location | None) -> Report:
+def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location | None) -> Report:
     """Write a report and return it."""
-    snapshot = open_results(folder)
+    folder = snapshot.folder
     if out is not None and out.path != folder.path:
         return _write(read_numbers(snapshot), _made(out), vectors=vectors)
     if publish:
@@ -98,6 +106,7 @@ def _written(folder: Location, *, publish: bool, vectors: bool, out: Location | 
 def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
     """Write the figures and the page into the results folder, or into another one."""
     is_beside = out is numbers.folder
+    check_files(out, [PAGE_FILE, *figure_files()])
     drawn: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
     for name, figure in FIGURES.items():
@@ -123,6 +132,7 @@ def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
 def _made(out: Location) -> Location:
     """Return a folder for figures, which is there; refuse the results folder of a sweep, which has its own."""
     out.check()
+    check_files(out, [PROVENANCE_FILE])
     if out.exists(PROVENANCE_FILE):
         raise ResultsError(f"{out}: is a results folder itself, whose figures would be lost; {OTHER_FOLDER}")
     out.make()
@@ -152,5 +162,5 @@ def _delete_old_figures(numbers: Numbers, drawn: Collection[str]) -> None:
 
 def _write_figure(folder: Location, name: str, figure: Figure, kind: str) -> None:
     """Write a figure, the same bytes each time, without date or version."""
-    with folder.writing(f"{name}.{kind}") as stream, paper_style():
+    with folder.writing(f"{name}.{kind}") as stream, laid_out_style():
         figure.savefig(stream, format=kind, metadata=FILE_METADATA[kind])

@@ -24,36 +24,44 @@ from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
 from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.provenance import find_fault
-from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS, Snapshot
+from distmarl.results.shapes import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, check_shapes
+from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS, Snapshot, published_name
 from distmarl.results.storage.json_text import parse_json
 from distmarl.results.storage.location import Location, is_aside
 from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS, TABLES
 
-SWEEP_FILE = "sweep.yaml"
-PROVENANCE_FILE = "provenance.json"
-PAGE_FILE = "report.html"
+__all__ = ["PAGE_FILE", "PROVENANCE_FILE", "SWEEP_FILE"]
 TOOL = "distmarl"
 
 
-def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> None:
+def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> Snapshot | None:
     """Refuse a folder that a sweep cannot write its results to. Nothing is changed.
+
+    Returns
+    -------
+    Snapshot or None
+        The tables that there are, all of them open; None where the sweep starts afresh.
 
     Raises
     ------
     ResultsError
-        When the folder is foreign, another sweep's, of another schema version, or cannot be written.
+        When the folder is foreign, another sweep's, of another schema version, or cannot be written; or when
+        something that is no file stands where one belongs.
     """
     folder.check()
+    check_shapes(folder)
     if all(name in (LOCK_FILE, HOLDER_FILE) or is_aside(name) for name in folder.names()):
-        return
+        return None
     provenance = _own_provenance(folder)
     if overwrite:
-        return
+        return None
     _check_provenance(folder, provenance)
     _check_sweep(folder, provenance, sweep_name)
-    Snapshot(folder).check_version()
+    snapshot = Snapshot(folder)
+    snapshot.check_version()
+    return snapshot
 
 
 def open_results(folder: Location) -> Snapshot:
@@ -62,13 +70,19 @@ def open_results(folder: Location) -> Snapshot:
     Raises
     ------
     ResultsError
-        When there is no such folder, it is not a sweep's, or it is of another schema version.
+        When there is no such folder, it is not a sweep's, or it is of another schema version; when its settings
+        are damaged, without which the other tables say nothing; or when something that is no file stands where one
+        belongs.
     """
     if not folder.is_there():
         raise ResultsError(f"{folder}: there is no such results folder")
+    check_shapes(folder)
     read_provenance(folder)
     snapshot = Snapshot(folder)
     snapshot.keys(SETTINGS)  # which refuses another schema version; every session writes this table
+    if fault := snapshot.damaged.get(SETTINGS.name):
+        remedy = "run the sweep's command again, which keeps it aside and makes it again"
+        raise ResultsError(f"{folder.describe(published_name(SETTINGS))}: {fault}; {remedy}")
     return snapshot
 
 
@@ -171,13 +185,6 @@ def stranger_lines(snapshot: Snapshot) -> list[str]:
         f"{name.rpartition('/')[0]} as a whole gets its rows, too, or an error; move it away"
         for name in snapshot.strangers()
     ]
-
-
-def deleted_tables(snapshot: Snapshot) -> list[str]:
-    """Return the tables that have gone: a session that ended left all of them."""
-    if not any("ended_at" in session for session in read_provenance(snapshot.folder)["sessions"]):
-        return []
-    return [table.name for table in TABLES.values() if not snapshot.has_files(table)]
 
 
 def read_settings(snapshot: Snapshot) -> pd.DataFrame:

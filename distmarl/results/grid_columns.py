@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from distmarl.errors import ResultsError
+from distmarl.paths import printable
 from distmarl.results.storage.json_text import parse_json
 
 
@@ -86,5 +87,10 @@ def _column(values: list[Any]) -> pa.Array:
         return pa.array(values, pa.int64())
     if float in kinds and kinds <= {int, float}:
         return pa.array(values, pa.float64())
-    texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+    texts = [value if value is None else _text(value) for value in values]
     return pa.array(texts, pa.string())
+
+
+def _text(value: Any) -> str:
+    """Return a value as text that a table can hold."""
+    return printable(value) if isinstance(value, str) else json.dumps(value)

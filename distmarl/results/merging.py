@@ -19,6 +19,7 @@ from distmarl.results.fields import Table
 from distmarl.results.parquet_files import PublishedFile
 
 ROW = "row"
+MAX_GROWTH = 8  # from one chunk to the next, since its rows may be longer
 
 
 class MergedTable:
@@ -41,6 +42,11 @@ class MergedTable:
         self._parts = pa.concat_tables([table.schema.empty_table(), *parts.values()]).combine_chunks()
         self._n_published = published.n_rows if published else 0
 
+    @property
+    def column_names(self) -> list[str]:
+        """Names of the table's own columns."""
+        return list(self._table.schema.names)
+
     def read(self, columns: Sequence[str], **key: Any) -> pa.Table:
         """Return some columns of the rows with the given values in key columns.
 
@@ -55,11 +61,23 @@ class MergedTable:
             return self._newest.select(list(columns))
         return self._at(self._rows(key), columns)
 
-    def chunks(self, columns: Sequence[str]) -> Iterator[pa.Table]:
-        """Yield some columns of all rows, ``rows_per_chunk`` at a time; one empty chunk if there are none."""
-        rows, size = self._rows({}), self._table.rows_per_chunk
-        for start in range(0, max(1, len(rows)), size):
-            yield self._at(rows[start : start + size], columns).combine_chunks()
+    def chunks(self, columns: Sequence[str], n_bytes: int = 0) -> Iterator[pa.Table]:
+        """Yield some columns of all rows, ``rows_per_chunk`` at a time; one empty chunk if there are none.
+
+        Parameters
+        ----------
+        columns : sequence of str
+            Columns to yield.
+        n_bytes : int
+            Yield more rows at a time where, by the rows before, they fit into so many bytes.
+        """
+        rows, size, start = self._rows({}), self._table.rows_per_chunk, 0
+        while start < max(1, len(rows)):
+            chunk = self._at(rows[start : start + size], columns).combine_chunks()
+            yield chunk
+            start += size
+            fitting = n_bytes * len(chunk) // max(1, chunk.nbytes)
+            size = max(self._table.rows_per_chunk, min(fitting, MAX_GROWTH * size))
 
     @cached_property
     def _newest(self) -> pa.Table:

@@ -15,19 +15,33 @@ from numpy.typing import NDArray
 from distmarl.errors import ResultsError
 from distmarl.results.fields import BEFORE_KEY, EARLIER_VERSIONS, SCHEMA_VERSION, VERSION_KEY, Table
 from distmarl.results.storage.location import File
+from distmarl.results.storage.reasons import reason_of
 
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
 MAGIC = b"PAR1"
 FOOTER_BYTES = 8
-
-
 # What to do about a file that cannot be read.
-RESTORE = "restore it from a copy, or start afresh with --overwrite"
+RESTORE = "restore it from a copy, or move it away and run the sweep's command again, which makes it again"
 DELETE = "delete it and run the sweep's command again, which runs what is missing"
+NOT_READABLE = "is not a readable Parquet file of distmarl"
 
 
 class UnreadableFileError(ResultsError):
-    """A file is no Parquet file, or was replaced by a longer one while it was read."""
+    """A file is no Parquet file, or was replaced by a longer one while it was read.
+
+    Attributes
+    ----------
+    fault : str
+        What is wrong with it, in a few words.
+    """
+
+    def __init__(self, file: File, fault: str, remedy: str) -> None:
+        self.fault = fault
+        super().__init__(f"{file.name}: {fault}; {remedy}")
+
+
+class DamagedTableError(UnreadableFileError):
+    """A table's published file cannot be read."""
 
 
 class PublishedFile:
@@ -44,13 +58,16 @@ class PublishedFile:
     ------
     FileNotFoundError
         When it has gone.
+    DamagedTableError
+        When it is no readable file of the table.
     ResultsError
         When it was written by another version of the schemas.
     """
 
     def __init__(self, file: File, table: Table) -> None:
         self._file, self._table = file, table
-        self._parquet = _opened(file, table, RESTORE)
+        with _published(file):
+            self._parquet = _opened(file, table, RESTORE)
 
     @property
     def n_rows(self) -> int:
@@ -87,7 +104,7 @@ class PublishedFile:
         return np.cumsum([0, *sizes])
 
     def _read(self, groups: Sequence[int], columns: Sequence[str]) -> pa.Table:
-        with _explained(self._file, RESTORE):
+        with _published(self._file), _explained(self._file, RESTORE):
             there = [name for name in columns if name in self._parquet.schema_arrow.names]
             data = self._parquet.read_row_groups(groups, columns=there)
         return _typed(data, columns, self._table)
@@ -141,9 +158,7 @@ def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
             name for name in missing if name in table.key and BEFORE_KEY not in table.schema.field(name).metadata
         ]
     if missing:
-        raise UnreadableFileError(
-            f"{file.name}: is not a readable Parquet file of distmarl: it has no column {missing[0]}; {remedy}"
-        )
+        raise UnreadableFileError(file, f"{NOT_READABLE}: it has no column {missing[0]}", remedy)
     return parquet
 
 
@@ -169,6 +184,15 @@ def _explained(file: File, remedy: str) -> Iterator[None]:
         reason = str(error).partition("\n")[0].rstrip(".")
         if isinstance(error, PermissionError):
             raise ResultsError(f"{file.name}: cannot be read: you have no permission; ask its owner for it") from error
-        raise UnreadableFileError(
-            f"{file.name}: is not a readable Parquet file of distmarl: {reason}; {remedy}"
-        ) from error
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's fault, not the file's
+            raise ResultsError(f"{file.name}: cannot be read: {reason_of(error)}") from error
+        raise UnreadableFileError(file, f"{NOT_READABLE}: {reason}", remedy) from error
+
+
+@contextmanager
+def _published(file: File) -> Iterator[None]:
+    """Tell a table's published file that cannot be read from a part."""
+    try:
+        yield
+    except UnreadableFileError as error:
+        raise DamagedTableError(file, error.fault, RESTORE) from error

@@ -16,9 +16,10 @@ import pyarrow as pa
 from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
-from distmarl.results.parquet_files import PublishedFile, UnreadableFileError, is_whole, read_part
+from distmarl.results.parquet_files import DamagedTableError, PublishedFile, UnreadableFileError, is_whole, read_part
 from distmarl.results.storage.location import Location
-from distmarl.results.summary_rows import EVALUATION_COLUMNS, IsWanted, summary_rows
+from distmarl.results.summary_points import EVALUATION_COLUMNS, IsWanted
+from distmarl.results.summary_rows import summary_rows
 from distmarl.results.tables import (
     EVALUATIONS,
     EXACT_BOUND,
@@ -34,6 +35,7 @@ PART_ENDING = ".parquet"
 DATA_FILE = "data.parquet"
 PASSED_OVER = ("_", ".")  # by readers of Parquet
 READ_ATTEMPTS = 5
+SUMMARY_BYTES = 2**22  # of evaluations that are summarised at a time, where one setting and k has no more
 
 Row = Mapping[str, Any]
 _T = TypeVar("_T")
@@ -49,18 +51,29 @@ class Snapshot:
     ----------
     folder : Location
         The results folder.
+    strict : bool
+        Whether a published file that cannot be read is an error. Otherwise it is passed over, and noted.
+
+    Attributes
+    ----------
+    damaged : dict of str to str
+        What is wrong with published files that have been passed over, by their tables.
     """
 
-    def __init__(self, folder: Location) -> None:
+    def __init__(self, folder: Location, *, strict: bool = False) -> None:
         self.folder = folder
+        self.damaged: dict[str, str] = {}
+        self._strict = strict
         self._kept: dict[str, MergedTable] = {}
         self._grid: GridColumns | None = None
         self._listed: dict[str, list[str]] = {}
 
-    def keys(self, table: Table) -> set[tuple[Any, ...]]:
-        """Return the keys of all rows, committed or published."""
-        data = self._read(table, lambda merged: merged.read(table.key))
-        return set(zip(*(data.column(name).to_pylist() for name in table.key), strict=True))
+    def keys(self, table: Table, columns: Sequence[str] | None = None) -> set[tuple[Any, ...]]:
+        """Return the keys of all rows, committed or published, or the values that they have in some columns."""
+        names = list(table.key if columns is None else columns)
+        data = self._read(table, lambda merged: merged.read(names))
+        distinct = data if columns is None else data.group_by(names).aggregate([])
+        return set(zip(*(distinct.column(name).to_pylist() for name in names), strict=True))
 
     def rows(self, table: Table, **key: Any) -> list[dict[str, Any]]:
         """Return the rows with the given values in key columns; a list stands for any of its values."""
@@ -93,7 +106,7 @@ class Snapshot:
         Parameters
         ----------
         is_wanted : callable, optional
-            Which evaluations count, by their k and seed; all by default.
+            Which evaluations count, by arrays of their k and seeds; all by default.
         exact_k : collection of int, optional
             Every k whose exact returns count; all by default.
         n_train_seeds : int, optional
@@ -108,10 +121,10 @@ class Snapshot:
 
     def has_files(self, table: Table) -> bool:
         """Return whether a table has been published, or something committed to it."""
-        return self.folder.exists(published_name(table)) or bool(self._part_names(table))
+        return DATA_FILE in self._names_of_tables()[table.name] or bool(self._part_names(table))
 
     def check_version(self) -> None:
-        """Refuse a folder whose tables were written by another version of the schemas.
+        """Open all tables; refuse a folder in which some were written by another version of the schemas.
 
         Raises
         ------
@@ -119,19 +132,13 @@ class Snapshot:
             Naming the file and both versions.
         """
         for table in TABLES.values():
-            with suppress(FileNotFoundError):
-                (published,) = self.folder.files([published_name(table)])
-                PublishedFile(published, table)
-            for part in self.folder.files(self._part_names(table)[:1]):
-                read_part(part, table, may_be_torn=self.folder.may_tear_files)
+            self._read(table, lambda _: None)
 
     def strangers(self) -> list[str]:
         """Return the files in tables' folders that are not ours: who reads such a folder reads their rows, too."""
-        tables = [table.name for table in TABLES.values()]
-        found = self.folder.names_in(tables)
         return [
             f"{table}/{name}"
-            for table, names in zip(tables, found, strict=True)
+            for table, names in self._names_of_tables().items()
             for name in names
             if name != DATA_FILE and not name.startswith(PASSED_OVER)
         ]
@@ -156,7 +163,7 @@ class Snapshot:
         exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
 
         def summed_up(merged: MergedTable) -> list[dict[str, Any]]:
-            return summary_rows(merged.chunks(EVALUATION_COLUMNS), exact, is_wanted, n_train_seeds)
+            return summary_rows(merged.chunks(EVALUATION_COLUMNS, SUMMARY_BYTES), exact, is_wanted, n_train_seeds)
 
         rows = self._read(EVALUATIONS, summed_up)
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
@@ -178,6 +185,13 @@ class Snapshot:
             with suppress(FileNotFoundError, UnreadableFileError):
                 return read(self._merged(table))
             self._forget(table)
+        try:
+            return read(self._merged(table))
+        except DamagedTableError as error:
+            if self._strict:
+                raise
+            self.damaged[table.name] = error.fault
+        self._forget(table)
         return read(self._merged(table))
 
     def _merged(self, table: Table) -> MergedTable:
@@ -191,8 +205,9 @@ class Snapshot:
             }
             published = None
             with suppress(FileNotFoundError):
-                (file,) = self.folder.files([published_name(table)])
-                published = PublishedFile(file, table)
+                if table.name not in self.damaged:
+                    (file,) = self.folder.files([published_name(table)])
+                    published = PublishedFile(file, table)
             there = {name: part for name, part in parts.items() if part is not None}
             self._kept[table.name] = MergedTable(table, published, there)
         return self._kept[table.name]
@@ -210,6 +225,12 @@ class Snapshot:
         folder = f"{PARTS}/{table.name}"
         found = self._names(folder) if table.name in self._names(PARTS) else []
         return [f"{folder}/{name}" for name in found if name.endswith(PART_ENDING)]
+
+    def _names_of_tables(self) -> dict[str, list[str]]:
+        """Return the names of what is in each table's folder; all are listed together, the first time."""
+        if unlisted := [name for name in TABLES if name not in self._listed]:
+            self._listed |= zip(unlisted, self.folder.names_in(unlisted), strict=True)
+        return {name: self._listed[name] for name in TABLES}
 
     def _names(self, folder: str) -> list[str]:
         """Return the names of what is in a folder, which is listed the first time."""

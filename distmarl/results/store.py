@@ -13,7 +13,8 @@ There is one writer, the driver of the sweep, which holds the folder's lock.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -21,10 +22,14 @@ import pyarrow.parquet as pq
 
 from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
-from distmarl.results.snapshot import PARTS, Row, Snapshot, published_name
+from distmarl.results.merging import MergedTable
+from distmarl.results.parquet_files import DamagedTableError
+from distmarl.results.snapshot import PART_ENDING, PARTS, Row, Snapshot, published_name
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import Lock
 from distmarl.results.tables import EVALUATIONS, EXACT_RETURNS, SETTINGS, SUMMARY, TABLES
+
+DAMAGED = "_damaged-"
 
 
 class Store(Snapshot):
@@ -39,7 +44,7 @@ class Store(Snapshot):
     """
 
     def __init__(self, folder: Location, lock: Lock | None = None) -> None:
-        super().__init__(folder)
+        super().__init__(folder, strict=True)
         self._lock = lock
         self._has_unpublished_parts = True
 
@@ -111,6 +116,27 @@ class Store(Snapshot):
         self._publish(SETTINGS, [grid.added_to(_typed(SETTINGS, ordered))])
         self._forget(SETTINGS)
 
+    def set_aside(self, names: Iterable[str]) -> dict[str, str]:
+        """Move the published files of some tables aside, those that cannot be read; return where, for people.
+
+        Readers of a table's whole folder pass over such a file.
+        """
+        kept: dict[str, str] = {}
+        for table in (TABLES[name] for name in names):
+            try:
+                self._read(table, _read_whole)
+            except DamagedTableError:
+                there = self.folder.names(table.name)
+                aside = next(each for each in _names_aside() if each not in there)
+                content = self.folder.read(published_name(table))
+                self._check_lock()
+                with self.folder.writing(f"{table.name}/{aside}") as stream:
+                    stream.write(content)
+                self.folder.delete([published_name(table)])
+                kept[table.name] = self.folder.describe(f"{table.name}/{aside}")
+            self._forget(table)
+        return kept
+
     def _is_stale(self, table: Table) -> bool:
         """Return whether a table's published file is missing, or lacks what is in its parts."""
         return bool(self._part_names(table)) or not self.folder.exists(published_name(table))
@@ -127,10 +153,27 @@ class Store(Snapshot):
 
     def _write(self, chunks: Iterable[pa.Table], name: str) -> None:
         """Write a table's file in one step."""
-        if self._lock is not None:
-            self._lock.check()
+        self._check_lock()
         with self.folder.writing(name) as stream:
             _write_chunks(chunks, stream)
+
+    def _check_lock(self) -> None:
+        """Stop if another process has taken the folder over."""
+        if self._lock is not None:
+            self._lock.check()
+
+
+def _read_whole(merged: MergedTable) -> None:
+    """Read all of a table, a few rows at a time."""
+    for _ in merged.chunks(merged.column_names):
+        pass
+
+
+def _names_aside() -> Iterator[str]:
+    """Yield names for a damaged file."""
+    now = datetime.now(timezone.utc)
+    yield f"{DAMAGED}{now:%Y%m%d-%H%M%S}{PART_ENDING}"
+    yield from (f"{DAMAGED}{now:%Y%m%d-%H%M%S}-{number}{PART_ENDING}" for number in itertools.count(2))
 
 
 def _typed(table: Table, rows: Iterable[Row]) -> pa.Table:

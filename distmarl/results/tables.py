@@ -32,6 +32,21 @@ BOUND = "certified bound of max |V - V*| in the surrogate game"
 CONVERGED = "whether the bound reached the convergence threshold"
 OF_SOFTMAX = "return over all steps of the local agents' answer to a global agent that sees nobody"
 _PER_STEP = pa.list_(pa.int32())
+POLICY = (
+    field("shape", pa.list_(pa.int64()), "number of global states, local states and local actions", "states"),
+    field("probabilities", pa.list_(pa.float64()), "probability of each a_l in each (s_g, s_l), in that order"),
+)
+ASKED_EFFORT = (
+    field(
+        "asked_max_enumerated",
+        pa.int64(),
+        "experiment.welfare_max_enumerated of the search for the best pair; null without one",
+        "policies",
+    ),
+    field(
+        "asked_starts", pa.int64(), "experiment.welfare_starts of that search; null where it was left open", "starts"
+    ),
+)
 
 EVALUATIONS = table(
     "evaluations",
@@ -110,6 +125,7 @@ NASH_GAPS = table(
         "text",
     ),
     field("reason", pa.string(), "why there is no value; null where there is one", "text"),
+    *ASKED_EFFORT,
 )
 
 BASELINES = table(
@@ -142,6 +158,26 @@ BOUNDS = table(
     field("asked_m", pa.int64(), "experiment.bound_m; null where it was left open", "agents"),
     field("method", pa.string(), "joint (all actions of m agents) or prescriptions (and their slack)", "name"),
     field("n_iterations", pa.int64(), N_ITERATIONS, "sweeps"),
+)
+
+WELFARE = table(
+    "welfare",
+    ("setting_id",),
+    *SETTING,
+    N_AGENTS,
+    GAMMA,
+    field(
+        "value", pa.float64(), "what the best pair found earns over all steps, its global agent seeing all", "reward"
+    ),
+    field("error", pa.float64(), "certified error of value", "reward"),
+    field("reason", pa.string(), "why there is no value; null where there is one", "text"),
+    field("source", pa.string(), "what led to it: enumeration, or a start and what went on from there", "text"),
+    field("is_exhaustive", pa.bool_(), "whether all deterministic local policies were compared", "boolean"),
+    field("n_policies", pa.int64(), "local policies that were compared", "policies"),
+    field("n_solved", pa.int64(), "of them, those that no bound passed over", "policies"),
+    field("n_starts", pa.int64(), "starts of the search; 0 where it was exhaustive", "starts"),
+    *ASKED_EFFORT,
+    *POLICY,
 )
 
 TRAININGS = table(
@@ -222,11 +258,6 @@ LOCAL_POLICIES = table(
 )
 
 PROPOSAL = field("proposal", pa.string(), "start, ascent or alternation: how it was found", "name")
-POLICY = (
-    field("shape", pa.list_(pa.int64()), "number of global states, local states and local actions", "states"),
-    field("probabilities", pa.list_(pa.float64()), "probability of each a_l in each (s_g, s_l), in that order"),
-)
-
 CANDIDATES = table(
     "candidates",
     ("setting_id", "train_seed", "start", "proposal"),
@@ -286,7 +317,7 @@ TIMINGS = table(
     field("cpu_seconds", pa.float64(), "processor time of the task's process", "s"),
     field("peak_memory_bytes", pa.int64(), "largest resident memory of the process during the task", "bytes"),
     field("hostname", pa.string(), "host that the task ran on", "name"),
-    field("node_id", pa.string(), "Ray's id of the node; null without Ray", "identifier"),
+    field("node_id", pa.string(), "Ray's id of the node; null for what ran in the sweep's own process", "identifier"),
     field("pid", pa.int64(), "process that the task ran in", "identifier"),
     field("attempt", pa.int64(), "0 for the first try, more after a lost worker; null where Ray does not tell"),
     field("started_at", pa.timestamp("us", tz="UTC"), "when the task started", "UTC"),
@@ -412,6 +443,7 @@ TABLES = {
         NASH_GAPS,
         BASELINES,
         BOUNDS,
+        WELFARE,
         TRAININGS,
         ALTERNATIONS,
         CANDIDATES,

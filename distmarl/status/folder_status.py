@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import pandas as pd
 
 from distmarl.model.options import SweepFile
+from distmarl.results.damage import Damage, find_damage
 from distmarl.results.folder import (
     open_results,
     read_provenance,
@@ -118,6 +119,8 @@ class FolderStatus:
         What was typed for the last session.
     warnings : sequence of str
         What is wrong with the folder.
+    damages : sequence of Damage
+        Tables that are damaged, or have gone: the sweep's command mends them.
     """
 
     folder: Location
@@ -128,11 +131,13 @@ class FolderStatus:
     last_result_at: datetime | None
     command: Sequence[str]
     warnings: Sequence[str] = ()
+    damages: Sequence[Damage] = ()
 
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to do."""
-        return all(phase.state == "done" for setting in self.settings for phase in setting.phases.values())
+        phases = (phase for setting in self.settings for phase in setting.phases.values())
+        return not self.damages and all(phase.state == "done" for phase in phases)
 
 
 def read_status(folder: Location) -> FolderStatus:
@@ -155,6 +160,7 @@ def read_status(folder: Location) -> FolderStatus:
     failures = failures[failures["setting_id"].isin(settings["setting_id"])]
     if writer is not None:  # which tries again what failed before
         failures = failures[failures["failed_at"] >= pd.Timestamp(session["started_at"])]
+    damages = find_damage(store)
     labels = dict(zip(settings["setting_id"], settings["label"], strict=True))
     return FolderStatus(
         folder=store.folder,
@@ -164,7 +170,8 @@ def read_status(folder: Location) -> FolderStatus:
         writer=None if writer is None else str(writer),
         last_result_at=_last_result_at(store.read(TIMINGS)),
         command=session["command"],
-        warnings=stranger_lines(store),
+        warnings=[*map(str, damages), *stranger_lines(store)],
+        damages=damages,
     )
 
 

@@ -14,7 +14,7 @@ from functools import cached_property
 from distmarl.config.checking import k_values
 from distmarl.model.options import SweepFile
 from distmarl.results.snapshot import Snapshot
-from distmarl.study.kinds import KINDS, needed_group
+from distmarl.study.kinds import KINDS, also_needed_group, needed_group
 from distmarl.study.kinds.kind import Asked, Kind, TaskGroup, TaskKey
 
 # The seeds of a group that is one task, without a seed.
@@ -74,10 +74,14 @@ class Pending:
         """Return the group without all of which a group's tasks cannot run, if there is one."""
         return needed_group(group, self.sweep)
 
+    def all_needed(self, group: TaskGroup) -> list[TaskGroup]:
+        """Return every group without all of which a group's tasks cannot run."""
+        found = (self.needed(group), also_needed_group(group, self.sweep))
+        return [needed for needed in found if needed is not None]
+
     def can_run(self, group: TaskGroup) -> bool:
         """Return whether all that a group's tasks need is done."""
-        needed = self.needed(group)
-        return needed is None or needed not in self.missing
+        return not any(needed in self.missing for needed in self.all_needed(group))
 
     @property
     def note(self) -> str | None:

@@ -16,6 +16,7 @@ from rich.console import Console
 from distmarl.config.reading import RawSweep, apply_overrides, names_function, read_sweep_file
 from distmarl.errors import ConfigError, LostRayError, OutputError
 from distmarl.paths import typed_path
+from distmarl.results.damage import find_damage
 from distmarl.results.folder import check_folder
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
@@ -31,6 +32,7 @@ from distmarl.sweep.clusters.local_ray import readable_token
 from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.choice import ExecutorChoice
+from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.messages import (
     command_again,
     tell_of_store,
@@ -160,43 +162,52 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     tell_if_slow: Callable[[str], None] = (lambda _: None) if arguments.quiet else Patience(console)
     plan = make_plan(raw, tell_if_slow)
     folder = open_location(f"results/{plan.sweep.name}" if arguments.out is None else arguments.out)
-    check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
-    store = None if arguments.overwrite or not folder.is_there() else Snapshot(folder)
+    store = check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     tell_if_slow(f"comparing {counted(plan.n_tasks.total(), 'task')} with what is in {folder}")
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments))
     choice.check()
+    damages = [] if store is None else find_damage(store)
     if store is not None:
         warn_of_strangers(store, console)
     warn_of_temperature(plan, console)
-    tell_if_slow("predicting how long the tasks take")
+    if pending.missing:
+        tell_if_slow("predicting how long the tasks take")
     if arguments.plan:
         n_cpus, where = choice.cores()
-        costs = estimate_costs(plan, store)
+        costs = estimate_costs(plan, store, pending)
         changes = find_changes(plan, store) if store is not None else ()
+        for damage in damages:
+            warn(str(damage), console)
         print_plan(plan, folder, pending, costs, output_console(), n_cpus=n_cpus, where=where, changes=changes)
         return DONE
     if store is not None:
         tell_of_store(plan, store, console)
     warn_of_job_folder(folder, console)
-    # Matplotlib and pandas take a second to import: they can while the tasks run.
-    threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
     if choice.runs_on_ray and (warning := readable_token()) is not None:
         warn(warning, console)
     tell = functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal)
     tell_of_start = (lambda _: None) if arguments.quiet else tell
+
+    def start() -> Executor:
+        executor = choice.start(tell_of_start, functools.partial(warn, console=console))
+        # Matplotlib and pandas take a second to import: they can while the tasks run.
+        threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
+        return executor
+
     try:
         with _progress(console, plan, pending, store, quiet=arguments.quiet) as progress:
             tally = run_session(
                 plan,
                 folder,
-                functools.partial(choice.start, tell_of_start, functools.partial(warn, console=console)),
+                start,
                 progress,
                 overwrite=arguments.overwrite,
                 retry_failed=arguments.retry_failed,
                 fail_fast=arguments.fail_fast,
+                damages=damages,
                 tell=tell,
             )
     except LostRayError as lost:
@@ -236,7 +247,9 @@ def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | 
     """Return what tells how the sweep goes, in a way that fits what it is written to."""
     if quiet:
         return QuietProgress(console)
-    forecast = Forecast(pending, estimate_costs(plan, store), cpus_per_train=plan.sweep.runner.cpus_per_train or 1)
+    forecast = Forecast(
+        pending, estimate_costs(plan, store, pending), cpus_per_train=plan.sweep.runner.cpus_per_train or 1
+    )
     watch = Watch(forecast, {job.setting_id: job.setting.label for job in plan.jobs})
     return LiveProgress(console, watch) if can_redraw(console) else LineProgress(console, watch)
 

@@ -1,7 +1,8 @@
 """The driver: decides what is to be run, in which order, and commits what comes back.
 
-Each kind of task needs at most one other (:mod:`distmarl.study.kinds`): a setting's global policies need its shared
-local policy, and what is found out about a pair needs its global policy. Nothing waits for more than it needs.
+Tasks need others (:mod:`distmarl.study.kinds`): a setting's global policies need its shared local policy, and what is
+found out about a pair needs its global policy, and may need something about its game. Nothing waits for more than it
+needs.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class Driver:
         self._missing = self._pending.by_setting()
         self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._pending.missing:
-            if (needed := self._pending.needed(group)) is not None:
+            for needed in self._pending.all_needed(group):
                 self._followers[needed].append(group)
         self._n_left = Counter({group: len(seeds) for group, seeds in self._pending.missing.items()})
         self._ready = ReadyTasks()
@@ -217,23 +218,31 @@ class Driver:
             self._failed.forget(key)
             self.tally.unconverged += KINDS[key.kind].unconverged(key, outcome.rows)
             self._n_left[key.group] -= 1
-            if KINDS[key.kind].per != "start":
-                handed_on = self._handed_on(key.group, completed.task.values)
-                for group in self._followers.get(key.group, ()):
-                    self._push(group, (*handed_on, completed.value))
-            elif not self._n_left[key.group] and key.group in self._followers:
-                value = self._stored_values([key.group])[key.group]
-                for group in self._followers[key.group]:
-                    self._push(group, (value,))
+            if not self._n_left[key.group]:
+                self._unlock(completed)
         else:
             self.tally.failed[key.kind] += 1
         self._progress.completed(key, outcome, self.tally)
 
+    def _unlock(self, completed: Completed) -> None:
+        """Make ready what waited for nothing but the last of a group's tasks."""
+        key, several = completed.task.key, []
+        for group in self._followers.get(key.group, ()):
+            needed = self._pending.all_needed(group)
+            if len(needed) == 1 and KINDS[key.kind].per != "start":
+                self._push(group, (*self._handed_on(key.group, completed.task.values), completed.value))
+            elif not any(self._n_left[each] for each in needed):
+                several.append(group)
+        self._push_stored(several)
+
     def _resume(self, setting_id: str) -> None:
         """Make ready the missing tasks of a setting that wait for nothing but a slot."""
-        ready = [group for group in self._missing[setting_id] if self._pending.can_run(group)]
-        values = self._stored_values({needed for group in ready if (needed := self._pending.needed(group))})
-        for group in ready:
+        self._push_stored([group for group in self._missing[setting_id] if self._pending.can_run(group)])
+
+    def _push_stored(self, groups: Sequence[TaskGroup]) -> None:
+        """Make the missing tasks of groups of a setting ready, with values that are in the tables."""
+        values = self._stored_values({needed for group in groups for needed in self._pending.all_needed(group)})
+        for group in groups:
             self._push(group, [values[needed] for needed in self._chain(group)])
 
     def _stored_values(self, groups: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
@@ -264,8 +273,10 @@ class Driver:
 
     def _chain(self, group: TaskGroup) -> list[TaskGroup]:
         """Return the tasks whose values those of a group are given: first of what is needed in turn."""
-        needed = self._pending.needed(group)
-        return [] if needed is None else [*self._handed_on(needed, self._chain(needed)), needed]
+        chain: list[TaskGroup] = []
+        for needed in self._pending.all_needed(group):
+            chain += [*self._handed_on(needed, self._chain(needed)), needed]
+        return chain
 
     def _handed_on(self, group: TaskGroup, values: Sequence[_T]) -> Sequence[_T]:
         """Return which of a group's values those that need it are given, too: none from the starts."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 from distmarl.errors import LostRayError
+from distmarl.results.damage import Damage, mend
 from distmarl.results.folder import end_session, foreign_names, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
@@ -38,6 +39,7 @@ def run_session(
     overwrite: bool = False,
     retry_failed: bool = False,
     fail_fast: bool = False,
+    damages: Sequence[Damage] = (),
     tell: Callable[[str], None] = lambda _: None,
 ) -> Tally:
     """Run what is missing of a plan and publish the tables.
@@ -58,6 +60,8 @@ def run_session(
         Run the tasks that have failed before, and no others.
     fail_fast : bool
         Submit nothing more once a task has failed.
+    damages : sequence of Damage
+        Tables that were found damaged, or gone.
     tell : callable
         Is told in a line of text of a lock that an earlier session left behind, and of files that are not ours.
 
@@ -85,6 +89,8 @@ def run_session(
                 delete_report(folder)
                 if kept := foreign_names(folder):
                     tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
+            for line in mend(store, damages):
+                progress.warn(line)
             store.add_settings(setting_rows(plan), plan.sweep.grid)
             options = {"retry_failed": retry_failed, "fail_fast": fail_fast}
             first = Driver(plan, store, executor, progress, stop, **options)

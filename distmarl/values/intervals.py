@@ -81,12 +81,29 @@ def estimate_mean(sample: ArrayLike) -> MeanEstimate:
     (11.0, 7.56, 14.44)
     """
     draws = _checked_sample("sample", sample)
-    n, mean = len(draws), float(draws.mean())
+    numbers = estimate_means(draws[np.newaxis])[:, 0]
+    return MeanEstimate(len(draws), *(float(number) for number in numbers))
+
+
+def estimate_means(samples: Array) -> Array:
+    """Return what :func:`estimate_mean` says of each of many samples of one size, to the bit.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (samples, n)
+        The draws.
+
+    Returns
+    -------
+    ndarray, shape (4, samples)
+        The means, their standard errors, and the lower and the upper ends of their intervals.
+    """
+    n, means = samples.shape[1], samples.mean(axis=1)
     if n == 1:
-        return MeanEstimate(1, mean, math.nan, math.nan, math.nan)
-    standard_error = float(draws.std(ddof=1)) / math.sqrt(n)
-    reach = student_t_quantile((1 + COVERAGE) / 2, n - 1) * standard_error
-    return MeanEstimate(n, mean, standard_error, mean - reach, mean + reach)
+        return np.stack([means, *[np.full(len(samples), math.nan)] * 3])
+    standard_errors = samples.std(axis=1, ddof=1) / math.sqrt(n)
+    reaches = student_t_quantile((1 + COVERAGE) / 2, n - 1) * standard_errors
+    return np.stack([means, standard_errors, means - reaches, means + reaches])
 
 
 def estimate_difference(first: ArrayLike, second: ArrayLike) -> MeanEstimate:

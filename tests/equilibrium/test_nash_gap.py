@@ -17,12 +17,12 @@ from distmarl import (
     train_alternating,
     uniform_local_policy,
 )
-from distmarl.equilibrium import exact_gaps
 from distmarl.equilibrium.deviations import global_deviations
 from distmarl.equilibrium.deviator import deviator_bytes
+from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.averages import solve_surrogate
-from distmarl.values.exact_return import ExactReturn, population_bytes
+from distmarl.values.exact_return import population_bytes
 from tests.equilibrium.hand_made import (
     FROM_NEXT_STEP,
     FROM_NOW_ON,
@@ -290,12 +290,11 @@ def test_the_best_candidate_is_the_lower_bound():
     assert found.welfare_lower.value > found.global_upper.value
 
 
-def test_the_present_local_policy_is_among_those_of_the_best_pair(monkeypatch):
+def test_the_present_local_policy_is_among_those_of_the_best_pair():
     env = dominant_actions(np.random.default_rng(0))
     pair = always(env, 2, 1), everywhere(env, 1)
-    worse = ExactReturn(value=-1e3, bound=1e-9, n_iterations=1)
-    monkeypatch.setattr(exact_gaps, "best_deterministic", lambda *_, **__: worse)
-    assert nash_gap(env, *pair, k=2).welfare_lower.value == pytest.approx(0.0, abs=2e-6)
+    worse = Welfare(-1e3, 1e-9, pair[1], "enumeration", True, 1, 1, 0)
+    assert nash_gap(env, *pair, k=2, welfare=worse).welfare_lower.value == pytest.approx(0.0, abs=2e-6)
 
 
 def test_at_full_sight_both_global_numbers_are_exact_and_the_same():
@@ -360,28 +359,31 @@ def test_errors_are_within_the_tolerance_and_hold(tolerance):
 def test_welfare_is_enumerated_up_to_a_number_of_policies():
     env = stag_hunt()
     pair = always(env, 2, 0), everywhere(env, 0)
-    all_of_them = nash_gap(env, *pair, k=2, max_enumerated=16).welfare_lower
-    some = {
-        n_starts: nash_gap(env, *pair, k=2, max_enumerated=15, n_starts=n_starts).welfare_lower for n_starts in (1, 12)
-    }
-    assert (all_of_them.kind, some[1].kind) == ("exact", "lower bound")
-    assert some[1].value == pytest.approx(0.0, abs=1e-6)
-    assert some[12].value == pytest.approx(all_of_them.value, abs=2e-6)
-    assert "by 1 alternation of" in some[1].of
-    other = {
-        nash_gap(env, *pair, k=2, max_enumerated=0, n_starts=3, seed=seed).welfare_lower.value for seed in range(4)
-    }
-    assert len(other) > 1
+    all_of_them, some = (nash_gap(env, *pair, k=2, max_enumerated=most).welfare_lower for most in (16, 15))
+    assert (all_of_them.kind, some.kind) == ("exact", "lower bound")
+    assert all_of_them.value == pytest.approx(9.0, abs=1e-5)
+    assert some.value == pytest.approx(all_of_them.value, abs=2e-6)
+    assert "among the present and 16 deterministic" in all_of_them.of
+    assert "found from 5 starts" in some.of
+    assert "found from 1 start" in nash_gap(env, *pair, k=2, max_enumerated=15, n_starts=1).welfare_lower.of
 
 
-@pytest.mark.parametrize(("search", "max_enumerated"), [("best_deterministic", 100), ("best_of_alternations", 0)])
-def test_welfare_without_exact_transitions_has_a_reason(monkeypatch, search, max_enumerated):
-    def refuse(*_, **__):
-        raise InvalidArgumentError("transitions: 'exact' would be off")
-
+def test_a_best_pair_that_is_given_is_not_searched_for_again(monkeypatch):
     env = stag_hunt()
-    monkeypatch.setattr(exact_gaps, search, refuse)
-    found = nash_gap(env, always(env, 2, 0), everywhere(env, 0), k=2, max_enumerated=max_enumerated)
+    pair = always(env, 2, 0), everywhere(env, 0)
+    expected = nash_gap(env, *pair, k=2)
+    found = best_welfare(env, tolerance=5e-7)
+    monkeypatch.delattr("distmarl.equilibrium.nash_gap.best_welfare")
+    assert nash_gap(env, *pair, k=2, welfare=found) == expected
+    lower = dataclasses.replace(found, value=found.value - 1.0)
+    assert nash_gap(env, *pair, k=2, welfare=lower).welfare_lower.value == pytest.approx(8.0, abs=1e-5)
+
+
+@pytest.mark.parametrize("is_exhaustive", [True, False])
+def test_welfare_without_a_best_pair_has_the_reason(is_exhaustive):
+    env = stag_hunt()
+    none = Welfare(None, None, None, None, is_exhaustive, 0, 0, 0, "transitions: 'exact' would be off")
+    found = nash_gap(env, always(env, 2, 0), everywhere(env, 0), k=2, welfare=none)
     assert found.welfare_lower.value is found.welfare_lower.error is None
     assert found.welfare_lower.reason == "transitions: 'exact' would be off"
     assert found.local_upper.value == pytest.approx(0.0, abs=1e-6)

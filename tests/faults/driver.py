@@ -6,6 +6,7 @@ FAULTS is a JSON object:
 
 trace        file to which each task adds a line when it starts; beside it lies one of the memory that each got
 sleep_s      time that each task takes beside its own
+gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
 is_new       whether Ray has none of its private names any more
 undrawn      whether the report is left out, which takes ten times as long as a small sweep
@@ -104,6 +105,8 @@ def faulty(faults: dict[str, Any], function: Any) -> Any:
         append(trace, line)
         append(trace.with_suffix(".memory"), f"{line}: {assigned_memory()}")
         time.sleep(faults.get("sleep_s", 0.0))
+        while key.kind == "evaluate" and not Path(faults.get("gate", trace)).exists():
+            time.sleep(0.02)
         for *which, how in faults.get("misbehave", []):
             if [key.kind, *numbers] == which:
                 eat_at_first(trace, line) if how == "eat_at_first" else WAYS[how]()

@@ -92,10 +92,11 @@ def cluster_of(n_nodes: int, n_cpus: int = 1) -> Iterator[Cluster]:
     }
     # The path of Ray's sockets must fit into some 100 characters: pytest's own temporary folders are too deep.
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    Path(folder, "ray").mkdir()  # where Ray notes the address; the usual place is not ours, and need not exist
     host = subprocess.Popen(
         [sys.executable, "-m", "tests.faults.host", folder, str(n_nodes), str(n_cpus)],
         cwd=REPOSITORY,
-        env=environment,
+        env={**environment, "RAY_TMPDIR": folder},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

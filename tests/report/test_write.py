@@ -6,6 +6,7 @@ from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report import catalogue
@@ -74,6 +75,17 @@ def test_figures_are_the_same_bytes_each_time(tmp_path):
     finished_folder(tmp_path)
     first = [Path(path).read_bytes() for path in write_report(tmp_path).figures]
     assert [Path(path).read_bytes() for path in write_report(tmp_path).figures] == first
+
+
+def test_a_figure_is_laid_out_once_for_all_files_and_the_page(tmp_path, monkeypatch):
+    finished_folder(tmp_path)
+    laid_out: list[Figure] = []
+    execute = ConstrainedLayoutEngine.execute
+    monkeypatch.setattr(
+        ConstrainedLayoutEngine, "execute", lambda engine, figure: (laid_out.append(figure), execute(engine, figure))
+    )
+    write_report(tmp_path, vectors=True)
+    assert len(laid_out) == len(FIGURES) == len(set(map(id, laid_out)))
 
 
 def test_vectors_are_written_on_request_the_same_bytes_each_time(tmp_path, monkeypatch):

@@ -140,9 +140,9 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     with_foreign_table: "was written with schema version none",
     with_foreign_part: "zzz.parquet: was written with schema version none",
     with_another_tables_part: "zzz.parquet: is not a readable Parquet file of distmarl: it has no column k; delete it",
-    with_half_written_table: "; restore it from a copy, or start afresh with --overwrite",
+    with_half_written_table: "; run the sweep's command again, which keeps it aside and makes it again",
     with_damaged_part: "; delete it and run the sweep's command again, which runs what is missing",
-    with_folder_among_parts: "zzz.parquet: is not a readable Parquet file",
+    with_folder_among_parts: "zzz.parquet: is a folder, where a file belongs; move it away",
     of_an_older_schema: "was written with schema version 0",
 }
 

@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from distmarl import estimate_difference, estimate_mean
+from distmarl.results.merging import MergedTable
 from distmarl.results.store import Store
+from distmarl.results.summary_points import EVALUATION_COLUMNS
+from distmarl.results.summary_rows import summary_rows
 from distmarl.results.tables import EVALUATIONS
 from tests.places import store_in
 
@@ -93,7 +97,7 @@ def test_one_rollout_has_no_interval(tmp_path: Path) -> None:
 def test_rows_that_are_not_wanted_do_not_count(tmp_path: Path) -> None:
     returns = random_returns([1, 2, 3], 4)
     wanted = {key: drawn for key, drawn in returns.items() if key[1] != 2 and key[2] < 2}
-    found = committed(tmp_path / "all", returns).summary(lambda k, seed: k != 2 and seed < 2)
+    found = committed(tmp_path / "all", returns).summary(lambda k, seed: (k != 2) & (seed < 2))
     pd.testing.assert_frame_equal(found, committed(tmp_path / "wanted", wanted).summary())
     assert found["previous_k"].fillna(0).tolist() == [0, 1]
 
@@ -119,3 +123,93 @@ def test_the_published_summary_keeps_up_with_the_evaluations(tmp_path: Path) -> 
 
 def test_a_folder_without_evaluations_has_an_empty_summary(tmp_path: Path) -> None:
     assert store_in(tmp_path).summary().empty
+
+
+def uneven_evaluations() -> pa.Table:
+    """Return evaluations of settings with other k, seeds and numbers of rollouts each, sorted by their key."""
+    rng = np.random.default_rng(3)
+    rows = [
+        {
+            "sweep": f"of {setting_id}",
+            "setting_id": setting_id,
+            "k": k,
+            "seed": seed,
+            "mode_accuracy": None if rng.random() < 0.3 else float(rng.random()),
+            "returns": (100 * rng.normal(size=rng.choice([1, 2, 9, 150, 150, 150]))).tolist(),
+        }
+        for setting_id in "abcde"
+        for k in range(1, 9)
+        if rng.random() < 0.8
+        for seed in range(rng.integers(1, 12))
+        if rng.random() < 0.8
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema([EVALUATIONS.schema.field(name) for name in EVALUATION_COLUMNS]))
+
+
+def one_by_one(table: pa.Table) -> list[dict[str, Any]]:
+    """Return the rows of the summary of some evaluations, each by itself."""
+    points: dict[tuple[str, int], dict[int, dict[str, Any]]] = {}
+    for row in table.to_pylist():
+        points.setdefault((row["setting_id"], row["k"]), {})[row["seed"]] = row
+    means = {key: float(np.mean(np.concatenate([row["returns"] for row in of.values()]))) for key, of in points.items()}
+    found = []
+    before: tuple[str, int] | None = None
+    for (setting_id, k), of_point in points.items():
+        returns = {seed: np.array(row["returns"]) for seed, row in of_point.items()}
+        seeds = np.array([drawn.mean() for drawn in returns.values()])
+        known = [row["mode_accuracy"] for row in of_point.values() if row["mode_accuracy"] is not None]
+        row = {
+            "sweep": f"of {setting_id}",
+            "setting_id": setting_id,
+            "k": k,
+            "n_seeds": len(seeds),
+            "n_rollouts": sum(map(len, returns.values())),
+            "mean_return": means[setting_id, k],
+            "std_return": float(seeds.std(ddof=1)) if len(seeds) > 1 else None,
+            "min_return": float(seeds.min()),
+            "max_return": float(seeds.max()),
+            "mode_accuracy": float(np.mean(known)) if known else None,
+            "is_best": means[setting_id, k] == max(mean for key, mean in means.items() if key[0] == setting_id),
+        }
+        row |= interval("", np.concatenate(list(returns.values()))) | interval("seeds_", seeds)
+        if before is not None and before[0] == setting_id:
+            others = points[before]
+            pairs = [
+                drawn - np.array(others[seed]["returns"])
+                for seed, drawn in returns.items()
+                if seed in others and len(others[seed]["returns"]) == len(drawn)
+            ]
+            row |= {"previous_k": before[1], "n_pairs": sum(map(len, pairs))}
+            if pairs:
+                row |= {"difference": estimate_mean(np.concatenate(pairs)).mean}
+                row |= interval("difference_", np.concatenate(pairs))
+        found.append(row)
+        before = (setting_id, k)
+    return found
+
+
+def interval(prefix: str, sample: np.ndarray) -> dict[str, float | None]:
+    estimate = estimate_mean(sample)
+    names = ("standard_error", "ci95_low", "ci95_high")
+    return {f"{prefix}{name}": getattr(estimate, name) if len(sample) > 1 else None for name in names}
+
+
+@pytest.mark.parametrize("size", [1, 2, 7, 50, 10**6])
+def test_many_points_together_are_to_the_bit_what_each_is_alone(size: int) -> None:
+    table = uneven_evaluations()
+    chunks = [table.slice(start, size) for start in range(0, len(table), size)]
+    assert summary_rows(chunks, []) == one_by_one(table)
+    few = table.filter(pa.array([row["seed"] in (1, 4) for row in table.to_pylist()]))
+    assert summary_rows(chunks, [], lambda _k, seed: np.isin(seed, [1, 4])) == one_by_one(few)
+
+
+def test_chunks_grow_until_they_are_as_large_as_is_asked_for() -> None:
+    n_rows = 20 * EVALUATIONS.rows_per_chunk
+    blank: dict[str, Any] = dict.fromkeys(EVALUATIONS.schema.names)
+    rows = [blank | {"setting_id": "s", "k": 1, "seed": seed, "returns": [float(seed)]} for seed in range(n_rows)]
+    part = pa.Table.from_pylist(rows, schema=EVALUATIONS.schema)
+    merged = MergedTable(EVALUATIONS, None, {"all": part})
+    chunks = list(merged.chunks(EVALUATION_COLUMNS, 10**9))
+    assert [len(chunk) // EVALUATIONS.rows_per_chunk for chunk in chunks] == [1, 8, 11]
+    assert pa.concat_tables(chunks).equals(part.select(EVALUATION_COLUMNS))
+    assert {len(chunk) for chunk in merged.chunks(EVALUATION_COLUMNS)} == {EVALUATIONS.rows_per_chunk}

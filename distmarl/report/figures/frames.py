@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.wording import shortened
+from distmarl.wording import harmless, shortened
 
 MAX_CHOSEN = 4
 MAX_SHOWN = 20
+MAX_LABEL = 200  # characters of a setting's name
 MAX_LINES = 50  # of settings in one figure: more are a blot, and take minutes and megabytes
 
 
@@ -68,7 +69,7 @@ def first_training(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 def setting_note(n_settings: int, label: str) -> str | None:
     """Return what to write above a figure that shows but one of several settings."""
-    return f"1 of {n_settings} settings: {label}" if n_settings > 1 else None
+    return f"1 of {n_settings} settings: {fit_to_draw(label)}" if n_settings > 1 else None
 
 
 def settings_to_draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -82,8 +83,16 @@ def settings_to_draw(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def label_of(rows: pd.DataFrame) -> str:
-    """Return the name of the setting that rows belong to: its label where they have one."""
-    return str(rows["label" if "label" in rows.columns else "setting_id"].iloc[0])
+    """Return the name of the setting that rows belong to, to be drawn: its label where they have one."""
+    return fit_to_draw(str(rows["label" if "label" in rows.columns else "setting_id"].iloc[0]))
+
+
+def fit_to_draw(label: str) -> str:
+    """Return a label as figures show it: of a very long one its two ends, and control characters spelt out.
+
+    A figure takes minutes to lay out a text of a hundred thousand characters, and no SVG may hold a control character.
+    """
+    return shortened(harmless(label), MAX_LABEL)
 
 
 def spread(values: Sequence[int], number: int = MAX_CHOSEN) -> list[int]:

@@ -21,7 +21,7 @@ from distmarl.report.figures.axes import (
     set_height,
     set_k_axis,
 )
-from distmarl.report.figures.frames import settings_to_draw
+from distmarl.report.figures.frames import label_of, settings_to_draw
 from distmarl.report.figures.style import BAND_ALPHA, BAR_ALPHA, HEIGHT_IN, SeriesStyle, series_styles
 from distmarl.report.returns import is_unconverged
 
@@ -106,7 +106,7 @@ def series_of(summary: pd.DataFrame, column: str) -> list[Series]:
     for (_, rows), style in zip(groups, series_styles(groups.ngroups), strict=True):
         points = rows[rows[column].notna()]
         if len(points):
-            series.append(Series(str(points["label"].iloc[0]), style, points))
+            series.append(Series(label_of(points), style, points))
     return series
 
 

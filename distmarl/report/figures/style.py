@@ -166,7 +166,7 @@ def luminance(colour: ColorType) -> float:
 
 
 def lay_out(figure: Figure) -> None:
-    """Give everything in a figure its place, once for all files that it is written to.
+    """Give everything in a figure its place, once for all files that it is written to in :func:`laid_out_style`.
 
     Otherwise matplotlib works it out twice for each of them.
     """
@@ -174,8 +174,15 @@ def lay_out(figure: Figure) -> None:
         engine = figure.get_layout_engine()
         if engine is not None:
             engine.execute(figure)
-    with matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+    with laid_out_style():
         figure.set_layout_engine(None)
+
+
+@contextmanager
+def laid_out_style() -> Iterator[None]:
+    """Write figures that are laid out: in :func:`paper_style`, matplotlib would make a new layout for the next file."""
+    with paper_style(), matplotlib.rc_context({"figure.autolayout": False, "figure.constrained_layout.use": False}):
+        yield
 
 
 def series_styles(n_series: int) -> list[SeriesStyle]:

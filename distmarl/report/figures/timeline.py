@@ -159,7 +159,7 @@ def _in_slots(bars: pd.DataFrame) -> pd.DataFrame:
     slots: list[int] = []
     busy: dict[str, list[tuple[float, int]]] = {}
     free: dict[str, list[int]] = {}
-    for host, start, end in zip(bars["hostname"], bars["start"], bars["end"], strict=True):
+    for host, start, end in zip(*(bars[name].tolist() for name in ("hostname", "start", "end")), strict=True):
         ends, idle = busy.setdefault(host, []), free.setdefault(host, [])
         while ends and ends[0][0] <= start + SLACK_S:
             heapq.heappush(idle, heapq.heappop(ends)[1])

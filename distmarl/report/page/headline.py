@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import improvement, known_returns
+from distmarl.report.returns import WELFARE_GAPS, bracket, improvement, known_returns
 
 SHARE = 0.95
 BASELINE = "full_information"
 
-Row: TypeAlias = dict[str, Any]
+
+class _Value(NamedTuple):
+    """What a setting is worth at one k."""
+
+    k: int
+    known_return: float
+    exact_return: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,11 @@ class Headline:
         share = float(self.last.get("ceiling_share", math.nan))
         return None if math.isnan(share) else share
 
+    def welfare_gap(self, decimals: int) -> str | None:
+        """Return what the best pair would gain over the largest k's, by bounds, as text; None where not known."""
+        low, high = (float(self.last.get(name, math.nan)) for name in WELFARE_GAPS)
+        return None if math.isnan(low) and math.isnan(high) else bracket(low, high, decimals)
+
     @property
     def has_share(self) -> bool:
         """Whether a share of the value with full information means anything: only of a positive one."""
@@ -108,40 +119,50 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
     gains = {gain["setting_id"]: gain for gain in improvement(summary).to_dict("records")}
     best = baselines[baselines["baseline"] == BASELINE].sort_values("method")  # an exact one first
     bests = best.drop_duplicates("setting_id").set_index("setting_id")[["value", "method"]].to_dict("index")
-    points = summary.assign(known_return=known_returns(summary)).to_dict("records")
-    found = []
+    points = summary.assign(known_return=known_returns(summary))
     # Settings stand together. There may be thousands, for each of which a frame would take milliseconds.
-    for setting_id, group in itertools.groupby(points, key=lambda row: row["setting_id"]):
-        rows = [{str(name): value for name, value in row.items()} for row in group]
-        full = _full_information(rows, bests.get(setting_id), n_agents[setting_id])
-        reached, below = _reached(rows, full)
-        gain = gains[setting_id]
-        ends = rows[0], rows[-1]
-        found.append(Headline(gain["label"], *ends, gain["absolute"], gain["percent"], full, reached, below))
+    starts = np.flatnonzero(
+        np.append(True, points["setting_id"].to_numpy()[1:] != points["setting_id"].to_numpy()[:-1])
+    )
+    ends = np.append(starts[1:], len(points))
+    firsts, lasts = (
+        [{str(name): value for name, value in row.items()} for row in points.iloc[places].to_dict("records")]
+        for places in (starts, ends - 1)
+    )
+    known = list(zip(*(points[name].tolist() for name in _Value._fields), strict=True))
+    found = []
+    for first, last, start, end in zip(firsts, lasts, starts, ends, strict=True):
+        values = [_Value(*each) for each in known[start:end]]
+        full = _full_information(values, bests.get(first["setting_id"]), n_agents[first["setting_id"]])
+        gain = gains[first["setting_id"]]
+        reached, below = _reached(values, full)
+        found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
     return found
 
 
-def _full_information(rows: Sequence[Row], baseline: Mapping[Any, Any] | None, n_agents: int) -> FullInformation | None:
+def _full_information(
+    values: Sequence[_Value], baseline: Mapping[Any, Any] | None, n_agents: int
+) -> FullInformation | None:
     """Return the baseline with full information, or else the value at k = n; None where there is neither."""
     if baseline is not None:
         source = f"the baseline full_information, by {_method(baseline['method'])}"
         return FullInformation(float(baseline["value"]), source)
-    all_seen = next((row for row in rows if row["k"] == n_agents), None)
+    all_seen = next((value for value in values if value.k == n_agents), None)
     if all_seen is None:
         return None
-    method = "rollouts" if math.isnan(all_seen["exact_return"]) else "exact"
-    return FullInformation(float(all_seen["known_return"]), f"k = n = {n_agents}, by {_method(method)}")
+    method = "rollouts" if math.isnan(all_seen.exact_return) else "exact"
+    return FullInformation(float(all_seen.known_return), f"k = n = {n_agents}, by {_method(method)}")
 
 
 def _method(method: str) -> str:
     return {"exact": "the exact return"}.get(method, method)
 
 
-def _reached(rows: Sequence[Row], full: FullInformation | None) -> tuple[int | None, tuple[int, ...]]:
+def _reached(values: Sequence[_Value], full: FullInformation | None) -> tuple[int | None, tuple[int, ...]]:
     """Return the first k that reaches the share, and the later ones that do not."""
     if full is None or full.value <= 0:
         return None, ()
-    is_enough = {int(row["k"]): row["known_return"] >= SHARE * full.value for row in rows}
+    is_enough = {value.k: value.known_return >= SHARE * full.value for value in values}
     first = next((k for k, enough in is_enough.items() if enough), None)
     if first is None:
         return None, ()

@@ -16,17 +16,25 @@ from distmarl.report.page.cells import (
     interval,
     number,
     number_column,
-    scientific,
     small_column,
+    sort_value,
     text_column,
     training_column,
     words,
     yes_or_no,
 )
+from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, WELFARE
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
 from distmarl.report.page.training_tables import COMPARISONS, trainings_columns
-from distmarl.report.returns import has_ceiling, has_exact, has_trainings
+from distmarl.report.returns import (
+    WELFARE_GAPS,
+    bracket,
+    has_ceiling,
+    has_exact,
+    has_trainings,
+    has_welfare_gap,
+)
 
 
 def _settings(numbers: Numbers) -> pd.DataFrame:
@@ -81,6 +89,8 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     if has_ceiling(rows.rename(columns={"last_ceiling": "ceiling"})):
         meaning = "where the largest k is between random actions and what nobody earns more than"
         columns.append(Column("Of ceiling", meaning, lambda row: number(100 * row["last_ceiling_share"], 1, unit=" %")))
+    if has_welfare_gap(rows.rename(columns={f"last_{name}": name for name in WELFARE_GAPS})):
+        columns.append(_welfare_column("at the largest k: ", decimals, "last_"))
     if rows["full"].notna().any():
         meaning = "smallest k whose value is at least 95 % of the one with full information"
         columns.append(Column("95 % at k", meaning, reached))
@@ -91,6 +101,18 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 SETTINGS = PageTable(
     "headlines", "headline", "One row for each setting.", "summary", rows=_settings, columns=_settings_columns
 )
+
+
+def _welfare_column(where: str, decimals: int, prefix: str = "") -> Column:
+    """Return the column of what the best pair would gain, by its bounds."""
+    meaning = f"{where}what the best pair that was found would gain, and what nobody gains more than, over all steps"
+    low, high = (f"{prefix}{name}" for name in WELFARE_GAPS)
+
+    def gap(row: Row) -> Cell:
+        order = sort_value(row[high] if pd.isna(row[low]) else row[low])
+        return Cell(bracket(row[low], row[high], decimals), order)
+
+    return Column("Welfare gap", meaning, gap)
 
 
 def _results(numbers: Numbers) -> pd.DataFrame:
@@ -138,6 +160,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         number_column("Seeds' std", "standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
+        *([_welfare_column("", decimals)] if has_welfare_gap(rows) else []),
         Column("Gain", f"over the next smaller k, by paired {pairs}, with half its 95 % interval", gain),
         Column(
             "Mode acc.",
@@ -156,81 +179,6 @@ RESULTS = PageTable(
     "summary",
     rows=_results,
     columns=_results_columns,
-)
-
-
-def _baselines_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
-
-    def error(row: Row) -> Cell:
-        return scientific(row["error"]) if row["method"] == "exact" else number(row["error"], decimals)
-
-    return [
-        Column("Baseline", "what it does", lambda row: words(row["baseline"].replace("_", " ")), is_number=False),
-        number_column("Value", "expected discounted return", "value", decimals),
-        Column("Error", "standard error of a mean; certified bound of an exact value", error),
-        text_column("Method", "rollouts, or exact", "method"),
-        number_column("Rollouts", "over all evaluation seeds", "n_rollouts"),
-    ]
-
-
-BASELINES = PageTable(
-    "baselines",
-    "results",
-    "One row for each baseline and method.",
-    "baselines",
-    title="Baselines",
-    rows=lambda numbers: numbers.baselines,
-    columns=_baselines_columns,
-)
-
-
-def _bounds_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
-    return [
-        text_column("Returns over", "the horizon of the rollouts, or all steps to come", "steps"),
-        number_column("Ceiling", "no policies whatever earn more: the bound with its error", "ceiling", decimals),
-        small_column("Error", "certified; part of the ceiling", "error"),
-        number_column("Random", "what uniform actions of everybody earn", "random", decimals),
-        number_column("m", "agents of the game whose optimum it is", "m"),
-        text_column("Method", "over all actions of m agents, or over prescriptions with their slack", "method"),
-    ]
-
-
-BOUNDS = PageTable(
-    "bounds",
-    "results",
-    "One row for each horizon.",
-    "bounds",
-    title="What nobody earns more than",
-    rows=lambda numbers: numbers.bounds,
-    columns=_bounds_columns,
-)
-
-
-def _gaps_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
-    return [
-        K,
-        *training_column(rows),
-        text_column("Quantity", "as in dm.nash_gap", "quantity"),
-        number_column("Value", "in reward", "value", decimals + 2),
-        small_column("Error", "certified; of estimates half the 95 % interval", "error"),
-        text_column("Kind", "exact, a bound or an estimate", "kind"),
-        Column(
-            "Of",
-            "what it is the value of; or why there is none",
-            lambda row: words(row["of"] if pd.isna(row["reason"]) else row["reason"]),
-            is_number=False,
-        ),
-    ]
-
-
-GAPS = PageTable(
-    "gaps",
-    "results",
-    "One row for each number about a setting and k.",
-    "nash_gaps",
-    title="Nash gaps",
-    rows=lambda numbers: numbers.nash_gaps,
-    columns=_gaps_columns,
 )
 
 
@@ -325,5 +273,6 @@ ALTERNATIONS = PageTable(
 )
 
 PAGE_TABLES = {
-    table.name: table for table in (SETTINGS, RESULTS, COMPARISONS, BASELINES, BOUNDS, GAPS, CERTIFICATES, ALTERNATIONS)
+    table.name: table
+    for table in (SETTINGS, RESULTS, COMPARISONS, BASELINES, BOUNDS, WELFARE, GAPS, CERTIFICATES, ALTERNATIONS)
 }

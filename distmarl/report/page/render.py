@@ -32,7 +32,7 @@ from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.storage.opening import is_on_disk
 from distmarl.results.tables import TABLES
 from distmarl.version import __version__
-from distmarl.wording import fixed
+from distmarl.wording import fixed, harmless
 
 MAX_CHARACTERS = 100_000  # of the sweep file
 
@@ -136,6 +136,11 @@ def _links(there: set[str], start: str) -> list[tuple[str, str]]:
     return [*tables, *((name, f"{start}{name}") for name in (SWEEP_FILE, PROVENANCE_FILE) if name in there)]
 
 
+def _printed(value: Any) -> Any:
+    """Return what is put into the page: of text, control characters are spelt out."""
+    return harmless(value) if type(value) is str else value
+
+
 @cache
 def _packaged(name: str) -> str:
     return resources.files("distmarl.report.page").joinpath(name).read_text(encoding="utf-8")
@@ -143,6 +148,8 @@ def _packaged(name: str) -> str:
 
 @cache
 def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        finalize=_printed, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     environment.filters["fixed"] = fixed
     return environment.from_string(_packaged("page.html"))

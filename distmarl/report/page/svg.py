@@ -12,7 +12,8 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from distmarl.report.figures.style import NOTE_COLOUR, STYLE, luminance, paper_style
+from distmarl.report.figures.style import NOTE_COLOUR, STYLE, laid_out_style, luminance
+from distmarl.wording import harmless
 
 NAMESPACE = re.compile(r"\{[^}]*\}")
 COLOUR = re.compile(r"#[0-9a-f]{6}\b")
@@ -70,9 +71,9 @@ def inline_figure(figure: Figure, name: str, description: str) -> InlineFigure:
     """
     stream = io.BytesIO()
     # Text stays text: it is small, found by searching, and in the page's own type.
-    with paper_style(), rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+    with laid_out_style(), rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
         figure.savefig(stream, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
-    root = ElementTree.fromstring(stream.getvalue())
+    root = ElementTree.fromstring(harmless(stream.getvalue().decode()))
     _tidy(root)
     _rename_ids(root, name)
     colours = set(COLOUR.findall(" ".join(element.get("style", "") for element in root.iter())))

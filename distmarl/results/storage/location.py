@@ -25,6 +25,7 @@ from pyarrow import fs
 
 from distmarl.errors import ResultsError
 from distmarl.paths import unmistakable
+from distmarl.results.storage.folders import flush_folder, make_folder
 from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError, forbids_writing, reason_of
 from distmarl.results.storage.worker import Worker
 
@@ -263,7 +264,7 @@ class LocalFolder(Location):
     def make(self) -> None:
         """Make the folder."""
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
         except OSError as error:
             raise ResultsError(f"{self}: cannot be made: {error.strerror}; {OTHER_FOLDER}") from error
 
@@ -282,7 +283,7 @@ class LocalFolder(Location):
         path = self.folder / name
         aside = path.with_name(f"{ASIDE}{uuid.uuid4().hex}")
         with self._written(name):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             try:
                 with aside.open("wb") as stream:
                     yield stream
@@ -291,22 +292,21 @@ class LocalFolder(Location):
                 aside.replace(path)
             finally:
                 aside.unlink(missing_ok=True)
-            _flush_folder(path.parent)
+            flush_folder(path.parent)
+
+    def delete(self, names: Iterable[str]) -> None:
+        """Delete files, if they are there; none of them comes back after a power loss."""
+        gone = list(names)
+        super().delete(gone)
+        for parent in {(self.folder / name).parent for name in gone}:
+            with self._explained("", "cannot be flushed"), suppress(FileNotFoundError):
+                flush_folder(parent)
 
     def delete_torn_files(self) -> None:
         """Delete what was being written when this machine lost its power."""
         for path in self.folder.rglob(f"{ASIDE}*"):
-            if is_aside(path.name):
+            if is_aside(path.name) and not path.is_dir():
                 path.unlink(missing_ok=True)
 
     def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
         return [action(name) for name in names]
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a renamed file survive a power loss."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,7 @@ from distmarl.study.kinds.local_choices import LOCAL_POLICY
 from distmarl.study.kinds.nash_gaps import NASH_GAP
 from distmarl.study.kinds.shared_policies import SHARED_POLICY
 from distmarl.study.kinds.starts import START
+from distmarl.study.kinds.welfare_searches import WELFARE
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
@@ -26,6 +27,7 @@ KINDS: dict[str, Kind] = {
         G_LEARN,
         BASELINES,
         BOUND,
+        WELFARE,
         NASH_GAP,
         EXACT_RETURN,
         EVALUATE,
@@ -41,6 +43,12 @@ def needed_group(group: TaskGroup, sweep: SweepFile) -> TaskGroup | None:
         return None
     k = group.k if KINDS[needs].per in ("k", "seed") else None
     return TaskGroup(needs, group.setting_id, k, group.train_seed if KINDS[needs].is_per_training else 0)
+
+
+def also_needed_group(group: TaskGroup, sweep: SweepFile) -> TaskGroup | None:
+    """Return the task of the setting that those of a group cannot run without either, if there is one."""
+    also = KINDS[group.kind].also_needs
+    return TaskGroup(also, group.setting_id) if also is not None and KINDS[also].is_asked_for(sweep) else None
 
 
 def has_followers(kind: str) -> bool:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.dynamics.rollouts import RecordedRollout
-from distmarl.results.tables import EVALUATIONS
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.tables import EVALUATIONS, ROLLOUTS
 from distmarl.study.job import Job
-from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, in_short, nan_as_null, required
+from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short, nan_as_null, required
 from distmarl.study.memory import rollout_bytes
 from distmarl.study.seconds import rollouts_s
 from distmarl.values.evaluate import EvaluationResult, evaluate_seeds
@@ -83,6 +84,14 @@ def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
     }
 
 
+def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
+    recorded = store.keys(ROLLOUTS)
+    for key in store.keys(EVALUATIONS):
+        setting_id, k, train_seed, seed = key
+        if seed != RECORDED_SEED or key in recorded:
+            yield TaskPlace(setting_id, k, seed, train_seed)
+
+
 def _results(rows: Rows, _seconds: float) -> Iterator[str]:
     yield from (f"return {in_short(row['mean_return'])}" for row in rows.get("evaluations", []))
 
@@ -100,5 +109,6 @@ EVALUATE = Kind(
     grows_with="rollouts",
     needs="g_learn",
     is_asked_for=lambda sweep: sweep.evaluation.method != "exact",
+    done=_done,
     results=_results,
 )

@@ -12,7 +12,7 @@ from distmarl.learning.answers import Choice, choose
 from distmarl.learning.g_learn import GLearnResult, learn_global
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies
-from distmarl.results.tables import TRAININGS
+from distmarl.results.tables import GLOBAL_POLICIES, TRAININGS
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Kind, Rows, TaskKey, TaskResult, required
 from distmarl.study.memory import answer_bytes, training_bytes
@@ -87,6 +87,7 @@ G_LEARN = Kind(
     plural="global policies",
     per="k",
     table=TRAININGS,
+    beside=(GLOBAL_POLICIES,),
     run=train_global_policy,
     seconds=_seconds,
     n_bytes=_n_bytes,

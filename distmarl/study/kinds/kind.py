@@ -141,6 +141,8 @@ class Kind:
         starts yield is wanted all together, by those that need it and nobody after them.
     table : Table
         Its rows make a task done: what a task writes last.
+    beside : tuple of Table
+        Tables that each task fills, too: one whose rows have gone is not done any more.
     run : callable
         ``run(job, key, n_threads, *values)`` does the task. ``values`` are those of what it needs: first of what
         that needs in turn.
@@ -155,6 +157,9 @@ class Kind:
         The kind of task whose value it needs, of the same setting and, where that has one, the same k.
     needs_in : callable, optional
         ``needs_in(sweep)`` returns the same for a sweep, where that depends on what it asks for.
+    also_needs : str, optional
+        A kind of task of the setting, whose value is given last, where the sweep asks for such tasks. It needs nothing
+        itself.
     is_per_training : bool
         Whether each training has such tasks. What does not depend on the training runs once.
     is_extra : bool
@@ -166,7 +171,8 @@ class Kind:
     is_asked_for : callable
         Whether a sweep has such tasks at all.
     done : callable, optional
-        ``done(store, asked)`` yields where tasks are done: by default wherever the table has rows.
+        ``done(store, asked)`` yields where tasks are done: by default wherever the table, and each of those beside it,
+        has rows.
     load : callable, optional
         ``load(store, setting_id, train_seed, ks)`` returns the values of a training's tasks that are done, by k; needed
         where others need them.
@@ -186,16 +192,18 @@ class Kind:
     run: Callable[..., TaskResult]
     seconds: Callable[[Job, int | None], float]
     n_bytes: Callable[[Job, int | None, int], int]
+    beside: tuple[Table, ...] = ()
     run_together: Callable[..., list[TaskResult]] | None = None
     needs: str | None = None
     needs_in: Callable[[SweepFile], str | None] | None = None
+    also_needs: str | None = None
     is_per_training: bool = True
     is_extra: bool = False
     grows_with: Literal["agents", "k", "rollouts"] = "agents"
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None
-    load: Callable[[Snapshot, str, int, Sequence[int | None]], Mapping[int | None, NDArray[Any]]] | None = None
+    load: Callable[[Snapshot, str, int, Sequence[int | None]], Mapping[int | None, Any]] | None = None
     results: Callable[[Rows, float], Iterable[str]] = lambda _rows, _seconds: ()
     unconverged: Callable[[TaskKey, Rows], Iterable[str]] = lambda _key, _rows: ()
     refusals: Callable[[Job], Iterable[Refusal]] = lambda _job: ()
@@ -209,9 +217,9 @@ class Kind:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))
-        names = [*("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]], *(["train_seed"] * self.is_per_training)]
-        places = {name: self.table.key.index(name) for name in names}
-        return {TaskPlace(**{name: key[place] for name, place in places.items()}) for key in store.keys(self.table)}
+        columns = [*("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]], *(["train_seed"] * self.is_per_training)]
+        there = store.keys(self.table, columns).intersection(*(store.keys(each, columns) for each in self.beside))
+        return {TaskPlace(**dict(zip(columns, key, strict=True))) for key in there}
 
 
 def key_of(row: Mapping[Any, Any]) -> TaskKey:

@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from distmarl.equilibrium.estimated_gaps import MAX_SEEN
 from distmarl.equilibrium.nash_gap import GapMethod, check_gap_size, gap_bytes, nash_gap
+from distmarl.equilibrium.welfare import Welfare
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, refused_if, required
+from distmarl.study.kinds.welfare_searches import asked_effort, is_of_asked_effort
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
 from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
@@ -25,9 +27,14 @@ N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE = 20_000, 120
 
 
 def measure_nash_gap(
-    job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64], global_policy: NDArray[np.integer]
+    job: Job,
+    key: TaskKey,
+    _n_threads: int,
+    local_policy: NDArray[np.float64],
+    global_policy: NDArray[np.integer],
+    welfare: Welfare | None = None,
 ) -> TaskResult:
-    """Tell how far a trained pair is from a Nash equilibrium."""
+    """Tell how far a trained pair is from a Nash equilibrium, and from the best pair of its game."""
     k, method = required(key.k), job.experiment.nash_gap
     gaps = nash_gap(
         job.environment,
@@ -36,6 +43,7 @@ def measure_nash_gap(
         k=k,
         method=_method(job),
         tolerance=job.setting.global_agent.convergence_threshold,
+        welfare=welfare,
         seed=job.training_seed(key.train_seed),
     )
     name = {
@@ -47,6 +55,7 @@ def measure_nash_gap(
         "n_agents": job.environment.n_agents,
         "utility": gaps.utility,
         "horizon": gaps.horizon,
+        **(asked_effort(job) if method == "exact" else {}),
     }
     rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
     return TaskResult(None, {"nash_gaps": rows})
@@ -71,9 +80,9 @@ def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
-    for name, k, train_seed, kind, _ in store.keys(NASH_GAPS):
-        if kind == method:
-            yield TaskPlace(name, k, train_seed=train_seed)
+    for row in store.rows(NASH_GAPS, method=method):
+        if method != "exact" or is_of_asked_effort(row, asked):
+            yield TaskPlace(row["setting_id"], row["k"], train_seed=row["train_seed"])
 
 
 def _results(_rows: Rows, seconds: float) -> Iterator[str]:
@@ -97,6 +106,7 @@ NASH_GAP = Kind(
     seconds=_seconds,
     n_bytes=_n_bytes,
     needs="g_learn",
+    also_needs="welfare",
     is_extra=True,
     is_asked_for=lambda sweep: sweep.experiment.nash_gap != "off",
     done=_done,

@@ -12,7 +12,7 @@ from distmarl.learning.alternating import alternate
 from distmarl.model.arrays import Array
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_local_policy
-from distmarl.results.tables import CHOICES, LOCAL_POLICIES
+from distmarl.results.tables import ALTERNATIONS, CHOICES, LOCAL_POLICIES
 from distmarl.study.job import Job
 from distmarl.study.kinds.alternation_rows import (
     IterationTimes,
@@ -78,9 +78,14 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
     return alternation_bytes(job, n_threads)
 
 
-def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    trained = {(setting_id, train_seed) for setting_id, train_seed, *_ in store.keys(LOCAL_POLICIES)}
-    yield from (TaskPlace(setting_id, train_seed=train_seed) for setting_id, train_seed in trained)
+def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
+    if searches(asked.sweep):
+        chosen = store.keys(CHOICES, ("setting_id", "train_seed", "task"))
+        told = {(name, train_seed) for name, train_seed, task in chosen if task == SHARED_POLICY.name}
+    else:
+        told = store.keys(ALTERNATIONS, ("setting_id", "train_seed"))
+    for name, train_seed in told & store.keys(LOCAL_POLICIES, ("setting_id", "train_seed")):
+        yield TaskPlace(name, train_seed=train_seed)
 
 
 def _load(

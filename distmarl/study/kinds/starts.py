@@ -12,7 +12,7 @@ from distmarl.learning.answers import larger_size
 from distmarl.learning.searches import search_from
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_candidates
-from distmarl.results.tables import CANDIDATES
+from distmarl.results.tables import ALTERNATIONS, CANDIDATES
 from distmarl.study.job import Job
 from distmarl.study.kinds.alternation_rows import (
     IterationTimes,
@@ -88,9 +88,11 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    names = ("setting_id", "number", "train_seed")
-    for setting_id, number, train_seed in {tuple(row[name] for name in names) for row in store.rows(CANDIDATES)}:
-        yield TaskPlace(setting_id, None, number, train_seed)
+    alternated = store.keys(ALTERNATIONS, ("setting_id", "train_seed", "start"))
+    candidates = store.keys(CANDIDATES, ("setting_id", "train_seed", "start", "number"))
+    for setting_id, train_seed, start, number in candidates:
+        if (setting_id, train_seed, start) in alternated:
+            yield TaskPlace(setting_id, None, number, train_seed)
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:

@@ -16,6 +16,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.g_learn import learn_global
@@ -25,6 +26,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import TIMINGS
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
+from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
@@ -35,6 +37,8 @@ LARGEST_DEVIATION = 3.0
 # Timed on the spot are a training of at most so many sweeps and rollouts of so many seeds and steps, none longer than
 # so many seconds on the reference core: the fastest of some tries.
 MAX_SWEEPS_TIMED, N_SEEDS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 10, 10, 0.05, 2
+# A machine is busy when what is timed waits for more than a third of its time.
+BUSY = 1.5
 
 # A factor and its weight.
 Measured = tuple[float, float]
@@ -100,7 +104,7 @@ def core_seconds(timing: Mapping[str, Any]) -> float:
     return max(timing["seconds"], timing["cpu_seconds"] or 0.0)
 
 
-def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
+def estimate_costs(plan: Plan, store: Snapshot | None, pending: Pending) -> Costs:
     """Return what is known about a sweep's costs before it runs.
 
     Parameters
@@ -109,15 +113,21 @@ def estimate_costs(plan: Plan, store: Snapshot | None) -> Costs:
         The sweep.
     store : Snapshot, optional
         The tables of its results folder, whose timings are preferred.
+    pending : Pending
+        What is missing; where nothing is, no time is spent on what nobody asks for.
     """
-    started_at = time.perf_counter()
-    timed = _time_on_the_spot(plan)
-    milliseconds = 1000 * (time.perf_counter() - started_at)
+    if not pending.missing:
+        return Costs(plan, {}, "nothing, as nothing is missing")
+    started_at, cores_at = time.perf_counter(), time.process_time()
+    with threadpool_limits(limits=1):  # as tasks run
+        timed = _time_on_the_spot(plan)
+    elapsed, cores = time.perf_counter() - started_at, time.process_time() - cores_at
     measured = _stored_factors(plan, store.rows(TIMINGS) if store else [])
     if not measured and not timed:
         return Costs(plan, {}, "the times of another machine, as no task is short enough to be timed on this one")
     if not measured:
-        return Costs(plan, timed, f"short tasks, timed on this machine in {milliseconds:.0f} ms")
+        busy = f", which other work makes {elapsed / cores:.1f} times slower now" if elapsed > BUSY * cores else ""
+        return Costs(plan, timed, f"short tasks, timed on this machine in {1000 * elapsed:.0f} ms{busy}")
     factors = {kind: robust_mean(each) for kind, each in measured.items()}
     # The kinds that were not timed: by as much slower than here as the others.
     slower = statistics.median(factor / timed.get(kind, 1.0) for kind, factor in factors.items())
@@ -169,11 +179,11 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
 
 
 def _fastest(function: Callable[[], object]) -> float:
-    """Return the seconds of the fastest of some tries."""
+    """Return the core seconds of the fastest of some tries: other work on the machine does not count."""
 
     def seconds() -> float:
-        started_at = time.perf_counter()
+        started_at = time.process_time()
         function()
-        return time.perf_counter() - started_at
+        return time.process_time() - started_at
 
     return min(seconds() for _ in range(N_TRIES))

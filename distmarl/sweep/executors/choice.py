@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from distmarl.errors import ExecutorError
@@ -14,10 +15,11 @@ from distmarl.sweep.clusters.joining import Cluster, try_to_join
 from distmarl.sweep.estimates.machine import machine_cores, machine_memory
 from distmarl.sweep.estimates.requests import check_memory
 from distmarl.sweep.executors.executor import Executor
+from distmarl.sweep.executors.head_start import AheadExecutor, HeadStart
 from distmarl.sweep.executors.serial import SerialExecutor
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ExecutorChoice:
     """What is to run the tasks that are missing of a plan.
 
@@ -66,8 +68,15 @@ class ExecutorChoice:
         there, whose = machine_cores()
         return there, whose if self.cluster is None else f"{whose}; --num-cpus tells how many the cluster has"
 
+    @cached_property
+    def _head_start(self) -> HeadStart | None:
+        """What is done while a Ray of this machine starts: not what has a deadline, or cores of its own."""
+        runner = self.plan.sweep.runner
+        has_one = self.cluster is None and runner.task_timeout_s is None and runner.cpus_per_train is None
+        return HeadStart(self.plan, self.pending) if has_one else None
+
     def start(self, tell: Callable[[str], None], warn: Callable[[str], None]) -> Executor:
-        """Tell what is joined, or start a Ray; warn of what it lacks, and refuse what it could never run."""
+        """Tell what is joined, or start a Ray, and begin meanwhile."""
         runner = self.plan.sweep.runner
         if not self.runs_on_ray:
             return SerialExecutor(runner.task_timeout_s)
@@ -75,9 +84,21 @@ class ExecutorChoice:
             try_to_join(self.cluster, tell)
         else:  # Under `uv run`, Ray would upload the current folder, and make of it an environment like this one.
             os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+        head_start = self._head_start
+        if head_start is not None:
+            head_start.begin()
+        try:
+            executor = self._start_ray(warn)
+        finally:
+            if head_start is not None:
+                head_start.end()
+        return executor if head_start is None else AheadExecutor(head_start, executor)
+
+    def _start_ray(self, warn: Callable[[str], None]) -> Executor:
+        """Join or start a Ray; warn of what it lacks, and refuse what it could never run."""
         from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 
-        executor = RayExecutor(runner, self.cluster, warn)
+        executor = RayExecutor(self.plan.sweep.runner, self.cluster, warn)
         try:
             where = "the cluster" if self.cluster else "the local Ray"
             check_memory(self.plan, self.pending, executor.largest_node_memory, where)

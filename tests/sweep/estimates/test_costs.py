@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,9 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("nash_gap", "experiment", {"nash_gap": "exact"}, {"nash_gap": "estimate"}),  # in so small a population
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["fixed_action"]}),
         ("bound", "experiment", {"bound_m": 3}, {"bound_m": 6}),
+        ("welfare", "environment", {"n_agents": 30}, {"n_agents": 60}),
+        ("welfare", "experiment", {"welfare_starts": 2}, {"welfare_starts": 9}),
+        ("welfare", "experiment", {"welfare_starts": 1}, {"welfare_max_enumerated": 100_000}),
         ("bound", "experiment", {"bound_m": 30}, {"bound_m": 40}),
         ("bound", "evaluation", {"horizon": 5}, {"horizon": 20}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
@@ -108,7 +113,7 @@ def test_threads_count_as_the_cores_that_they_keep_busy() -> None:
 def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
     run(tmp_path)
     plan = plan_of(changed(TINY, experiment={"n_eval_seeds": 5}))
-    costs = estimate_costs(plan, snapshot_of(tmp_path))
+    costs = estimate_costs(plan, snapshot_of(tmp_path), plan.pending(snapshot_of(tmp_path)))
     assert costs.basis == "the timings of 7 tasks in the results folder"
     timings = pd.read_parquet(tmp_path / "timings")
     name = plan.jobs[0].setting_id
@@ -119,13 +124,34 @@ def test_timings_in_the_folder_are_preferred(tmp_path: Path) -> None:
 
 
 def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
-    costs = estimate_costs(plan_of(TINY), None)
+    plan = plan_of(TINY)
+    costs = estimate_costs(plan, None, plan.pending(None))
     assert costs.basis.startswith("short tasks, timed on this machine in ")
     assert costs._factors.keys() == KINDS.keys()
     assert min(costs._factors.values()) > 0
 
 
+def test_a_busy_machine_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan, train = plan_of(TINY), costs_module.learn_global
+    quiet = estimate_costs(plan, None, plan.pending(None))
+
+    def wait(*arguments: Any, **options: Any) -> Any:
+        time.sleep(0.5)  # as if others had the core
+        return train(*arguments, **options)
+
+    monkeypatch.setattr(costs_module, "learn_global", wait)
+    busy = estimate_costs(plan, None, plan.pending(None))
+    assert re.search(r", which other work makes \d+\.\d times slower now$", busy.basis)
+    assert busy._factors["g_learn"] < 10 * quiet._factors["g_learn"]  # half a second would be hundreds
+
+
 def test_nothing_long_is_timed_on_the_spot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
-    long = changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7})
-    assert estimate_costs(plan_of(long), None).basis.startswith("the times of another machine")
+    plan = plan_of(changed(TINY, evaluation={"n_rollouts": 10**9}, global_agent={"n_mc_samples": 10**7}))
+    assert estimate_costs(plan, None, plan.pending(None)).basis.startswith("the times of another machine")
+
+
+def test_nothing_is_timed_where_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
+    plan = plan_of(TINY)
+    assert not estimate_costs(plan, None, plan.pending(None).only(()))._factors

@@ -1,0 +1,119 @@
+"""Tables of the page about what pairs are compared with: baselines, ceilings, better pairs and deviations."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from distmarl.report.page.cells import (
+    Cell,
+    Column,
+    K,
+    Row,
+    number,
+    number_column,
+    scientific,
+    small_column,
+    text_column,
+    training_column,
+    words,
+)
+from distmarl.report.page.table import PageTable
+
+
+def _baselines_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+
+    def error(row: Row) -> Cell:
+        return scientific(row["error"]) if row["method"] == "exact" else number(row["error"], decimals)
+
+    return [
+        Column("Baseline", "what it does", lambda row: words(row["baseline"].replace("_", " ")), is_number=False),
+        number_column("Value", "expected discounted return", "value", decimals),
+        Column("Error", "standard error of a mean; certified bound of an exact value", error),
+        text_column("Method", "rollouts, or exact", "method"),
+        number_column("Rollouts", "over all evaluation seeds", "n_rollouts"),
+    ]
+
+
+BASELINES = PageTable(
+    "baselines",
+    "results",
+    "One row for each baseline and method.",
+    "baselines",
+    title="Baselines",
+    rows=lambda numbers: numbers.baselines,
+    columns=_baselines_columns,
+)
+
+
+def _bounds_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+    return [
+        text_column("Returns over", "the horizon of the rollouts, or all steps to come", "steps"),
+        number_column("Ceiling", "no policies whatever earn more: the bound with its error", "ceiling", decimals),
+        small_column("Error", "certified; part of the ceiling", "error"),
+        number_column("Random", "what uniform actions of everybody earn", "random", decimals),
+        number_column("m", "agents of the game whose optimum it is", "m"),
+        text_column("Method", "over all actions of m agents, or over prescriptions with their slack", "method"),
+    ]
+
+
+BOUNDS = PageTable(
+    "bounds",
+    "results",
+    "One row for each horizon.",
+    "bounds",
+    title="What nobody earns more than",
+    rows=lambda numbers: numbers.bounds,
+    columns=_bounds_columns,
+)
+
+
+def _welfare_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+    return [
+        number_column(
+            "Value", "over all steps, of the best pair found whose global agent sees everyone", "value", decimals
+        ),
+        small_column("Error", "certified", "error"),
+        text_column("Found", "by enumeration, or from which start and by what", "source"),
+        number_column("Compared", "local policies", "n_policies"),
+        number_column("Solved", "of them, those that no bound passed over", "n_solved"),
+        Column("Reason", "why there is none", lambda row: words(row["reason"]), is_number=False),
+    ]
+
+
+WELFARE = PageTable(
+    "welfare",
+    "results",
+    "One row for each search.",
+    "welfare",
+    title="The best pair that was found",
+    rows=lambda numbers: numbers.welfare,
+    columns=_welfare_columns,
+)
+
+
+def _gaps_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
+    return [
+        K,
+        *training_column(rows),
+        text_column("Quantity", "as in dm.nash_gap", "quantity"),
+        number_column("Value", "in reward", "value", decimals + 2),
+        small_column("Error", "certified; of estimates half the 95 % interval", "error"),
+        text_column("Kind", "exact, a bound or an estimate", "kind"),
+        Column(
+            "Of",
+            "what it is the value of; or why there is none",
+            lambda row: words(row["of"] if pd.isna(row["reason"]) else row["reason"]),
+            is_number=False,
+        ),
+    ]
+
+
+GAPS = PageTable(
+    "gaps",
+    "results",
+    "One row for each number about a setting and k.",
+    "nash_gaps",
+    title="Nash gaps",
+    rows=lambda numbers: numbers.nash_gaps,
+    columns=_gaps_columns,
+)
