@@ -133,6 +133,7 @@ def uneven_evaluations() -> pa.Table:
             "sweep": f"of {setting_id}",
             "setting_id": setting_id,
             "k": k,
+            "train_seed": 0,
             "seed": seed,
             "mode_accuracy": None if rng.random() < 0.3 else float(rng.random()),
             "returns": (100 * rng.normal(size=rng.choice([1, 2, 9, 150, 150, 150]))).tolist(),
