@@ -99,6 +99,7 @@ def start_folder(
     *,
     k_values: Sequence[int] = (1, 2),
     n_eval_seeds: int = 2,
+    n_train_seeds: int = 1,
     settings: Mapping[str, Mapping[str, Any]] = PLAIN,
 ) -> Store:
     """Return the store of a sweep that has just started; settings are ids and their grid values."""
@@ -106,7 +107,7 @@ def start_folder(
     resolved = {
         "name": "tiny",
         "environment": {"name": "robots"},
-        "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds},
+        "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds, "n_train_seeds": n_train_seeds},
     }
     store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": timestamp()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)

@@ -33,7 +33,7 @@ DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high
 DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
-BAND_NOTE = "band: 95 % interval of this pair's mean, not of what another training would earn"
+BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
 DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
