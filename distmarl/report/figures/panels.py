@@ -16,6 +16,7 @@ N_COLUMNS = 2
 MIN_PANEL_IN = 2.2
 PANEL_HEIGHT_IN = 1.9
 TITLE_PT = 13.0
+MAX_HEIGHT_IN = 12.0
 
 
 def panels_of(
@@ -54,5 +55,5 @@ def panels_of(
     left_out = [f"{MAX_PANELS} of {len(settings)} settings shown"] if len(settings) > MAX_PANELS else []
     above_pt = TITLE_PT if len(settings) > 1 else 0.0
     n_notes = add_notes(grid[0], [*notes, *left_out], unfinished, above_pt=above_pt)
-    figure.set_figheight(height + NOTE_LINE_PT / 72 * n_notes)
+    figure.set_figheight(min(MAX_HEIGHT_IN, height + NOTE_LINE_PT / 72 * n_notes))
     return figure, panels
