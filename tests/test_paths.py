@@ -76,6 +76,30 @@ def test_a_current_folder_whose_name_is_not_utf8_is_refused_before_anything_runs
         dm.open(folder)
 
 
+@pytest.mark.usefixtures("undrawn", "blank_figures")
+def test_foreign_files_whose_names_are_not_utf8_are_no_hindrance(tmp_path: Path, call_sweep: RunCommand) -> None:
+    write_sweep(tmp_path)
+    foreign = [tmp_path / "out" / NOT_UTF8, tmp_path / "out" / "evaluations" / NOT_UTF8]
+    go = ("tiny.json", "--executor", "serial", "--out", "out")
+    (tmp_path / "out").mkdir()
+    foreign[0].touch()
+    refused = call_sweep(*go)
+    assert refused.returncode == 2
+    assert "out: is not a results folder of distmarl" in refused.stderr
+    foreign[0].unlink()
+    assert call_sweep(*go).returncode == 0
+    for path in foreign:
+        path.touch()
+    told = "out/evaluations/caf\\udce9: is not a file of distmarl"
+    for done in (call_sweep(*go), *(call_in(tmp_path, command)("out") for command in (status, report))):
+        assert done.returncode == 0, done.stderr
+        assert told in done.stdout + done.stderr
+    anew = call_sweep(*go, "--overwrite")
+    assert anew.returncode == 0, anew.stderr
+    assert "kept what distmarl has not written: caf\\udce9, evaluations/caf\\udce9" in anew.stderr
+    assert all(path.exists() for path in foreign)
+
+
 def words_of(line: str) -> list[str]:
     """Return the words that a shell makes of a line."""
     done = subprocess.run(["bash", "-c", f"printf '%s\\0' {line}"], capture_output=True, check=True, text=True)

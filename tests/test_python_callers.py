@@ -121,6 +121,30 @@ def test_what_is_no_number_is_refused_in_our_words(
             assert "np." not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("function", "arguments", "names"),
+    [
+        (dm.evaluate, PAIR, ["k", "n_rollouts", "horizon"]),
+        (dm.g_learn, (ENV, UNIFORM), ["k", "n_mc_samples", "max_vi_iterations", "n_threads"]),
+        (dm.l_learn, PAIR, ["k", "max_vi_iterations"]),
+        (dm.train_alternating, (ENV,), ["k", "n_outer_iterations", "n_rollouts", "horizon"]),
+        (dm.best_pair, (ENV,), ["k", "n_random_starts"]),
+        (dm.exact_return, PAIR, ["k", "horizon"]),
+        (dm.nash_gap, PAIR, ["k", "max_enumerated", "n_starts", "n_rollouts", "horizon"]),
+        (dm.value_bound, (ENV,), ["m", "max_vectors", "horizon"]),
+        (dm.robots, (), ["n_agents", "n_global_states"]),
+        (dm.count_vectors, (), ["k", "n_states"]),
+    ],
+)
+def test_numbers_that_no_table_can_hold_are_refused_in_our_words(
+    function: Callable[..., Any], arguments: tuple[Any, ...], names: list[str]
+) -> None:
+    good = {"k": 2, "n_states": 2} if function is dm.count_vectors else {"k": 2} if "k" in names else {}
+    for name in names:
+        with pytest.raises(dm.DistmarlError, match=r"^\w[^:]*: must |at most"):
+            function(*arguments, **{**good, name: 10**30})
+
+
 def tables(**changes: Any) -> dm.Environment:
     return replace(ENV, **changes)
 

@@ -54,6 +54,8 @@ SMALLER = shlex.split(
     "--set experiment.k_range=null --set 'experiment.k_values=[1, 10]' --set global_agent.n_mc_samples=3 "
     "--set experiment.n_eval_seeds=3"
 )
+# And the one of the best pairs.
+FEWER_AGENTS = shlex.split("--set environment.n_agents=10 --set experiment.bound_m=2 --set experiment.k_values=[1,3]")
 
 
 def blocks(language: str, document: str | None = None) -> list[str]:
@@ -78,6 +80,7 @@ def type_in(command: str, folder: Path, less: Sequence[str] = SMALLER, **environ
     command, _, file = command.partition(" > ")
     module, *words = shlex.split(command)[2:]
     if module == "distmarl.sweep" and "--plan" not in words:
+        less = [*less, *FEWER_AGENTS] if "sweeps/best.yaml" in words else less
         words += ["--executor", "serial", *less]
     done = call_in(folder, importlib.import_module(f"{module}.__main__").main)(*words, **environment)
     assert done.returncode == 0, done.stderr
@@ -187,7 +190,7 @@ def test_the_grid_is_every_combination_of_its_values() -> None:
 
 def test_every_line_to_type_is_one_that_is_tried() -> None:
     ours = [line for line in typed() if line.startswith(("python3 -m venv", "python -m distmarl", "ray ", "--"))]
-    assert len(typed("python -m distmarl")) == 12
+    assert len(typed("python -m distmarl")) == 14
     for line in set(typed()) - set(ours):
         words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word)]
         assert words[0] in PROGRAMS or words[:2] == ["python", "-m"] or words[0].startswith("python3.11"), line
@@ -297,12 +300,13 @@ def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     (checkout / "swarm.yaml").write_text(next(block for block in blocks("yaml") if "swarm:swarm" in block))
     commands = [line for line in typed("python -m distmarl") if "s3://" not in line]
     printed = {line: type_in(line, checkout) for line in commands}
-    assert len(printed) == 9
+    assert len(printed) == 11
     (plan,) = (text for line, text in printed.items() if "--plan" in line)
     assert re.search("^ ?global policies +25 +22 ", plan, flags=re.MULTILINE)  # three are done
     (own,) = (text for line, text in printed.items() if "swarm.yaml" in line)
     assert "Improvement: " in own
-    assert set(pd.read_parquet(checkout / "results" / "robots-100" / "evaluations")["n_agents"]) == {100}
+    assert set(pd.read_parquet(checkout / "results" / "robots-0.9" / "evaluations")["gamma"]) == {0.9}
+    assert (checkout / "results" / "robots" / "comparison.pdf").exists()
     assert (checkout / "results" / "robots" / "reward_vs_k.pdf").exists()
     assert (checkout / "sweep.schema.json").read_text() == (REPOSITORY / "sweeps" / "sweep.schema.json").read_text()
 

@@ -7,16 +7,19 @@ import math
 from distmarl.config.checking import k_values
 from distmarl.config.reading import KeyPath, RawSweep
 from distmarl.errors import ConfigError
+from distmarl.model.checks import is_integer
 from distmarl.model.options import SweepFile
 
 # A plan of as many takes minutes and some gigabytes.
 MAX_SETTINGS = 100_000
+MAX_STARTS = 1_000_000
 MAX_PAIRS = 1_000_000
 MAX_EVALUATIONS = 10_000_000
+RANDOM_STARTS = "alternating.n_random_starts"
 
 
 def check_size(raw: RawSweep, sweep: SweepFile) -> None:
-    """Refuse a sweep of more settings, pairs or evaluations than one driver can keep track of.
+    """Refuse a sweep of more settings, starts, pairs or evaluations than one driver can keep track of.
 
     Raises
     ------
@@ -32,6 +35,12 @@ def check_size(raw: RawSweep, sweep: SweepFile) -> None:
         sizes = " x ".join(f"{len(values):,}" for values in sweep.grid.values())
         rule = f"must have at most {MAX_SETTINGS:,} combinations, got {sizes} = {n_settings:,}"
         _refuse(raw, ("grid",), rule, "fewer values")
+    varied = sweep.grid.get(RANDOM_STARTS, [sweep.alternating.n_random_starts])
+    n_random = max([value for value in varied if is_integer(value)], default=0)  # others are refused by themselves
+    if n_settings * n_random > MAX_STARTS:
+        rule = f"must ask for at most {MAX_STARTS:,} starts, got {n_random:,}{of_grid}"
+        in_grid = ("grid", RANDOM_STARTS) if RANDOM_STARTS in sweep.grid else tuple(RANDOM_STARTS.split("."))
+        _refuse(raw, in_grid, rule, "fewer random starts")
     if n_settings * n_k > MAX_PAIRS:
         rule = f"must ask for at most {MAX_PAIRS:,} trained pairs, got {n_k:,} subsample sizes{of_grid}"
         _refuse(raw, ("experiment", k_key), rule, "fewer sizes, as in k_values: [1, 2, 5, 10, 20, 50]")

@@ -7,8 +7,9 @@ mapping, and blamed for what they break.
 from __future__ import annotations
 
 import difflib
+import functools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -132,7 +133,7 @@ def parse_sweep(content: bytes, source: str) -> RawSweep:
     if not isinstance(mapping, dict):
         raise ConfigError(f"{source}: must be a mapping of sections, got a {type(mapping).__name__}")
     raw = RawSweep(mapping, source, text)
-    _check_keys(mapping, raw)
+    _check_keys(mapping, raw.place)
     if (path := _half_a_character(mapping)) is not None:
         raise ConfigError(f"{raw.place(path)}: {HALF}")
     stem = Path(source).stem
@@ -165,6 +166,8 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
             raise ConfigError(f"--set {dotted}: {TOO_DEEP}")
         if _half_a_character(value) is not None:
             raise ConfigError(f"--set {dotted}: {HALF}")
+        if isinstance(value, Mapping):
+            _check_keys(value, functools.partial(_anywhere, f"--set {assignment}"))
         path = split_key(dotted)
         mapping = with_value(mapping, path, value, place=f"--set {assignment}")
         origins[path] = f"--set {assignment}"
@@ -221,15 +224,20 @@ def nests_too_deeply(value: Any) -> bool:
     return True
 
 
-def _check_keys(mapping: Mapping[Any, Any], raw: RawSweep, path: KeyPath = ()) -> None:
-    """Refuse keys that are no text, such as numbers."""
+def _anywhere(origin: str, _path: KeyPath) -> str:
+    """Return what is to blame for every key of an override."""
+    return origin
+
+
+def _check_keys(mapping: Mapping[Any, Any], place: Callable[[KeyPath], str], path: KeyPath = ()) -> None:
+    """Refuse keys that are no text, such as numbers; ``place`` says where a key is."""
     for key, value in mapping.items():
         if not isinstance(key, str):
             is_number = isinstance(key, (int, float)) and not isinstance(key, bool)
             hint = f"; {DECIMAL_POINT}" if is_number and value is None else ""
-            raise ConfigError(f"{raw.place((*path, key))}: keys must be text, got {key!r}{hint}")
+            raise ConfigError(f"{place((*path, key))}: keys must be text, got {key!r}{hint}")
         if isinstance(value, Mapping):
-            _check_keys(value, raw, (*path, key))
+            _check_keys(value, place, (*path, key))
 
 
 def _half_a_character(value: Any, path: KeyPath = ()) -> KeyPath | None:

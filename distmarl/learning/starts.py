@@ -23,7 +23,7 @@ from distmarl.errors import InvalidArgumentError, nearest_name
 from distmarl.learning.blind import blind_answer, blind_pair, simple_actions
 from distmarl.model.arrays import Array
 from distmarl.model.environment import Environment
-from distmarl.model.options import Alternating, StartKind
+from distmarl.model.options import MAX_RANDOM_STARTS, Alternating, StartKind
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
 
@@ -48,6 +48,8 @@ def start_names(alternating: Alternating, n_global_actions: int) -> list[str]:
         raise InvalidArgumentError(f"starts: must list at least one of {', '.join(STARTS)}, got none")
     if isinstance(n_random, bool) or not isinstance(n_random, (int, np.integer)) or n_random < 0:
         raise InvalidArgumentError(f"n_random_starts: must be an integer of 0 or more, got {n_random!r}")
+    if n_random > MAX_RANDOM_STARTS:
+        raise InvalidArgumentError(f"n_random_starts: must be at most {MAX_RANDOM_STARTS:,}, got {n_random:,}")
     names: list[str] = []
     for place, kind in enumerate(kinds):
         if kind not in STARTS:

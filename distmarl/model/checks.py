@@ -10,6 +10,8 @@ import numpy as np
 
 from distmarl.errors import InvalidArgumentError, shown
 
+LARGEST_INTEGER = 2**63 - 1
+
 
 def plain(value: Any) -> Any:
     """Return a scalar of numpy's as Python's own, which has no size to overflow; anything else as it is."""
@@ -27,11 +29,16 @@ def is_number(value: Any) -> bool:
 
 
 def checked_integer(name: str, value: Any, *, least: int = 1) -> int:
-    """Return a value that must be a whole number of at least so much; raise InvalidArgumentError where it is not."""
+    """Return a value that must be a whole number of at least so much; raise InvalidArgumentError where it is not.
+
+    Numbers that no array and no table can hold are refused, too.
+    """
     if not is_integer(value):
         raise InvalidArgumentError(f"{name}: must be an integer of {least} or more, got {shown(value)}")
     if value < least:
         raise InvalidArgumentError(f"{name}: must be at least {least}, got {value}")
+    if value > LARGEST_INTEGER:
+        raise InvalidArgumentError(f"{name}: must be at most {LARGEST_INTEGER:,}, got {shown(value)}")
     return int(value)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 
-from distmarl.model.checks import plain
+from distmarl.model.checks import LARGEST_INTEGER, plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,10 @@ StartKind: TypeAlias = Literal["uniform", "constant_action", "stay", "blind"]
 JointValueKind: TypeAlias = Literal["rollouts", "exact"]
 RewardKind: TypeAlias = Literal["sampled", "expected"]
 
-Count = Annotated[int, Ge(1)]
+# What no array and no table can hold is refused; so are starts of which nobody could keep track.
+Count = Annotated[int, Ge(1), Le(LARGEST_INTEGER)]
 Natural = Annotated[int, Ge(0)]
+MAX_RANDOM_STARTS = 10_000
 Positive = Annotated[float, Gt(0)]
 Discount = Annotated[float, Ge(0), Lt(1)]
 Seconds = Annotated[float, Gt(0), Le(1e7)]
@@ -154,7 +156,7 @@ class Alternating(_Section):
     n_outer_iterations: Count = 5
     convergence_rtol: NonNegative = 0.01
     starts: Annotated[tuple[StartKind, ...], MinLen(1)] = ("uniform",)
-    n_random_starts: Natural = 0
+    n_random_starts: Annotated[int, Ge(0), Le(MAX_RANDOM_STARTS)] = 0
     ascent: bool = False
 
 

@@ -33,6 +33,7 @@ examples:
   python -m distmarl.report results/robots --open
   python -m distmarl.report results/robots > robots.txt
   python -m distmarl.report /shared/robots --out figures
+  python -m distmarl.report results/robots --compare results/best
 
 exit codes: 0 done, 2 no usable results
 """
@@ -43,6 +44,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = command_parser("distmarl.report", DESCRIPTION, EPILOG)
     parser.add_argument("folder", help="results folder of a sweep, for example results/robots or s3://bucket/robots")
     parser.add_argument("--out", metavar="FOLDER", help="folder for the figures and the page (default: the same)")
+    parser.add_argument(
+        "--compare",
+        metavar="FOLDER",
+        action="append",
+        default=[],
+        help="results of another sweep, whose rewards comparison.png shows beside these; may be repeated",
+    )
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     if {"-h", "--help"} & set(sys.argv[1:] if argv is None else argv):
         parser.epilog = f"{_figures()}\n\n{EPILOG}"
@@ -59,9 +67,7 @@ def _figures() -> str:
 def _run(arguments: argparse.Namespace, messages: Console) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
-    from distmarl.report.write import write_report
-    from distmarl.results.folder import stranger_lines
-    from distmarl.results.snapshot import Snapshot
+    from distmarl.report.write import write_comparison, write_report
 
     page_folder = arguments.folder if arguments.out is None else arguments.out
     if arguments.open and not is_on_disk(page_folder):
@@ -70,7 +76,11 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     out = None if arguments.out is None else open_location(arguments.out)
     report = write_report(open_location(arguments.folder), vectors=True, out=out)
     print_report(report, output_console(), messages)
-    for line in [*map(str, report.damages), *stranger_lines(Snapshot(report.numbers.folder))]:
+    if arguments.compare:
+        folders = [open_location(name) for name in (arguments.folder, *arguments.compare)]
+        for path in write_comparison(folders, out):
+            messages.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    for line in report.warnings:
         messages.print(f"warning: {line}", markup=False)
     if n_failures := len(report.numbers.failures):
         failures = report.numbers.folder.describe("failures")

@@ -10,17 +10,21 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
+from distmarl.report.comparison import NAME as COMPARISON
+from distmarl.report.comparison import comparison
 from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
-from distmarl.results.damage import Damage, find_damage
-from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results
+from distmarl.results.damage import find_damage
+from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results, stranger_lines
 from distmarl.results.shapes import check_files
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import locked
 from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError
 from distmarl.results.store import Store
+
+COMPARISON_FILES = (f"{COMPARISON}.png", f"{COMPARISON}.pdf")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,8 +45,9 @@ class Report:
         Why there are neither figures nor a page: the results may only be read.
     missing_glyphs : str
         Characters that the font of the figures lacks.
-    damages : sequence of Damage
-        Tables that are damaged, or have gone; the report is made without them.
+    warnings : sequence of str
+        What is wrong with the folder, unless a sweep is writing to it, which has said so itself: tables that are
+        damaged, or have gone, without which the report is made, and files that are not distmarl's.
     """
 
     numbers: Numbers
@@ -51,7 +56,7 @@ class Report:
     skipped: dict[str, str] = field(default_factory=dict)
     unwritten: str | None = None
     missing_glyphs: str = ""
-    damages: Sequence[Damage] = ()
+    warnings: Sequence[str] = ()
 
 
 def write_report(
@@ -83,9 +88,10 @@ def write_report(
     """
     with hearing_missing_glyphs() as missing:
         snapshot = open_results(folder)
-        damages = find_damage(snapshot)
+        damages = find_damage(snapshot) if publish else []
         report = _written(snapshot, publish=publish and not damages, vectors=vectors, out=out)
-    return replace(report, missing_glyphs="".join(sorted(missing)), damages=damages)
+    found = [*map(str, damages), *(stranger_lines(snapshot) if publish else ())]
+    return replace(report, missing_glyphs="".join(sorted(missing)), warnings=found)
 
 
 def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location | None) -> Report:
@@ -101,6 +107,23 @@ def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location 
         return _write(numbers, folder, vectors=vectors)
     except NotWritableError as error:
         return Report(numbers, unwritten=str(error))
+
+
+def write_comparison(folders: Sequence[Location], out: Location | None = None) -> tuple[str, ...]:
+    """Draw the rewards of several sweeps in one figure, into the first one's folder or another one, as PNG and PDF.
+
+    Raises
+    ------
+    ResultsError
+        When a folder cannot be used, or their returns are not to be compared.
+    """
+    figure = comparison([read_numbers(open_results(folder)) for folder in folders])
+    lay_out(figure)
+    place = folders[0] if out is None or out.path == folders[0].path else _made(out)
+    check_files(place, COMPARISON_FILES)
+    for kind in ("png", "pdf"):
+        _write_figure(place, COMPARISON, figure, kind)
+    return tuple(map(place.describe, COMPARISON_FILES))
 
 
 def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
@@ -141,7 +164,7 @@ def _made(out: Location) -> Location:
 
 def delete_report(folder: Location) -> None:
     """Delete the page and the figures of earlier results."""
-    folder.delete({PAGE_FILE, *figure_files()} & set(folder.names()))
+    folder.delete({PAGE_FILE, *figure_files(), *COMPARISON_FILES} & set(folder.names()))
 
 
 def _publish_if_free(folder: Location) -> None:

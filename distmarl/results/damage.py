@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from distmarl.results.fields import SCHEMA_VERSION, Table
+from distmarl.results.fields import Table
 from distmarl.results.folder import read_provenance
 from distmarl.results.snapshot import Snapshot, published_name
 from distmarl.results.store import Store
@@ -69,12 +69,10 @@ def find_damage(snapshot: Snapshot) -> list[Damage]:
 
 
 def deleted_tables(snapshot: Snapshot) -> list[str]:
-    """Return the tables that have gone: a session that ended left all of them."""
-    provenance = read_provenance(snapshot.folder)
-    is_ours = provenance.get("schema_version") == SCHEMA_VERSION  # earlier versions had fewer tables
-    if not is_ours or not any("ended_at" in session for session in provenance["sessions"]):
-        return []
-    return [table.name for table in TABLES.values() if not snapshot.has_files(table)]
+    """Return the tables that have gone: a session that ended left all of those that it noted."""
+    ended = [session for session in read_provenance(snapshot.folder)["sessions"] if "ended_at" in session]
+    left = {name for session in ended for name in session.get("tables", ())}  # earlier versions noted none
+    return [name for name, table in TABLES.items() if name in left and not snapshot.has_files(table)]
 
 
 def mend(store: Store, damages: Sequence[Damage]) -> Iterator[str]:

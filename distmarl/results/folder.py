@@ -22,6 +22,7 @@ from distmarl.config.reading import parse_sweep
 from distmarl.config.yaml_text import dump_yaml
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.model.options import SweepFile
+from distmarl.paths import printable
 from distmarl.results.fields import SCHEMA_VERSION
 from distmarl.results.provenance import find_fault
 from distmarl.results.shapes import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, check_shapes
@@ -139,7 +140,7 @@ def foreign_names(folder: Location) -> list[str]:
     found = [name for name in folder.names() if name not in own and not is_aside(name)]
     for name in _own_folders(folder):
         found += sorted({f"{name}/{each}" for each in folder.names(name)} - {f"{PARTS}/{each}" for each in TABLES})
-    return [name for name in found if not _is_of_tables(name)]
+    return [printable(name) for name in found if not _is_of_tables(name)]
 
 
 def end_session(folder: Location, end: dict[str, Any]) -> None:

@@ -74,7 +74,7 @@ def _is_time(value: Any) -> bool:
         return False
 
 
-def _is_command(value: Any) -> bool:
+def _is_words(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
@@ -84,9 +84,10 @@ def _is_object(value: Any) -> bool:
 
 # What is read of a session: what it must be, and whether it is that.
 SESSION_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "command": ("a list of words", _is_command),
+    "command": ("a list of words", _is_words),
     "started_at": ("a time with its zone", _is_time),
     "ended_at": ("a time with its zone", _is_time),
+    "tables": ("a list of words", _is_words),
     "packages": ("an object", _is_object),
     "resources": ("an object", _is_object),
 }

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import pandas as pd
 import pyarrow as pa
 
+from distmarl.paths import printable
 from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
@@ -137,7 +138,7 @@ class Snapshot:
     def strangers(self) -> list[str]:
         """Return the files in tables' folders that are not ours: who reads such a folder reads their rows, too."""
         return [
-            f"{table}/{name}"
+            printable(f"{table}/{name}")
             for table, names in self._names_of_tables().items()
             for name in names
             if name != DATA_FILE and not name.startswith(PASSED_OVER)

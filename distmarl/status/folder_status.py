@@ -160,15 +160,17 @@ def read_status(folder: Location) -> FolderStatus:
     failures = failures[failures["setting_id"].isin(settings["setting_id"])]
     if writer is not None:  # which tries again what failed before
         failures = failures[failures["failed_at"] >= pd.Timestamp(session["started_at"])]
-    damages = find_damage(store)
     labels = dict(zip(settings["setting_id"], settings["label"], strict=True))
+    of_settings = _settings(settings, sweep, store, failures, is_running=writer is not None)
+    last_result_at = _last_result_at(store.read(TIMINGS))
+    damages = find_damage(store)  # once all has been read
     return FolderStatus(
         folder=store.folder,
         sweep=sweep.name,
-        settings=_settings(settings, sweep, store, failures, is_running=writer is not None),
+        settings=of_settings,
         failures=[_failed_task(row, labels) for row in failures.to_dict("records")],
         writer=None if writer is None else str(writer),
-        last_result_at=_last_result_at(store.read(TIMINGS)),
+        last_result_at=last_result_at,
         command=session["command"],
         warnings=[*map(str, damages), *stranger_lines(store)],
         damages=damages,

@@ -33,6 +33,7 @@ from distmarl.sweep.estimates.costs import estimate_costs
 from distmarl.sweep.estimates.forecast import Forecast
 from distmarl.sweep.executors.choice import ExecutorChoice
 from distmarl.sweep.executors.executor import Executor
+from distmarl.sweep.guards.guard import Guard
 from distmarl.sweep.messages import (
     command_again,
     tell_of_store,
@@ -75,10 +76,11 @@ EPILOG = """\
 examples:
   python -m distmarl.sweep sweeps/robots.yaml
   python -m distmarl.sweep sweeps/robots.yaml --plan
-  python -m distmarl.sweep sweeps/robots.yaml --set environment.n_agents=100 --out results/robots-100
+  python -m distmarl.sweep sweeps/robots.yaml --set environment.gamma=0.9 --out results/robots-0.9
   python -m distmarl.sweep sweeps/paper.yaml --address ray-head:6379 --out /shared/paper
 
 exit codes: 0 done, 1 some tasks failed or Ray was lost, 2 bad input, 130 interrupted (by Ctrl-C, SIGTERM or SIGHUP)
+With --executor serial, a task that hears no signal ends the command by SIGINT, which a shell gives as 130, too.
 """
 
 
@@ -167,7 +169,8 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
-    choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments))
+    guard = Guard(folder.typed, command_again(sys.orig_argv, has_failures=True))
+    choice = ExecutorChoice(plan, pending, arguments.executor, _cluster(arguments), guard)
     choice.check()
     damages = [] if store is None else find_damage(store)
     if store is not None:

@@ -241,13 +241,13 @@ class Driver:
 
     def _push_stored(self, groups: Sequence[TaskGroup]) -> None:
         """Make the missing tasks of groups of a setting ready, with values that are in the tables."""
-        values = self._stored_values({needed for group in groups for needed in self._pending.all_needed(group)})
-        for group in groups:
-            self._push(group, [values[needed] for needed in self._chain(group)])
+        chains = {group: self._chain(group) for group in groups}
+        values = self._stored_values({needed for chain in chains.values() for needed in chain})
+        for group, chain in chains.items():
+            self._push(group, [values[needed] for needed in chain])
 
-    def _stored_values(self, groups: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
-        """Return handles of what tasks have yielded before, and of what they needed themselves."""
-        wanted = {each for group in groups for each in (*self._chain(group), group)}
+    def _stored_values(self, wanted: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
+        """Return handles of what tasks have yielded before."""
         values: dict[TaskGroup, Any] = {}
         together: dict[tuple[str, str, int], list[TaskGroup]] = defaultdict(list)
         for group in wanted:

@@ -15,6 +15,7 @@ from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import listen, locked
 from distmarl.results.store import Store
+from distmarl.results.tables import TABLES
 from distmarl.study.plan import Plan
 from distmarl.sweep.driver import Driver
 from distmarl.sweep.executors.executor import Executor
@@ -125,9 +126,8 @@ def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
         store.tidy()
         tally = driver.tally
         n_done = tally.done.total() - tally.n_done_before
-        end_session(
-            store.folder, {"ended_at": timestamp(), "outcome": outcome, "done": n_done, "failed": tally.n_failed}
-        )
+        came = {"ended_at": timestamp(), "outcome": outcome, "done": n_done, "failed": tally.n_failed}
+        end_session(store.folder, {**came, "tables": list(TABLES)})
     if stop.by_signal:
         raise Interrupted
     return tally

@@ -56,7 +56,7 @@ class Stop:
         """Take the signals as requests in the block, but those that are ignored, as SIGHUP is under nohup."""
 
         def handle(_signal: int, _frame: FrameType | None) -> None:
-            _heard.set()
+            heard.set()
             if self.by_signal:
                 leave()
             self.by_signal = True
@@ -83,7 +83,7 @@ class Stop:
             self._breaks_off = False
 
 
-_heard = threading.Event()
+heard = threading.Event()
 
 
 @contextmanager
@@ -95,15 +95,15 @@ def hearing(say: Callable[[], object]) -> Iterator[None]:
     """
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        _heard.set()
+        heard.set()
         raise KeyboardInterrupt
 
     def listen() -> None:
-        while heard := os.read(listening, 1):
-            if heard[0] in SIGNALS and not _heard.wait(HEARD_WITHIN_S):
+        while number := os.read(listening, 1):
+            if number[0] in SIGNALS and not heard.wait(HEARD_WITHIN_S):
                 say()
                 leave()
-            _heard.clear()
+            heard.clear()
 
     listening, speaking = os.pipe()
     os.set_blocking(speaking, False)

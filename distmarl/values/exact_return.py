@@ -26,7 +26,7 @@ from distmarl.dynamics.transitions.exact import ExactTransitions, exact_transiti
 from distmarl.dynamics.transitions.layouts import LAYOUTS_KEPT
 from distmarl.errors import InvalidArgumentError, shown
 from distmarl.model.arrays import EPSILON, Array, read_only
-from distmarl.model.checks import check_at_least_one, checked_tolerance, is_integer
+from distmarl.model.checks import check_at_least_one, checked_integer, checked_tolerance, is_integer
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import (
@@ -294,7 +294,7 @@ def _checked_horizon(horizon: int | None) -> int | None:
     """Return a number of steps, or None for all of them; refuse what is neither."""
     if horizon is not None and not (is_integer(horizon) and horizon >= 1):
         raise InvalidArgumentError(f"horizon: must be None (infinite) or an integer of 1 or more, got {shown(horizon)}")
-    return None if horizon is None else int(horizon)
+    return None if horizon is None else checked_integer("horizon", horizon)
 
 
 def _check_certified(bound: float, tolerance: float, n_iterations: int) -> None:

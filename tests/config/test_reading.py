@@ -53,6 +53,15 @@ def test_a_decimal_comma_in_braces_is_told_by_its_line_with_the_remedy(tmp_path:
     assert str(caught.value).endswith(message)
 
 
+def test_a_decimal_comma_in_an_override_gets_the_same_remedy(tmp_path: Path) -> None:
+    raw = read_sweep_file(write(tmp_path, "name: x"))
+    for assignment in ("environment={gamma: 0,95}", "grid={environment.gamma: 0,95}"):
+        with pytest.raises(ConfigError) as caught:
+            apply_overrides(raw, [assignment])
+        message = f"--set {assignment}: keys must be text, got 95; write decimals with a point, as in 0.95"
+        assert str(caught.value) == message
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -14,6 +14,7 @@ from distmarl.config.reading import RawSweep
 from distmarl.config.template import all_keys, sweep_template
 from distmarl.errors import ConfigError
 from distmarl.games.lookup import GAMES
+from distmarl.model.checks import LARGEST_INTEGER
 from distmarl.model.options import Count, Evaluation, SweepFile
 from distmarl.study.plan import make_plan
 from tests.conftest import REPOSITORY
@@ -81,8 +82,8 @@ def test_a_key_that_is_added_to_a_section_is_known_everywhere(monkeypatch: pytes
     for module in (checking, schema, settings, template):
         monkeypatch.setattr(module, "SweepFile", PatientSweep)
     section = schema.sweep_schema({})["properties"]["evaluation"]
-    expected = {"description": "Rounds that are waited for.", "default": 3, "minimum": 1, "type": "integer"}
-    assert section["properties"]["patience"] == expected
+    expected = {"description": "Rounds that are waited for.", "default": 3, "minimum": 1, "maximum": LARGEST_INTEGER}
+    assert section["properties"]["patience"] == {**expected, "type": "integer"}
     assert "\n  patience: 3 " in all_keys()
     plan = make_plan(RawSweep({"grid": {"evaluation.patience": [1, 2]}}, "f"))
     assert [job.content["evaluation"]["patience"] for job in plan.jobs] == [1, 2]

@@ -25,6 +25,8 @@ ROBOTS: dict[str, Any] = {
 }
 # A task may lose so many processes before Ray gives it up; with fewer kills in a run, none is.
 WORKER_KILLS_PER_RUN = 3
+# A busy machine needs longer than the usual half a minute to join: that is no fault of the sweep.
+JOIN_TIMEOUT_S = "600"
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ def kill_loop(cluster: Cluster, folder: Path, n_driver_kills: int, seed: int, **
     driver = FaultyDriver(cluster, folder, {"sleep_s": 0.1, **faults})
     n_worker_kills = 0
     for run in range(n_driver_kills + 1):
-        with driver.start(sweep, "--out", "out", "--quiet") as process:
+        with driver.start(sweep, "--out", "out", "--quiet", "--join-timeout", JOIN_TIMEOUT_S) as process:
             if run < n_driver_kills:
                 before = n_parts(folder / "out")
                 wait_for(lambda: process.poll() is not None or n_parts(folder / "out") != before)  # noqa: B023

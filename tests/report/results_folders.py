@@ -125,13 +125,15 @@ def commit_points(
     accuracy: Callable[[str, int], float | None] = lambda _, k: 1 - 0.5 / k,
     seconds: Callable[[str, int], float] = lambda _, k: 0.25 * k,
     unconverged: Iterable[tuple[str, int]] = (),
+    whole: bool = False,
 ) -> None:
-    """Commit the trainings and evaluations of (setting, k, seed) points, as tasks would."""
+    """Commit the trainings and evaluations of (setting, k, seed) points, as tasks would; ``whole`` ones are done."""
     points, capped = list(points), set(unconverged)
     for name, k in dict.fromkeys((name, k) for name, k, _ in points):
         training = training_row(name, k, converged=(name, k) not in capped)
         timing = timing_row("g_learn", name, k, seconds(name, k))
-        store.commit(f"g_learn-{name}-{k}", [(TIMINGS, [timing]), (TRAININGS, [training])])
+        beside = [(GLOBAL_POLICIES, global_policy_rows(name, k)), (ROLLOUTS, [rollout_row(name, k)])] if whole else []
+        store.commit(f"g_learn-{name}-{k}", [(TIMINGS, [timing]), *beside, (TRAININGS, [training])])
     for name, k, seed in points:
         row = evaluation_row(name, k, seed, value(name, k, seed), accuracy(name, k))
         timing = {**timing_row("evaluate", name, k, 0.01), "seed": seed}

@@ -37,7 +37,7 @@ SEEDS = ReportFigure(seeds_vs_k, lambda numbers: {"summary": numbers.summary}, C
 @pytest.fixture
 def folder(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     n_seeds = getattr(request, "param", 2)
-    commit_points(start_folder(tmp_path, n_eval_seeds=n_seeds), grid_of(["only"], [1, 2], n_seeds))
+    commit_points(start_folder(tmp_path, n_eval_seeds=n_seeds), grid_of(["only"], [1, 2], n_seeds), whole=True)
     return tmp_path
 
 

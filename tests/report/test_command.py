@@ -63,7 +63,7 @@ def test_a_gain_that_rounds_to_zero_has_no_sign(tmp_path):
 @pytest.mark.usefixtures("blank_figures")
 def test_what_is_missing_is_told(tmp_path):
     store = start_folder(tmp_path)
-    commit_points(store, grid_of(["only"], [1], 2), accuracy=lambda _, __: None)
+    commit_points(store, grid_of(["only"], [1], 2), accuracy=lambda _, __: None, whole=True)
     store.commit("g_learn-only-2", [(FAILURES, [failure_row("only", 2)])])
     done = run(tmp_path)
     assert done.returncode == 0

@@ -30,7 +30,7 @@ def test_a_finished_sweep_has_no_note(tmp_path: Path) -> None:
 
 def test_points_outside_the_sweep_do_not_finish_it(tmp_path: Path) -> None:
     store = start_folder(tmp_path, settings={"only": {}, "gone": {}})
-    commit_points(store, [("only", 1, 0), ("only", 1, 7), ("only", 9, 0), ("gone", 2, 0), ("gone", 2, 1)])
+    commit_points(store, [("only", 1, 0), ("only", 1, 7), ("only", 9, 0), ("gone", 2, 0), ("gone", 2, 1)], whole=True)
     store.add_settings([setting_row("only", {})], [])
     numbers = read_numbers(snapshot_of(tmp_path))
     assert numbers.unfinished_by_kind == (

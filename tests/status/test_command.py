@@ -32,7 +32,7 @@ def test_a_bad_folder_is_one_message_and_exit_code_2(
 
 def test_the_exit_code_tells_of_failures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     store = start_folder(tmp_path)
-    commit_points(store, grid_of(["only"], [1], 2))
+    commit_points(store, grid_of(["only"], [1], 2), whole=True)
     assert main([str(tmp_path)]) == 0
     store.commit("failed", [(FAILURES, [failure_row("only", 2)])])
     assert main([str(tmp_path)]) == 1

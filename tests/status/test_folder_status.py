@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from distmarl.results.tables import FAILURES, LOCAL_POLICIES, TIMINGS
+from distmarl.results.tables import ALTERNATIONS, FAILURES, LOCAL_POLICIES, TIMINGS
 from distmarl.status.folder_status import FolderStatus
 from distmarl.sweep.session import Interrupted
 from tests.places import locked, read_status
@@ -14,6 +14,7 @@ from tests.report.results_folders import (
     commit_points,
     failure_row,
     grid_of,
+    history_of,
     setting_row,
     start_folder,
     timing_row,
@@ -36,7 +37,9 @@ def counts(status: FolderStatus) -> list[tuple[int, int, int]]:
 def commit_shared_policy(store: Any, name: str) -> None:
     row = {"sweep": "tiny", "setting_id": name, "train_seed": 0, "s_g": 0, "s_l": 0, "a_l": 0}
     timing = timing_row("shared_policy", name, None, 1.0)
-    store.commit(f"shared-{name}", [(TIMINGS, [timing]), (LOCAL_POLICIES, [row])])
+    store.commit(
+        f"shared-{name}", [(TIMINGS, [timing]), (ALTERNATIONS, history_of(name, 1.0)), (LOCAL_POLICIES, [row])]
+    )
 
 
 @pytest.mark.parametrize("n_tasks", [1, 4])
@@ -75,7 +78,7 @@ def test_the_code_of_the_environment_is_not_needed(tmp_path: Path, monkeypatch: 
 def test_settings_stand_in_the_order_of_their_values_and_apart(tmp_path: Path) -> None:
     store = start_folder(tmp_path, settings=TWO_SETTINGS)
     commit_shared_policy(store, "b")
-    commit_points(store, [("b", 1, 0), ("b", 1, 1), ("b", 2, 0)])
+    commit_points(store, [("b", 1, 0), ("b", 1, 1), ("b", 2, 0)], whole=True)
     status = read_status(tmp_path)
     assert [setting.grid for setting in status.settings] == [
         {"environment.n_agents": 30},
@@ -94,7 +97,7 @@ def test_settings_of_an_earlier_sweep_file_are_left_out(tmp_path: Path) -> None:
 def test_what_failed_is_told_with_the_first_line_of_its_error(tmp_path: Path) -> None:
     store = start_folder(tmp_path, settings=TWO_SETTINGS)
     commit_shared_policy(store, "a")
-    commit_points(store, grid_of(["a"], [1], 2))
+    commit_points(store, grid_of(["a"], [1], 2), whole=True)
     store.commit("failed", [(FAILURES, [{**failure_row("a", 2), "error": "ValueError: no\nand more"}])])
     status = read_status(tmp_path)
     assert states(status)["n_agents=100"] == ["done", "failed", "missing"]
@@ -114,7 +117,7 @@ def test_what_can_run_is_running_while_a_process_holds_the_lock(tmp_path: Path) 
             "n_agents=30": ["done", "running", "waiting"],
             "n_agents=100": ["running", "waiting", "waiting"],
         }
-        commit_points(store, grid_of(["b"], [1], 1))
+        commit_points(store, grid_of(["b"], [1], 1), whole=True)
         assert states(read_status(tmp_path))["n_agents=30"] == ["done", "running", "running"]
     assert states(read_status(tmp_path))["n_agents=30"] == ["done", "missing", "missing"]
 

@@ -82,9 +82,9 @@ def states_of(root: Path) -> tuple[FolderStatus, FolderStatus, FolderStatus]:
     """Return a running sweep's status, the same with a task more, and that of the sweep when it has ended."""
     store, location = start_folder(root), open_location(root)
     with locked(root):
-        commit_points(store, [("only", 1, 0)])
+        commit_points(store, [("only", 1, 0)], whole=True)
         started = read_status(location)
-        commit_points(store, [("only", 1, 1)])
+        commit_points(store, [("only", 1, 1)], whole=True)
         further = read_status(location)
     return started, further, read_status(location)
 

@@ -160,7 +160,7 @@ def test_readers_say_what_is_damaged_and_go_on_without_it(whole: Path, copied: C
     assert told.returncode == 0, told.stderr
     for table in ("nash_gaps", "timings", "bounds"):
         assert f"warning: results/{table}/data.parquet: " in told.stderr
-    assert "unfinished: 16 of 19 tasks" in told.stdout
+    assert "unfinished: 17 of 20 tasks" in told.stdout
     planned = run_in(folder, "--plan")
     assert "results/nash_gaps/data.parquet: is not a readable Parquet file" in planned.stderr
     assert {path: path.read_bytes() for path in (folder / "results").rglob("*.parquet")} == before

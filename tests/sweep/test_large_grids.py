@@ -199,6 +199,13 @@ class Gathered:
         ({"experiment": {"k_range": [1, 10**9]}}, "got 1,000,000,000 subsample sizes"),
         ({"grid": {f"environment.{key}": list(range(220)) for key in "abc"}}, "220 x 220 x 220 = 10,648,000"),
         ({"grid": {f"environment.{key}": list(range(317)) for key in "ab"}}, "must have at most 100,000 combinations"),
+        ({"alternating": {"n_random_starts": 10**22}}, "alternating.n_random_starts: must be at most 10000, got 1000"),
+        (
+            {"grid": {"alternating.n_random_starts": [1, 10**4], "experiment.seed": list(range(51))}},
+            "grid.alternating.n_random_starts: must ask for at most 1,000,000 starts, got 10,000 in 102 settings",
+        ),
+        ({"grid": {"alternating.n_random_starts": [1, 10**22]}}, "got 10,000,000,000,000,000,000,000 in 2 settings"),
+        ({"experiment": {"bound": "exact", "bound_m": 10**22}}, "experiment.bound_m: must be at most 92233720368547"),
         ({"evaluation": {"horizon": 10**12}}, "needs about"),
         ({"evaluation": {"n_rollouts": 10**12}}, "needs about"),
     ],

@@ -104,7 +104,7 @@ def joint_bytes(env: Environment, m: int) -> int:
 
     largest, one_more = _level_sizes(env, m)
     n_vectors, n_values = _size(m, n_cells), _size(m, n_local) * n_global
-    building = n_vectors * (n_cells + 2 * n_local + 4 + n_global)
+    building = n_vectors * (2 * n_cells + n_local + 4 + n_global)  # the vectors once more, as floats
     working = n_vectors * (1 + n_global + env.n_global_actions + 3) + n_global * (2 * largest + one_more)
     return 8 * (max(building, working) + 9 * n_values) + anderson_bytes(n_values)
 

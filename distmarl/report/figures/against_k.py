@@ -18,7 +18,7 @@ from distmarl.report.figures.axes import (
     use_plain_numbers,
 )
 from distmarl.report.figures.frames import check_frame, settings_to_draw
-from distmarl.report.figures.levels import draw_levels, levels_of
+from distmarl.report.figures.levels import draw_levels, levels_of, shared_ceiling
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.trainings import draw_trainings, numbers
@@ -69,7 +69,8 @@ def reward_vs_k(
     baselines : DataFrame, optional
         The table ``baselines``, drawn as levels where there is one setting.
     bounds : DataFrame, optional
-        The table ``bounds``: what nobody earns more than over as many steps is the highest of these levels.
+        The table ``bounds``: what nobody earns more than over as many steps is the highest of these levels. It is the
+        only one where there are several settings, if it is the same for all.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -86,13 +87,15 @@ def reward_vs_k(
     check_frame(summary, "summary", SUMMARY_SOURCE, needed)
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
+    names = list(dict.fromkeys(summary["setting_id"]))
+    levels = shared_ceiling(names, bounds) if len(names) > 1 else levels_of(names[0], baselines, bounds)
     if has_trainings(summary):
         exact = ["exact returns"] if summary["exact_return"].notna().all() else []
         look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
         with paper_style():
             panels = draw_trainings(summary, "training_returns", exact, unfinished, **look)
-            if summary["setting_id"].nunique() == 1:
-                draw_levels(panels[0], ax, levels_of(summary["setting_id"].iloc[0], baselines, bounds))
+            for number, axes in enumerate(panels):
+                draw_levels(axes, ax, levels, is_named=number == 0)
         return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_bars = is_clear and summary["n_seeds"].max() > 1
@@ -115,8 +118,7 @@ def reward_vs_k(
         if has_line:
             for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
-        if summary["setting_id"].nunique() == 1:
-            draw_levels(axes, ax, levels_of(summary["setting_id"].iloc[0], baselines, bounds))
+        draw_levels(axes, ax, levels)
     return figure_of(axes)
 
 

@@ -137,17 +137,39 @@ def add_notes(axes: Axes, notes: Sequence[str], unfinished: str | None, *, above
 def add_legend(axes: Axes, ax: Axes | None, handles: Sequence[Artist], labels: Sequence[str], n_columns: int) -> int:
     """Name what was drawn and return the number of lines that takes; none within axes that were given.
 
-    It stands below a figure of ours, where no data are, and in the emptiest place of axes that were given.
+    It stands below a figure of ours, where no data are, and in the emptiest place of axes that were given. What was
+    named there before stays, and comes first; lines are those that it did not take.
     """
     if not handles:
         return 0
+    figure = figure_of(axes)
+    before = [ax.get_legend()] if ax is not None else figure.legends
+    old_labels: list[str] = []
+    for legend in [each for each in before if each is not None]:
+        handles = [*legend.legend_handles, *handles]  # type: ignore[list-item]
+        old_labels += [text.get_text() for text in legend.get_texts()]
+        legend.remove()
+    labels = [*old_labels, *labels]
     if ax is not None:
         ax.legend(handles, labels, fontsize=NOTE_SIZE_PT)
         return 0
-    figure = figure_of(axes)
-    n_columns = fitting_columns(n_columns, figure.get_figwidth())
+    width_in, n_lines = figure.get_figwidth(), 0
+    if old_labels:
+        n_lines = -_n_lines(old_labels, fitting_columns(_columns_for(old_labels), width_in))
+        n_columns = _columns_for(labels)
+    n_columns = fitting_columns(n_columns, width_in)
     figure.legend(handles, labels, loc="outside lower center", ncols=n_columns)
+    return n_lines + _n_lines(labels, n_columns)
+
+
+def _n_lines(labels: Sequence[str], n_columns: int) -> int:
+    """Return the number of lines of a legend."""
     return max(label.count("\n") + 1 for label in labels) * -(-len(labels) // n_columns)
+
+
+def _columns_for(labels: Sequence[str]) -> int:
+    """Return how many columns of a legend a figure as wide as a column has room for."""
+    return max(1, min(len(labels), LINE_CHARACTERS // (max(map(len, labels)) + 6)))
 
 
 def add_series_legend(axes: Axes, ax: Axes | None, labels: Sequence[str], styles: Sequence[SeriesStyle]) -> int:
@@ -160,7 +182,7 @@ def add_series_legend(axes: Axes, ax: Axes | None, labels: Sequence[str], styles
     room = characters(figure_of(axes).get_figwidth())
     named = np.linspace(0, len(labels) - 1, min(len(labels), MAX_NAMED)).round().astype(int)
     texts = [textwrap.fill(labels[index], room) for index in named]
-    n_columns = max(1, min(len(texts), LINE_CHARACTERS // (max(len(labels[index]) for index in named) + 6)))
+    n_columns = _columns_for([labels[index] for index in named])
     handles = [Line2D([], [], color=styles[index].colour, marker=styles[index].marker) for index in named]
     return add_legend(axes, ax, handles, texts, n_columns)
 

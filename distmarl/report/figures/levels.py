@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import pandas as pd
@@ -26,8 +27,18 @@ def levels_of(setting_id: str, baselines: pd.DataFrame | None, bounds: pd.DataFr
     return pd.concat(parts) if parts else pd.Series(dtype="float64")
 
 
-def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
-    """Draw each of some values as a level, the ceiling solid, and name it below the axes."""
+def shared_ceiling(setting_ids: Collection[str], bounds: pd.DataFrame | None) -> pd.Series[float]:
+    """Return the ceiling of several settings, by name, where it is one and the same; else nothing."""
+    nothing: pd.Series[float] = pd.Series(dtype="float64")
+    if bounds is None:
+        return nothing
+    own = bounds[bounds["setting_id"].isin(setting_ids) & bounds["horizon"].notna()]
+    is_shared = own["setting_id"].nunique() == len(setting_ids) and own["ceiling"].nunique() == 1
+    return pd.Series(own["ceiling"].iloc[:1].to_numpy(), index=[CEILING]) if is_shared else nothing
+
+
+def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float], *, is_named: bool = True) -> None:
+    """Draw each of some values as a level, the ceiling solid, and name it below the axes unless that is done."""
     if levels.empty:
         return
     dashes = iter(LEVEL_DASHES)
@@ -35,6 +46,8 @@ def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
     handles = []
     for name, value in levels.items():
         handles.append(axes.axhline(value, linestyle="-" if name == CEILING else next(dashes), **look))
+    if not is_named:
+        return
     names = [str(name).replace("_", " ") for name in levels.index]
     n_lines = add_legend(axes, ax, handles, names, 2)
     figure = figure_of(axes)

@@ -273,6 +273,14 @@ class LocalFolder(Location):
         with self._explained("", "cannot be looked up"):
             return self.folder.is_dir()
 
+    def names(self, folder: str = "") -> list[str]:
+        """Return the names of what is in a folder, sorted: also those that are not UTF-8, which Arrow cannot tell."""
+        with self._explained(folder, "cannot be listed"):
+            try:
+                return sorted(path.name for path in Path(self._at(folder)).iterdir())
+            except FileNotFoundError:
+                return []
+
     def files(self, names: Iterable[str]) -> list[File]:
         """Return files to read, which are opened when they are needed."""
         return [File(self.describe(name), partial(self.filesystem.open_input_file, self._at(name))) for name in names]

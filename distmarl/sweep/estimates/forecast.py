@@ -117,6 +117,10 @@ class Forecast:
                     schedule.add(follower, *self._expected(follower), self._left[follower])
         return schedule.makespan
 
+    def expected_s(self, group: TaskGroup) -> float:
+        """Return the seconds that one of these tasks takes."""
+        return self._expected(group)[0]
+
     def _expected(self, group: TaskGroup) -> tuple[float, int]:
         """Return the seconds that one of these tasks takes, and on how many slots."""
         n_cpus = self._cpus_per_train if KINDS[group.kind].has_threads else 1

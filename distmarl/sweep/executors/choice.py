@@ -17,6 +17,7 @@ from distmarl.sweep.estimates.requests import check_memory
 from distmarl.sweep.executors.executor import Executor
 from distmarl.sweep.executors.head_start import AheadExecutor, HeadStart
 from distmarl.sweep.executors.serial import SerialExecutor
+from distmarl.sweep.guards.guard import Guard
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +34,15 @@ class ExecutorChoice:
         Which executor.
     cluster : Cluster or None
         The cluster that Ray is to join; None for a Ray of this machine.
+    guard : Guard or None
+        What ends this process where one of its tasks hears nothing.
     """
 
     plan: Plan
     pending: Pending
     kind: Literal["ray", "serial"]
     cluster: Cluster | None
+    guard: Guard | None = None
 
     @property
     def runs_on_ray(self) -> bool:
@@ -79,7 +83,7 @@ class ExecutorChoice:
         """Tell what is joined, or start a Ray, and begin meanwhile."""
         runner = self.plan.sweep.runner
         if not self.runs_on_ray:
-            return SerialExecutor(runner.task_timeout_s)
+            return SerialExecutor(runner.task_timeout_s, self.guard)
         if self.cluster is not None:
             try_to_join(self.cluster, tell)
         else:  # Under `uv run`, Ray would upload the current folder, and make of it an environment like this one.

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -31,6 +32,8 @@ _T = TypeVar("_T")
 
 # A deadline that was not heard comes again.
 REPEAT_S = 0.1
+# A task ends itself at its deadline; one that has not after this much longer cannot, and its process is ended.
+DEADLINE_MARGIN_S = 10.0
 
 
 class Call(NamedTuple):
@@ -84,12 +87,15 @@ class Place:
         How often the batch was tried before, if that is known.
     keeps_logs : bool
         Whether the end of a failed task's log is kept.
+    watching : callable, optional
+        ``watching(name, timeout_s)`` returns the context that a task runs in.
     """
 
     timeout_s: float | None
     node_id: str | None = None
     attempt: int | None = 0
     keeps_logs: bool = False
+    watching: Callable[[str, float | None], AbstractContextManager[None]] | None = None
 
 
 def execute_batch(calls: Sequence[Call], place: Place) -> list[tuple[NDArray[Any] | None, Outcome]]:
@@ -144,7 +150,7 @@ def _attempt(
     seconds, cpu_seconds = time.perf_counter(), clock()
     result, failure = None, None
     try:
-        with threadpool_limits(limits=1):
+        with threadpool_limits(limits=1), _watched(arguments, place):
             result = _by_deadline(place.timeout_s, function, arguments)
     except Exception as error:  # whatever a task raises is a record, and the others go on
         log_tail = None if log is None else log.tail()
@@ -160,6 +166,16 @@ def _attempt(
         "started_at": started_at,
     }
     return result, failure, timing
+
+
+def _watched(arguments: tuple[Any, ...], place: Place) -> AbstractContextManager[None]:
+    """Return the context that a task, or several that run together, run in."""
+    if place.watching is None:
+        return nullcontext()
+    job, keys, *_ = arguments
+    first, *others = keys if isinstance(keys, list) else [keys]
+    label = f" ({job.setting.label})" if job.setting.label else ""
+    return place.watching(f"{first}{f' and {len(others)} more' if others else ''}{label}", place.timeout_s)
 
 
 def _by_deadline(timeout_s: float | None, function: Callable[..., _T], arguments: tuple[Any, ...]) -> _T:

@@ -30,7 +30,7 @@ from distmarl.sweep.clusters.joining import Cluster
 from distmarl.sweep.clusters.pulse import Pulse
 from distmarl.sweep.estimates.requests import SMALL_TASK_BYTES
 from distmarl.sweep.executors import ray_private
-from distmarl.sweep.executors.execution import Outcome
+from distmarl.sweep.executors.execution import DEADLINE_MARGIN_S, Outcome
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.failures import describe_failure
 from distmarl.sweep.executors.ray_cluster import compare_with_nodes, join, leave, node_resources
@@ -42,8 +42,6 @@ from distmarl.wording import counted
 MAX_RETRIES = 3
 # A kill for want of memory costs one of these, and the next try asks for twice as much.
 MAX_MEMORY_RETRIES = 3
-# A task ends itself at its deadline; one that has not after this much longer cannot, and its process is ended.
-DEADLINE_MARGIN_S = 10.0
 # Beyond the slots that a cluster has now, so that one that can grow sees a reason to.
 LOOKAHEAD_TASKS = 8
 # Ray sends an argument along with a task if it is no larger than 100 kB, and lets it be fetched otherwise.

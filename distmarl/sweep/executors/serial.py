@@ -8,6 +8,7 @@ from typing import Any
 from distmarl.sweep.estimates.machine import machine_memory
 from distmarl.sweep.executors.execution import Place, execute_batch
 from distmarl.sweep.executors.executor import Completed, Executor, Task
+from distmarl.sweep.guards.guard import Guard
 
 
 class SerialExecutor(Executor):
@@ -17,13 +18,16 @@ class SerialExecutor(Executor):
     ----------
     task_timeout_s : float or None
         Deadline of each task.
+    guard : Guard, optional
+        Ends this process where a task hears nothing.
     """
 
     batch_seconds = 0.2
     runs_here = True
 
-    def __init__(self, task_timeout_s: float | None = None) -> None:
+    def __init__(self, task_timeout_s: float | None = None, guard: Guard | None = None) -> None:
         self._task_timeout_s = task_timeout_s
+        self._guard = guard
         self._waiting: deque[tuple[Task, ...]] = deque()
 
     @property
@@ -67,9 +71,17 @@ class SerialExecutor(Executor):
     def next_completed(self, timeout_s: float) -> list[Completed]:  # noqa: ARG002  # it never waits
         """Run the batch that has waited longest."""
         batch = self._waiting.popleft()
-        done = execute_batch([task.call for task in batch], Place(self._task_timeout_s))
+        place = Place(self._task_timeout_s, watching=self._guard.watching if self._guard else None)
+        try:
+            done = execute_batch([task.call for task in batch], place)
+        except KeyboardInterrupt:
+            if self._guard is not None:
+                self._guard.rest()  # the signal may have come while it was told
+            raise
         return [Completed(task, outcome, value) for task, (value, outcome) in zip(batch, done, strict=True)]
 
     def close(self) -> None:
         """Forget what has not run."""
         self._waiting.clear()
+        if self._guard is not None:
+            self._guard.close()

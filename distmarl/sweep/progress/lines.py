@@ -17,7 +17,8 @@ from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.progress.watch import Watch
 from distmarl.wording import SEPARATOR, counted
 
-# Lines are so far apart, and by at least this share of the time that has gone. None repeats the one before.
+# Lines are so far apart, and by at least this share of the time that has gone. None repeats the one before, but for
+# what is overdue.
 LINE_EVERY_S = 5.0
 LINE_SHARE = 0.1
 # Of many failures the first are told; all are in the table.
@@ -121,13 +122,16 @@ class LineProgress(WatchedProgress):
             self._print_line(self._counts())
 
     def look(self, n_slots: int, n_nodes: int) -> None:
-        """Say how far the sweep is, if it is time to and anything has changed."""
+        """Say how far the sweep is, if it is time to and anything has changed, or is overdue."""
         super().look(n_slots, n_nodes)
         elapsed_s = self._watch.elapsed_s
-        if elapsed_s >= self._line_at and (counts := self._counts()) != self._told:
+        if elapsed_s < self._line_at:
+            return
+        counts, overdue = self._counts(), self._watch.overdue
+        if counts != self._told or overdue:
             self._line_at = elapsed_s + max(LINE_EVERY_S, LINE_SHARE * elapsed_s)
             last = SEPARATOR.join(part for part in self._watch.last or () if part)
-            self._print_line(counts, self._watch.time_left, last)
+            self._print_line(counts, overdue, self._watch.time_left, last)
 
     def _counts(self) -> str:
         """Return how many tasks are done, and how many failed."""

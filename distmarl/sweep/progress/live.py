@@ -78,7 +78,7 @@ class LiveProgress(WatchedProgress):
         workers = f"{counted(watch.n_slots, 'worker')} on {counted(watch.n_nodes, 'node')}"
         memory = resident_memory()
         times = [f"{duration(round(watch.elapsed_s))} gone", watch.time_left, watch.throughput]
-        for parts in (times, [workers, f"driver {memory}" if memory else ""]):
+        for parts in (times, [watch.overdue], [workers, f"driver {memory}" if memory else ""]):
             yield from (Text(line, no_wrap=True) for line in packed(parts, width))
         if watch.last is not None:
             label, result = watch.last

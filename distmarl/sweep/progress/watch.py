@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,6 +23,8 @@ FORECAST_SHARE = 0.02
 # Throughput is that of so many tasks, the last.
 N_TIMED = 200
 NEAR = timedelta(hours=12)
+# A task is overdue once it has run for so many times what was expected, and so long besides.
+OVERDUE_FACTOR, OVERDUE_S = 2.0, 10.0
 
 
 class Watch:
@@ -48,7 +50,7 @@ class Watch:
         self._clock = clock
         self._started_at = clock()
         self._ended_at: deque[float] = deque(maxlen=N_TIMED)
-        self._in_flight: dict[TaskKey, None] = {}
+        self._in_flight: dict[TaskKey, float | None] = {}  # when it was first taken to run, if it is
         self._look_at = -float("inf")
         self._end_at: float | None = None
         self.n_slots = self.n_nodes = 1
@@ -65,6 +67,9 @@ class Watch:
         """Learn what there is to run tasks on, and work out the end."""
         now = self._clock()
         self.n_slots, self.n_nodes = n_slots, n_nodes
+        for key in self._running():
+            if self._in_flight.get(key, now) is None:
+                self._in_flight[key] = now
         if now >= self._look_at:
             self._forecast.n_slots = n_slots
             self._end_at = now + self._forecast.remaining_s()
@@ -91,9 +96,35 @@ class Watch:
     def running(self) -> dict[str, list[str]]:
         """Return by kind the names of the tasks that run, as far as that is known: those submitted first."""
         names: dict[str, list[str]] = {}
-        for key, _ in zip(list(self._in_flight), range(self.n_slots), strict=False):
+        for key in self._running():
             names.setdefault(key.kind, []).append(_numbers(key) or self._labels.get(key.setting_id) or "running")
         return names
+
+    def _running(self) -> list[TaskKey]:
+        return list(self._in_flight)[: self.n_slots]
+
+    @property
+    def overdue(self) -> str:
+        """Which task has run far longer than expected, and since when; nothing where none has."""
+        late = list(self._overdue())
+        if not late:
+            return ""
+        seconds, key = max(late, key=lambda each: each[0])
+        label = self._labels.get(key.setting_id, "")
+        name = " ".join(part for part in (KINDS[key.kind].noun, _numbers(key), f"({label})" if label else "") if part)
+        since = (datetime.now(timezone.utc) - timedelta(seconds=seconds)).astimezone()
+        expected = duration(float(self._forecast.expected_s(key.group)))
+        more = f"; {len(late) - 1:,} more overdue" if len(late) > 1 else ""
+        return f"overdue: {name}, runs since {since:%H:%M:%S} ({duration(round(seconds))}), expected {expected}{more}"
+
+    def _overdue(self) -> Iterator[tuple[float, TaskKey]]:
+        """Yield tasks that have run far longer than expected, and for how long."""
+        now = self._clock()
+        for key in self._running():
+            started_at = self._in_flight.get(key)
+            seconds = 0.0 if started_at is None else now - started_at
+            if seconds > OVERDUE_S and seconds > OVERDUE_S + OVERDUE_FACTOR * self._forecast.expected_s(key.group):
+                yield seconds, key
 
     @property
     def elapsed_s(self) -> float:
@@ -102,10 +133,12 @@ class Watch:
 
     @property
     def time_left(self) -> str:
-        """How long it will take yet, and until when."""
+        """How long it will take yet, and until when; nothing where a task that is overdue has taken longer already."""
         if self._end_at is None:
             return ""
         left_s = max(0.0, self._end_at - self._clock())
+        if left_s < max((seconds for seconds, _ in self._overdue()), default=0.0):
+            return ""
         end = (datetime.now(timezone.utc) + timedelta(seconds=left_s)).astimezone()  # the clock may change meanwhile
         until = f"{end:%H:%M}" if timedelta(seconds=left_s) < NEAR else f"{end:%a %d %b %H:%M}"
         return f"about {duration(max(1, round(left_s)))} left, until {until}"

@@ -7,7 +7,7 @@ import itertools
 import re
 import time
 from collections import Counter
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -238,3 +238,67 @@ def test_a_failure_in_a_terminal_is_folded_between_words() -> None:
     lines = console.file.getvalue().splitlines()
     assert max(map(len, lines)) <= 40
     assert "ValueError: too many agents" in "".join(lines)
+
+
+def hang(clock: Clock, watch: Watch, key: TaskKey, seconds: float) -> None:
+    """Submit a task that does not end, and look on for some time."""
+    watch.start(Tally(Counter()))
+    watch.submitted(key, 1)
+    for _ in range(int(seconds)):
+        watch.look(4, 2)
+        clock.now += 1
+
+
+@pytest.mark.parametrize("kind", ["g_learn", "evaluate"])
+def test_a_task_that_takes_far_too_long_is_named_with_since_when(kind: str) -> None:
+    plan, clock = plan_of(GRID), Clock()
+    watch = watch_of(plan, clock)
+    job = plan.jobs[0]
+    key = TaskKey(kind, job.setting_id, 3, 0 if kind == "evaluate" else None)
+    hang(clock, watch, key, 5)
+    assert watch.overdue == ""
+    assert watch.time_left
+    hang(clock, watch, key, 3595)
+    numbers = "evaluation k=3 seed=0" if kind == "evaluate" else "global policy k=3"
+    assert watch.overdue.startswith(f"overdue: {numbers} ({job.setting.label}), runs since ")
+    found = re.search(r"since ([0-9]+):([0-9]+):", watch.overdue)
+    assert found is not None
+    since = (datetime.now(timezone.utc) - timedelta(hours=1)).astimezone()
+    told = timedelta(hours=int(found[1]), minutes=int(found[2]))
+    assert (timedelta(hours=since.hour, minutes=since.minute) - told) % timedelta(days=1) <= timedelta(minutes=2)
+    assert "(1 h 0 min), expected " in watch.overdue
+    watch.completed(key, outcome_of(key, 3600.0))
+    assert watch.overdue == ""
+
+
+def test_no_end_is_foretold_while_a_task_has_taken_longer_than_all_that_is_left() -> None:
+    plan, clock = plan_of({"name": "robots", "experiment": {"k_values": [1], "n_eval_seeds": 1}}), Clock()
+    watch = watch_of(plan, clock)
+    hang(clock, watch, TaskKey("shared_policy", plan.jobs[0].setting_id), 3600)
+    assert watch.overdue
+    assert watch.time_left == ""
+
+
+def test_a_line_is_written_again_while_a_task_is_overdue() -> None:
+    plan, clock = plan_of(PLAIN), Clock()
+    stream = io.StringIO()
+    progress = LineProgress(Console(file=stream, width=300), watch_of(plan, clock))
+    progress.start(Tally(Counter(plan.n_tasks)), "a local Ray")
+    progress.submitted(TaskKey("shared_policy", plan.jobs[0].setting_id), 1)
+    for _ in range(3600):
+        progress.look(4, 2)
+        clock.now += 1
+    lines = [line for line in stream.getvalue().splitlines() if "overdue: shared local policy, runs since" in line]
+    assert 10 < len(lines) < 100
+    assert not any("about 1 s left" in line for line in lines)
+
+
+def test_what_is_overdue_is_drawn() -> None:
+    plan, clock = plan_of(PLAIN), Clock()
+    stream = io.StringIO()
+    console = Console(file=stream, width=100, force_terminal=True, color_system=None, legacy_windows=False)
+    watch = watch_of(plan, clock)
+    live = LiveProgress(console, watch)
+    hang(clock, watch, TaskKey("shared_policy", plan.jobs[0].setting_id), 3600)
+    console.print(live)
+    assert "overdue: shared local policy, runs since" in stream.getvalue()

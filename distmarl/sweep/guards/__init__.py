@@ -1,0 +1,1 @@
+"""What watches over tasks that run in the command's own process."""
