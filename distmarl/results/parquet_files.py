@@ -174,7 +174,7 @@ def _typed(data: pa.Table, columns: Sequence[str], table: Table) -> pa.Table:
     schema = pa.schema([table.schema.field(name) for name in columns], metadata=table.schema.metadata)
     for new in (each for each in schema if each.name not in data.schema.names):
         before = new.metadata[BEFORE_KEY].decode() if BEFORE_KEY in new.metadata else None
-        data = data.append_column(new, pa.repeat(pa.scalar(before, new.type), len(data)))
+        data = data.append_column(new, pa.repeat(pa.scalar(before, pa.string()).cast(new.type), len(data)))
     return data.select(list(columns)).cast(schema)
 
 

@@ -164,6 +164,5 @@ def _column(name: str) -> str:
 def _name(failure: FailedTask) -> str:
     """Return what a failed task was: ``global policies k=3 (n_agents=30)``."""
     parts = [_column(failure.task)]
-    named = (("k", failure.k), ("start" if failure.k is None else "seed", failure.seed))
-    parts += [f"{name}={value}" for name, value in named if value is not None]
+    parts += [f"{name}={value}" for name, value in failure.numbers]
     return " ".join(parts) + (f" ({failure.label})" if failure.label else "")

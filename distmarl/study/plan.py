@@ -52,8 +52,13 @@ class Plan:
         return k_values(self.sweep.experiment)
 
     @property
+    def n_train_seeds(self) -> int:
+        """Trainings of each setting."""
+        return self.sweep.experiment.n_train_seeds
+
+    @property
     def n_eval_seeds(self) -> int:
-        """Evaluation seeds per subsample size."""
+        """Evaluation seeds per training and subsample size."""
         return self.sweep.experiment.n_eval_seeds
 
     @property

@@ -20,7 +20,7 @@ from distmarl.results.tables import FAILURES, TABLES, TIMINGS
 from distmarl.study.failed import FailedTasks
 from distmarl.study.job import Job
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.kind import Kind, TaskGroup, TaskKey
+from distmarl.study.kinds.kind import Kind, TaskGroup
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.requests import cores_for, memory_request
 from distmarl.sweep.executors.executor import Completed, Executor, Task
@@ -247,12 +247,13 @@ class Driver:
     def _stored_values(self, wanted: Collection[TaskGroup]) -> dict[TaskGroup, Any]:
         """Return handles of what tasks have yielded before."""
         values: dict[TaskGroup, Any] = {}
-        for kind in KINDS.values():
-            of_kind = {group.k: group for group in wanted if group.kind == kind.name}
-            if of_kind and kind.load is not None:
-                (setting_id,) = {group.setting_id for group in of_kind.values()}
-                loaded = kind.load(self._store, setting_id, list(of_kind))
-                values |= {group: self._executor.put(loaded[k]) for k, group in of_kind.items()}
+        together: dict[tuple[str, str, int], list[TaskGroup]] = defaultdict(list)
+        for group in wanted:
+            together[group.kind, group.setting_id, group.train_seed].append(group)
+        for (name, setting_id, train_seed), groups in together.items():
+            if (load := KINDS[name].load) is not None:
+                loaded = load(self._store, setting_id, train_seed, [group.k for group in groups])
+                values |= {group: self._executor.put(loaded[group.k]) for group in groups}
         return values
 
     def _push(self, group: TaskGroup, values: Iterable[Any]) -> None:
@@ -264,7 +265,7 @@ class Driver:
         handle, values = self._handle(job), tuple(values)
         seeds = self._pending.missing[group]
         seconds = kind.seconds(job, group.k)
-        tasks = (Task(TaskKey(*group, seed), handle, values, n_cpus, memory_bytes, seconds) for seed in seeds)
+        tasks = (Task(group.task(seed), handle, values, n_cpus, memory_bytes, seconds) for seed in seeds)
         cost = math.inf if self._pending.needed(group) is None else seconds
         self._ready.add(tasks, len(seeds), urgency=urgency_of(kind), cost=cost)
 

@@ -111,7 +111,7 @@ def test_what_is_published_while_it_is_read_is_not_missed(folder: CountingFolder
             return found
 
     snapshot = Snapshot(PublishedMeanwhile(folder.folder))
-    assert snapshot.keys(TRAININGS) == {(name, k) for name in GRID for k in (1, 2)}
+    assert snapshot.keys(TRAININGS) == {(name, k, 0) for name in GRID for k in (1, 2)}
     assert n_parts(folder) == 0
 
 
@@ -154,7 +154,7 @@ def test_a_table_that_is_new_needs_no_more_than_its_place_among_the_tables(
     start_folder(tmp_path, settings=GRID).publish()
     monkeypatch.setitem(TABLES, table.name, table)
     assert snapshot_of(tmp_path).read(table).empty
-    rows = [{"sweep": "tiny", "setting_id": name, "k": 1} for name in GRID]
+    rows = [{"sweep": "tiny", "setting_id": name, "k": 1, "train_seed": 0} for name in GRID]
     store = start_folder(tmp_path, settings=GRID)
     store.commit("prices", [(table, rows)])
     assert snapshot_of(tmp_path).keys(table) == {(name, 1) for name in GRID}

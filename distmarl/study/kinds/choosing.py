@@ -46,7 +46,7 @@ def choose_at(job: Job, key: TaskKey, k: int, n_threads: int, candidates: NDArra
         job.environment,
         [policy for *_, policy in found.values()],
         k=k,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
         answer=job.setting.global_agent.answer,
         options=job.setting.global_agent,
         n_threads=n_threads,
@@ -55,6 +55,7 @@ def choose_at(job: Job, key: TaskKey, k: int, n_threads: int, candidates: NDArra
     row = {
         "sweep": job.sweep,
         "setting_id": key.setting_id,
+        "train_seed": key.train_seed,
         "task": key.kind,
         "k": k,
         "start": start,

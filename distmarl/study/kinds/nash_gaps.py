@@ -44,12 +44,13 @@ def measure_nash_gap(
         method=_method(job),
         tolerance=job.setting.global_agent.convergence_threshold,
         welfare=welfare,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
     )
     name = {
         "sweep": job.sweep,
         "setting_id": key.setting_id,
         "k": k,
+        "train_seed": key.train_seed,
         "method": method,
         "n_agents": job.environment.n_agents,
         "utility": gaps.utility,
@@ -81,7 +82,7 @@ def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
     for row in store.rows(NASH_GAPS, method=method):
         if method != "exact" or is_of_asked_effort(row, asked):
-            yield TaskPlace(row["setting_id"], row["k"])
+            yield TaskPlace(row["setting_id"], row["k"], train_seed=row["train_seed"])
 
 
 def _results(_rows: Rows, seconds: float) -> Iterator[str]:

@@ -89,7 +89,7 @@ def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     yield from (TaskPlace(row["setting_id"]) for row in store.rows(WELFARE_TABLE) if is_of_asked_effort(row, asked))
 
 
-def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, Any]:
+def _load(store: Snapshot, setting_id: str, _train_seed: int, _ks: Sequence[int | None]) -> Mapping[int | None, Any]:
     """Return what a search has found."""
     (row,) = store.rows(WELFARE_TABLE, setting_id=setting_id)
     names = ("value", "error", "source", "is_exhaustive", "n_policies", "n_solved", "n_starts", "reason")
@@ -111,6 +111,7 @@ WELFARE = Kind(
     run=search_welfare,
     seconds=_seconds,
     n_bytes=lambda job, _k, _n_threads: welfare_bytes(job.environment),
+    is_per_training=False,
     is_extra=True,
     is_asked_for=lambda sweep: sweep.experiment.nash_gap == "exact",
     done=_done,

@@ -164,5 +164,4 @@ def resident_memory() -> str:
 
 def _numbers(key: TaskKey) -> str:
     """Return what tells a task from others of its setting: ``k=3 seed=1``."""
-    named = (("k", key.k), ("start" if key.k is None else "seed", key.seed))
-    return " ".join(f"{name}={value}" for name, value in named if value is not None)
+    return " ".join(f"{name}={value}" for name, value in key.numbers)
