@@ -16,6 +16,7 @@ from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import DistmarlError
+from distmarl.games.lookup import game
 from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult
 from distmarl.learning.answers import BestAnswer, best_answer
@@ -60,6 +61,7 @@ __all__ = [
     "evaluate",
     "exact_return",
     "g_learn",
+    "game",
     "l_learn",
     "nash_gap",
     "rank",
