@@ -30,6 +30,7 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.values.sampling_error import SamplingError, sampling_error
 from distmarl.version import __version__
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ __all__ = [
     "MeanEstimate",
     "NashGap",
     "Quantity",
+    "SamplingError",
     "ValueBound",
     "Welfare",
     "__version__",
@@ -66,6 +68,7 @@ __all__ = [
     "nash_gap",
     "rank",
     "robots",
+    "sampling_error",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",
