@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from distmarl.config.grids import varied_keys
 from distmarl.errors import LostRayError
 from distmarl.results.damage import Damage, mend
 from distmarl.results.folder import end_session, foreign_names, start_session
@@ -92,7 +93,7 @@ def run_session(
                     tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
             for line in mend(store, damages):
                 progress.warn(line)
-            store.add_settings(setting_rows(plan), plan.sweep.grid)
+            store.add_settings(setting_rows(plan), varied_keys(plan.sweep.grid))
             options = {"retry_failed": retry_failed, "fail_fast": fail_fast}
             first = Driver(plan, store, executor, progress, stop, **options)
             try:
