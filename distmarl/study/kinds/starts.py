@@ -26,11 +26,8 @@ from distmarl.study.kinds.alternation_rows import (
 )
 from distmarl.study.kinds.choosing import PROPOSALS, policy_columns, searches
 from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short, required
-from distmarl.study.seconds import training_s
+from distmarl.study.seconds import N_TRAININGS_OF_AN_ASCENT, training_s
 from distmarl.wording import duration
-
-# An ascent takes about as long as so many trainings in the larger surrogate game.
-N_TRAININGS_OF_AN_ASCENT = 6
 
 
 def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
