@@ -6,9 +6,10 @@ The names below are the notebook API. ``python -m distmarl`` lists the commands.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from distmarl import search_path as search_path  # before all others
 from distmarl.equilibrium.ceilings.value_bound import ValueBound, value_bound
@@ -16,6 +17,7 @@ from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import DistmarlError
+from distmarl.games.lookup import game
 from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult
 from distmarl.learning.answers import BestAnswer, best_answer
@@ -29,9 +31,12 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.values.sampling_error import SamplingError, sampling_error
 from distmarl.version import __version__
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from distmarl import figures as figures
     from distmarl.notebook import Results
 
@@ -48,6 +53,7 @@ __all__ = [
     "MeanEstimate",
     "NashGap",
     "Quantity",
+    "SamplingError",
     "ValueBound",
     "Welfare",
     "__version__",
@@ -60,10 +66,12 @@ __all__ = [
     "evaluate",
     "exact_return",
     "g_learn",
+    "game",
     "l_learn",
     "nash_gap",
     "rank",
     "robots",
+    "sampling_error",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",
@@ -107,6 +115,54 @@ def open(folder: str | Path) -> Results:  # noqa: A001  # read as dm.open; not i
     return open_folder(folder)
 
 
+def compare(
+    results: Results, a: str | Mapping[str, Any], b: str | Mapping[str, Any], *, k: int | None = None
+) -> DataFrame:
+    """Compare what two settings of a sweep earn, over their trainings (``experiment.n_train_seeds``).
+
+    Parameters
+    ----------
+    results : Results
+        What :func:`open` returns.
+    a, b : str or mapping
+        Ids, labels or grid values of the two settings, as ``{"policy": "greedy"}``.
+    k : int, optional
+        Number of local agents that the global agent sees; all that both settings have by default.
+
+    Returns
+    -------
+    DataFrame
+        A row for each k, with
+
+        - ``n_a``, ``n_b``: how many trainings are compared;
+        - ``mean_a``, ``mean_b``, ``difference`` (reward): their means, and that of ``a`` less that of ``b``;
+        - ``ci95_low``, ``ci95_high`` (reward): the difference's 95 % interval, Student's t over pairs of trainings
+          where the training seeds are common (``is_paired``), else Welch's; NaN for a single training;
+        - ``probability``: that one training of ``a`` earns more than one of ``b`` (ties count half), and its 95 %
+          interval, ``probability_ci95_low`` and ``probability_ci95_high`` (Newcombe's).
+
+    Raises
+    ------
+    InvalidArgumentError
+        When a setting is not clear, or the two have no such k in common.
+    ResultsError
+        When nothing has been evaluated yet.
+
+    Examples
+    --------
+    For a grid over ``local_agent.policy``:
+
+    >>> import distmarl as dm
+    >>> r = dm.open("results/grid")
+    >>> found = dm.compare(r, {"policy": "greedy"}, {"policy": "softmax"}, k=3)
+    >>> found[["n_a", "is_paired"]].to_dict("records")
+    [{'n_a': 3, 'is_paired': True}]
+    """
+    from distmarl.notebook import compare_settings
+
+    return compare_settings(results, a, b, k=k)
+
+
 def __getattr__(name: str) -> ModuleType:
     if name == "figures":  # and with it matplotlib, which importing distmarl need not wait for
         return importlib.import_module("distmarl.figures")
@@ -114,4 +170,4 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "figures", "open"]
+    return [*__all__, "compare", "figures", "open"]

@@ -26,6 +26,8 @@ from distmarl.config.reading import RawSweep
 from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
+from distmarl.model.random_streams import evaluation_seed
+from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.damage import deleted_tables, find_damage
 from distmarl.results.folder import (
     open_results,
@@ -109,9 +111,9 @@ class Results:
         return read_numbers(self._snapshot()).summary
 
     def local_policy(
-        self, setting: str | Mapping[str, Any] | None = None, *, k: int | None = None
+        self, setting: str | Mapping[str, Any] | None = None, *, k: int | None = None, train_seed: int = 0
     ) -> NDArray[np.float64]:
-        """Return the local policy that every k of a setting shares, or the one that was chosen for a single k.
+        """Return the local policy that every k of a training shares, or the one that was chosen for a single k.
 
         Parameters
         ----------
@@ -119,6 +121,8 @@ class Results:
             Id, label or grid values of the setting; needed where there are several.
         k : int, optional
             Number of local agents that the global agent sees, where ``experiment.local_policy`` is ``per_k``.
+        train_seed : int
+            Number of the training (``experiment.n_train_seeds``).
 
         Returns
         -------
@@ -131,13 +135,15 @@ class Results:
         ResultsError
             When the policy has not been trained yet, or none was chosen for that k.
         """
-        snapshot = self._snapshot()
+        snapshot, train_seed = self._snapshot(), checked_integer("train_seed", train_seed, least=0)
         setting_id = _find_setting(snapshot, setting)["setting_id"]
         if k is not None:
-            return read_chosen_policies(snapshot, setting_id, [k])[k]
-        return read_local_policy(snapshot, setting_id)
+            return read_chosen_policies(snapshot, setting_id, [k], train_seed)[k]
+        return read_local_policy(snapshot, setting_id, train_seed)
 
-    def global_policy(self, k: int, setting: str | Mapping[str, Any] | None = None) -> NDArray[np.int32]:
+    def global_policy(
+        self, k: int, setting: str | Mapping[str, Any] | None = None, *, train_seed: int = 0
+    ) -> NDArray[np.int32]:
         """Return a setting's global policy for one subsample size.
 
         Parameters
@@ -146,6 +152,8 @@ class Results:
             Number of local agents that the global agent sees.
         setting : str or mapping, optional
             Id, label or grid values of the setting; needed where there are several.
+        train_seed : int
+            Number of the training (``experiment.n_train_seeds``).
 
         Returns
         -------
@@ -159,9 +167,9 @@ class Results:
         ResultsError
             When the policy has not been trained; the message says for which k one has been.
         """
-        k = checked_integer("k", k)
+        k, train_seed = checked_integer("k", k), checked_integer("train_seed", train_seed, least=0)
         snapshot = self._snapshot()
-        return read_global_policies(snapshot, _find_setting(snapshot, setting)["setting_id"], [k])[k]
+        return read_global_policies(snapshot, _find_setting(snapshot, setting)["setting_id"], [k], train_seed)[k]
 
     def environment(self, setting: str | Mapping[str, Any] | None = None, **changes: Any) -> Environment:
         """Return a setting's game, or one that differs from it in some parameters.
@@ -197,11 +205,14 @@ class Results:
             )
         return build_environment({**parameters, **changes}, raw).environment if changes else trained_in
 
-    def evaluate(self, k: int, seed: int = 0, setting: str | Mapping[str, Any] | None = None) -> EvaluationResult:
+    def evaluate(
+        self, k: int, seed: int = 0, setting: str | Mapping[str, Any] | None = None, *, train_seed: int = 0
+    ) -> EvaluationResult:
         """Play a stored pair's evaluation again: the row of the table ``evaluations``, bit for bit.
 
         It is ``dm.evaluate(r.environment(), r.global_policy(k), r.local_policy(), k=k, seed=(s, seed), ...)`` with
-        the setting's ``experiment.seed`` s and its options of ``evaluation``.
+        the setting's ``experiment.seed`` s and its options of ``evaluation``; of training t > 0 with the policies of
+        that training, and the seed (s, t, seed).
 
         Parameters
         ----------
@@ -211,6 +222,8 @@ class Results:
             Number of the evaluation seed; one that the sweep has not evaluated gives a new row.
         setting : str or mapping, optional
             Id, label or grid values of the setting; needed where there are several.
+        train_seed : int
+            Number of the training (``experiment.n_train_seeds``).
 
         Raises
         ------
@@ -218,12 +231,14 @@ class Results:
             As :meth:`environment` and :meth:`global_policy` do.
         """
         content = content_of(_find_setting(self._snapshot(), setting))
+        train_seed = checked_integer("train_seed", train_seed, least=0)
+        chosen_k = k if content["experiment"].get("local_policy") == "per_k" else None
         return evaluate(
             self.environment(setting),
-            self.global_policy(k, setting),
-            self.local_policy(setting),
+            self.global_policy(k, setting, train_seed=train_seed),
+            self.local_policy(setting, k=chosen_k, train_seed=train_seed),
             k=k,
-            seed=(content["experiment"]["seed"], seed),
+            seed=evaluation_seed(content["experiment"]["seed"], train_seed, seed),
             **content["evaluation"],
         )
 
@@ -279,6 +294,25 @@ def open_folder(folder: Place) -> Results:
         if not damage.is_gone:
             warnings.warn(str(damage), stacklevel=3)
     return Results(snapshot.folder)
+
+
+def compare_settings(
+    results: Results, a: str | Mapping[str, Any], b: str | Mapping[str, Any], *, k: int | None = None
+) -> pd.DataFrame:
+    """Compare two settings over their trainings; see :func:`distmarl.compare`."""
+    points = results.points()
+    snapshot = Snapshot(results.folder)
+    rows = [_find_setting(snapshot, setting) for setting in (a, b)]
+    first, second = (points[points["setting_id"] == row["setting_id"]] for row in rows)
+    seeds = {value_at(content_of(row), "experiment.seed") for row in rows}
+    found = pd.DataFrame(comparison_rows(first, second, shares_seeds=len(seeds) == 1), columns=list(COLUMNS))
+    if k is not None:
+        found = found[found["k"] == checked_integer("k", k)].reset_index(drop=True)
+    if found.empty:
+        both = sorted({*first["k"]} & {*second["k"]})
+        known = f"both have k = {', '.join(map(str, both))}" if both else "they have no k in common"
+        raise InvalidArgumentError(f"k: must be one that both settings have been evaluated at, got {k}; {known}")
+    return found
 
 
 def _deleted(folder: Location, names: Sequence[str]) -> str:

@@ -27,11 +27,12 @@ lower: dm.Quantity = gaps.global_lower
 results = dm.open("results/robots")
 policy = results.global_policy(2)
 k: int = max(results.points()["k"])
+ahead: float = dm.compare(results, "a", {"n_agents": 30}, k=2)["difference"].max()
 """
 
 
 def test_only_public_names_are_listed() -> None:
-    assert dir(dm) == sorted([*dm.__all__, "figures", "open"])
+    assert dir(dm) == sorted([*dm.__all__, "compare", "figures", "open"])
     for name in dir(dm):
         assert getattr(dm, name) is not None
 

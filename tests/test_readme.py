@@ -174,7 +174,8 @@ def test_every_figure_is_described() -> None:
 
 
 def test_every_sweep_file_is_one_that_is_tried() -> None:
-    assert len(blocks("yaml")) == 3  # the grid below, one's own game, and every key: tests/config/test_template.py
+    # The grids below, one's own game, and every key: tests/config/test_template.py
+    assert len(blocks("yaml")) == 4
 
 
 def test_the_grid_is_every_combination_of_its_values() -> None:
@@ -183,6 +184,12 @@ def test_the_grid_is_every_combination_of_its_values() -> None:
     assert len(plan.jobs) == 6
     assert {job.environment.n_agents for job in plan.jobs} == {30, 100, 1000}
     assert {job.setting.global_agent.transitions for job in plan.jobs} == {"sampled", "exact"}
+
+
+def test_the_grid_over_games_has_a_setting_for_each() -> None:
+    (block,) = (block for block in blocks("yaml") if "\ngrid:\n  environment:" in block)
+    plan = make_plan(RawSweep(YAML(typ="safe", pure=True).load(block), "games"))
+    assert [job.content["environment"]["name"] for job in plan.jobs] == ["robots", "formation", "load_balancing"]
 
 
 # Commands that need what a test has not: they are only parsed.

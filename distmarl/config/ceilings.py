@@ -28,6 +28,7 @@ def check_size(raw: RawSweep, sweep: SweepFile) -> None:
     """
     experiment, n_settings = sweep.experiment, math.prod(map(len, sweep.grid.values()))
     n_k, n_seeds = len(k_values(experiment)), experiment.n_eval_seeds
+    n_trainings = experiment.n_train_seeds
     k_key = "k_range" if experiment.k_values is None else "k_values"
     of_grid = f" in {n_settings:,} settings" if sweep.grid else ""
     if n_settings > MAX_SETTINGS:
@@ -43,8 +44,13 @@ def check_size(raw: RawSweep, sweep: SweepFile) -> None:
     if n_settings * n_k > MAX_PAIRS:
         rule = f"must ask for at most {MAX_PAIRS:,} trained pairs, got {n_k:,} subsample sizes{of_grid}"
         _refuse(raw, ("experiment", k_key), rule, "fewer sizes, as in k_values: [1, 2, 5, 10, 20, 50]")
-    if n_settings * n_k * n_seeds > MAX_EVALUATIONS:
-        rule = f"must ask for at most {MAX_EVALUATIONS:,} evaluations, got {n_seeds:,} seeds of {n_k:,} k{of_grid}"
+    if n_settings * n_k * n_trainings > MAX_PAIRS:
+        rule = f"must ask for at most {MAX_PAIRS:,} trained pairs, got {n_trainings:,} trainings of {n_k:,} k{of_grid}"
+        _refuse(raw, ("experiment", "n_train_seeds"), rule, "fewer trainings")
+    if n_settings * n_k * n_trainings * n_seeds > MAX_EVALUATIONS:
+        of_each = f" and {n_trainings:,} trainings" if n_trainings > 1 else ""
+        got = f"got {n_seeds:,} seeds of {n_k:,} k{of_each}{of_grid}"
+        rule = f"must ask for at most {MAX_EVALUATIONS:,} evaluations, {got}"
         _refuse(raw, ("experiment", "n_eval_seeds"), rule, "fewer seeds with more evaluation.n_rollouts each")
 
 

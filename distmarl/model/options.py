@@ -197,8 +197,10 @@ class Experiment(_Section):
         Size at which the shared local policy is trained; the largest k by default.
     local_policy : {"shared", "per_k"}
         Whether every k has the shared local policy, or the best one for it of all that the starts led to.
+    n_train_seeds : int
+        Trainings of each setting, each with random numbers of its own, also for its evaluations.
     n_eval_seeds : int
-        Evaluation seeds per k.
+        Evaluation seeds per training and k.
     seed : int
         Root of every random stream.
     nash_gap : {"off", "estimate", "exact"}
@@ -222,6 +224,7 @@ class Experiment(_Section):
     k_values: Annotated[tuple[Count, ...], MinLen(1)] | None = None
     reference_k: Count | None = None
     local_policy: LocalChoice = "shared"
+    n_train_seeds: Count = 1
     n_eval_seeds: Count = 10
     seed: Natural = 0
     nash_gap: NashGapMethod = "off"
@@ -266,7 +269,8 @@ class SweepFile:
     global_agent, local_agent, alternating, evaluation, experiment, runner
         The sections above.
     grid : dict of str to list
-        Dotted keys and the values that each takes; every combination is a setting.
+        Dotted keys, or sections, and the values that each takes, which of a section are mappings of keys; every
+        combination is a setting.
     """
 
     name: Annotated[str, Matches(NAME_PATTERN)] = "sweep"

@@ -30,6 +30,7 @@ class Role(enum.IntEnum):
     BASELINE = 5
     START = 6
     CHOICE = 7
+    TABLES = 8
 
 
 def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
@@ -39,7 +40,8 @@ def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
     ----------
     seed : int or sequence of int
         Root of all streams, not negative. A sequence makes a family of seeds:
-        the sweep evaluates with ``(experiment.seed, evaluation seed)``.
+        the sweep evaluates with ``(experiment.seed, evaluation seed)``
+        (:func:`evaluation_seed`).
     role : Role
         What the stream is for.
     *key : int
@@ -58,3 +60,31 @@ def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:
     entropy = [len(numbers), *(int(number) for number in numbers)]
     sequence = np.random.SeedSequence(entropy, spawn_key=(int(role), *key))
     return np.random.Generator(np.random.PCG64(sequence))
+
+
+def training_seed(seed: int, train_seed: int) -> Seed:
+    """Return the seed of a sweep's training: of the first ``experiment.seed`` itself, of others a family of its own.
+
+    Parameters
+    ----------
+    seed : int
+        ``experiment.seed``.
+    train_seed : int
+        Number of the training, from 0 on.
+    """
+    return seed if train_seed == 0 else (seed, train_seed)
+
+
+def evaluation_seed(seed: int, train_seed: int, number: int) -> Seed:
+    """Return the seed of an evaluation of one of a sweep's trainings, which no other training's evaluation shares.
+
+    Parameters
+    ----------
+    seed : int
+        ``experiment.seed``.
+    train_seed : int
+        Number of the training, from 0 on.
+    number : int
+        Number of the evaluation seed, from 0 on.
+    """
+    return (seed, number) if train_seed == 0 else (seed, train_seed, number)

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from distmarl.errors import ResultsError
-from distmarl.report.figures.against_k import reward_vs_k
+from distmarl.report.catalogue import FIGURES
 from distmarl.report.numbers import Numbers
 from distmarl.results.grid_columns import content_of
 
@@ -54,7 +54,10 @@ def comparison(numbers: Sequence[Numbers]) -> Figure:
         of_game.dropna().drop_duplicates("game")[["game", "horizon", "ceiling"]], on="game"
     )
     ends = [one.unfinished for one in numbers if one.unfinished]
-    return reward_vs_k(pd.concat(summaries, ignore_index=True), bounds=shared, unfinished="; ".join(ends) or None)
+    draw = FIGURES["reward_vs_k"].draw
+    figure = draw(pd.concat(summaries, ignore_index=True), bounds=shared, unfinished="; ".join(ends) or None)
+    assert figure is not None  # there are rows
+    return figure
 
 
 def _game(row: Mapping[Any, Any]) -> dict[str, Any]:

@@ -12,7 +12,8 @@ import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import summarise, with_ceilings, with_welfare_gaps
+from distmarl.report.returns import has_trainings, summarise, with_ceilings, with_welfare_gaps
+from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
@@ -23,6 +24,7 @@ from distmarl.results.folder import (
     starts_per_setting,
     sweep_settings,
 )
+from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import (
@@ -40,6 +42,9 @@ from distmarl.results.tables import (
 )
 from distmarl.study.kinds import KINDS
 from distmarl.study.pending import Pending, find_pending
+
+# Settings that are compared with the first.
+MAX_COMPARED = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Numbers:
         self._points = snapshot.summary(
             lambda k, seed: np.isin(k, self.k_values) & (seed < n_seeds),
             exact_k=exact_k,
+            n_train_seeds=self.sweep.experiment.n_train_seeds,
         )
 
     @cached_property
@@ -104,18 +110,18 @@ class Numbers:
     @cached_property
     def trainings(self) -> pd.DataFrame:
         """The trainings, with ``label`` and ``place`` of the settings."""
-        trainings = self._placed(self._snapshot.read(TRAININGS), "k")
+        trainings = self._placed(self._snapshot.read(TRAININGS), "k", "train_seed")
         return trainings[trainings["k"].isin(self.k_values)]
 
     @cached_property
     def alternations(self) -> pd.DataFrame:
         """The proposals of the alternations, with ``label`` and ``place`` of the settings."""
-        return self._placed(self._snapshot.read(ALTERNATIONS), "iteration")
+        return self._placed(self._snapshot.read(ALTERNATIONS), "train_seed", "iteration")
 
     @cached_property
     def nash_gaps(self) -> pd.DataFrame:
         """The Nash gaps, with ``label`` and ``place`` of the settings."""
-        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k")
+        gaps = self._placed(self._snapshot.read(NASH_GAPS), "k", "train_seed")
         return gaps[(gaps["method"] == self.sweep.experiment.nash_gap) & gaps["k"].isin(self.k_values)]
 
     @cached_property
@@ -139,7 +145,7 @@ class Numbers:
     @cached_property
     def timings(self) -> pd.DataFrame:
         """When the tasks of the sweep's settings ran, and for how long."""
-        timings = self._snapshot.read(TIMINGS)
+        timings = self._of_sweep(self._snapshot.read(TIMINGS))
         return timings[timings["setting_id"].isin(self.settings["setting_id"])]
 
     @cached_property
@@ -156,6 +162,23 @@ class Numbers:
             rows = self._snapshot.read(table, without=unread).drop_duplicates("setting_id")
             sizes |= dict(zip(rows["setting_id"], rows["n_agents"], strict=True))
         return sizes
+
+    @cached_property
+    def comparisons(self) -> pd.DataFrame:
+        """How each other setting compares with the first at each k, where they were trained several times."""
+        by_setting = dict(tuple(self.summary.groupby("setting_id", sort=False)))
+        names = list(by_setting) if has_trainings(self.summary) else []
+        contents = {row["setting_id"]: content_of(row) for row in self.settings.to_dict("records")}
+        seeds = {name: value_at(contents[name], "experiment.seed") for name in names}
+        rows = [
+            {"setting_id": name, **row}
+            for name in names[1 : MAX_COMPARED + 1]
+            for row in comparison_rows(
+                by_setting[name], by_setting[names[0]], shares_seeds=seeds[name] == seeds[names[0]]
+            )
+        ]
+        places = self.settings[["setting_id", "label", "place"]]
+        return places.merge(pd.DataFrame(rows, columns=["setting_id", *COLUMNS]), on="setting_id")
 
     @cached_property
     def provenance(self) -> dict[str, Any]:
@@ -206,9 +229,14 @@ class Numbers:
         return self._snapshot.read(table, **key)
 
     def _placed(self, rows: pd.DataFrame, *by: str) -> pd.DataFrame:
-        """Return the rows of the sweep's settings, in their order."""
+        """Return the rows of the sweep's settings and trainings, in their order."""
         places = self.settings[["setting_id", "label", "place"]]
-        return places.merge(rows, on="setting_id").sort_values(["place", *by], kind="stable", ignore_index=True)
+        placed = places.merge(self._of_sweep(rows), on="setting_id")
+        return placed.sort_values(["place", *by], kind="stable", ignore_index=True)
+
+    def _of_sweep(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """Return the rows of the sweep's trainings."""
+        return rows[rows["train_seed"] < self.sweep.experiment.n_train_seeds] if "train_seed" in rows else rows
 
 
 def read_numbers(snapshot: Snapshot) -> Numbers:

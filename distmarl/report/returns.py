@@ -36,19 +36,31 @@ def summarise(
         exact return as ``mean_return`` of what has no rollouts, and
 
         - ``label``: the setting's grid values in short;
-        - ``train_seconds`` (s): wall-clock time of G-LEARN; NaN where none was stored;
-        - ``bound`` (reward), ``converged``: the training's certificate; missing where none was stored.
+        - ``train_seconds`` (s): wall-clock time of G-LEARN, the mean over trainings; NaN where none was stored;
+        - ``training_seconds`` (s): that of each of ``train_seeds``, a list;
+        - ``bound`` (reward), ``converged``: the trainings' certificate, the worst of them; missing where none was
+          stored.
     """
     measured = points.drop(columns=["sweep", *(name for name in points.columns if "." in name)])
     measured["mean_return"] = measured["mean_return"].fillna(measured["exact_return"])
-    seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "seconds"]].astype({"k": "int64"})
+    seconds = timings.loc[timings["task"] == "g_learn", [*POINT, "train_seed", "seconds"]].astype({"k": "int64"})
     certificates = trainings[[*POINT, "bound", "converged"]].astype({"converged": "boolean"})
-    return (
+    worst = certificates.groupby(POINT, as_index=False).agg({"bound": "max", "converged": "min"})
+    joined = (
         settings[["setting_id", "label"]]
         .merge(measured.sort_values("k", kind="stable"), on="setting_id")
-        .merge(seconds.rename(columns={"seconds": "train_seconds"}), on=POINT, how="left")
-        .merge(certificates, on=POINT, how="left")
+        .merge(worst, on=POINT, how="left")
     )
+    keys = zip(*(seconds[name] for name in (*POINT, "train_seed")), strict=True)
+    each = dict(zip(keys, seconds["seconds"], strict=True))
+    times = [
+        np.array([each.get((setting_id, k, train_seed), np.nan) for train_seed in train_seeds])
+        for setting_id, k, train_seeds in zip(joined["setting_id"], joined["k"], joined["train_seeds"], strict=True)
+    ]
+    joined["training_seconds"] = pd.Series(times, index=joined.index, dtype=object)
+    known = [of_point[np.isfinite(of_point)] for of_point in times]
+    joined["train_seconds"] = [float(of_point.mean()) if len(of_point) else np.nan for of_point in known]
+    return joined
 
 
 def with_ceilings(summary: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
@@ -93,8 +105,8 @@ def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame
     """
     joined = summary
     for name in WELFARE_GAPS:
-        rows = gaps.loc[gaps["quantity"] == name, [*POINT, "value"]].rename(columns={"value": name})
-        joined = joined.merge(rows, on=POINT, how="left")
+        over_trainings = gaps[gaps["quantity"] == name].groupby(POINT)["value"].mean()
+        joined = joined.merge(over_trainings.rename(name).reset_index(), on=POINT, how="left")
     return joined
 
 
@@ -154,6 +166,11 @@ def is_unconverged(summary: pd.DataFrame) -> NDArray[np.bool_]:
     ndarray of bool, shape (rows,)
     """
     return ~summary["converged"].fillna(True).to_numpy(dtype=bool)
+
+
+def has_trainings(summary: pd.DataFrame) -> bool:
+    """Return whether a summary is about several trainings of a setting."""
+    return "n_train_seeds" in summary.columns and bool(summary["n_train_seeds"].max() > 1)
 
 
 def bracket(low: float, high: float, decimals: int) -> str:

@@ -19,6 +19,7 @@ from distmarl.report.returns import (
     decimals_of,
     has_ceiling,
     has_exact,
+    has_trainings,
     has_welfare_gap,
     improvement,
     is_unconverged,
@@ -96,9 +97,13 @@ def terminal_table(summary: pd.DataFrame, width: int = WIDE) -> RenderableType:
     by_setting = summary.groupby("setting_id", sort=False)
     groups = [list(_cells(rows, decimals, exact=exact, shares=shares, gaps=gaps)) for _, rows in by_setting]
     labels = summary.groupby("setting_id", sort=False)["label"].first().tolist()
-    caption = f"{UNCONVERGED_MARK} training has not converged" if is_unconverged(summary).any() else ""
+    captions = [f"{UNCONVERGED_MARK} training has not converged"] if is_unconverged(summary).any() else []
+    if has_trainings(summary):
+        captions.insert(0, f"mean of {summary['n_train_seeds'].max():,} trainings ± its 95 % interval over them")
+    caption = "\n".join(captions)
+    value = "Value (mean ± 95 %)" if has_trainings(summary) else "Value (mean ± std)"
     told = [(exact, "Exact"), (shares, "Of ceiling"), (gaps, "Welfare gap")]
-    names = ["k", "Value (mean ± std)", *(name for is_told, name in told if is_told), "Train (s)"]
+    names = ["k", value, *(name for is_told, name in told if is_told), "Train (s)"]
     columns = zip(names, *(cells for rows in groups for cells in rows), strict=True)
     left = width - sum(max(map(len, column)) + BETWEEN for column in columns) - EDGES
     if not any(labels) and left >= 0:
@@ -224,18 +229,26 @@ def welfare_lines(summary: pd.DataFrame) -> list[str]:
 
 def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool, gaps: bool) -> Iterator[list[str]]:
     """Yield the cells of each row: k, value, training time, and between them what else there is."""
-    names = ("k", "mean_return", "std_return", "exact_return", "train_seconds")
+    level, scatter = _value_and_spread(rows)
+    columns = (rows["k"], level, scatter, rows["exact_return"], rows["train_seconds"])
     of_ceiling = [[percent(share)] for share in rows["ceiling_share"]] if shares else [[]] * len(rows)
     ends = zip(rows["welfare_lower"], rows["welfare_upper"], strict=True) if gaps else []
     welfare = [[bracket(*each, decimals)] for each in ends] or [[]] * len(rows)
     for k, mean, std, value, seconds, share, gap, unconverged in zip(
-        *(rows[name] for name in names), of_ceiling, welfare, is_unconverged(rows), strict=True
+        *columns, of_ceiling, welfare, is_unconverged(rows), strict=True
     ):
         mark = UNCONVERGED_MARK if unconverged else ""
         spread = f" ± {std:.{decimals}f}" if math.isfinite(std) else ""
         exactly = [fixed(value, decimals + 2) if math.isfinite(value) else MISSING] if exact else []
         time = f"{seconds:.2f}" if math.isfinite(seconds) else MISSING
         yield [f"{k}{mark}", f"{fixed(mean, decimals)}{spread}", *exactly, *share, *gap, time]
+
+
+def _value_and_spread(rows: pd.DataFrame) -> tuple[pd.Series[float], pd.Series[float]]:
+    """Return the mean over trainings and half its interval or, of single ones, the mean and the seeds' scatter."""
+    if has_trainings(rows):
+        return rows["trainings_mean"], (rows["trainings_ci95_high"] - rows["trainings_ci95_low"]) / 2
+    return rows["mean_return"], rows["std_return"]
 
 
 def percent(share: float) -> str:

@@ -96,7 +96,12 @@ class Snapshot:
         (data,) = self._completed(table, [self._read(table, lambda merged: merged.read(columns, **key))])
         return data.to_pandas()
 
-    def summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pd.DataFrame:
+    def summary(
+        self,
+        is_wanted: IsWanted | None = None,
+        exact_k: Collection[int] | None = None,
+        n_train_seeds: int | None = None,
+    ) -> pd.DataFrame:
         """Return the table ``summary`` of what is wanted.
 
         Parameters
@@ -105,8 +110,10 @@ class Snapshot:
             Which evaluations count, by arrays of their k and seeds; all by default.
         exact_k : collection of int, optional
             Every k whose exact returns count; all by default.
+        n_train_seeds : int, optional
+            How many trainings count, from the first on; all by default.
         """
-        return self._summary(is_wanted, exact_k).to_pandas()
+        return self._summary(is_wanted, exact_k, n_train_seeds).to_pandas()
 
     def grid_keys(self) -> list[str]:
         """Return the dotted keys that have been varied in this folder."""
@@ -148,18 +155,24 @@ class Snapshot:
             name for name, file in zip(names, files, strict=True) if not is_whole(file) and self.folder.exists(name)
         ]
 
-    def _summary(self, is_wanted: IsWanted | None = None, exact_k: Collection[int] | None = None) -> pa.Table:
+    def _summary(
+        self,
+        is_wanted: IsWanted | None = None,
+        exact_k: Collection[int] | None = None,
+        n_train_seeds: int | None = None,
+    ) -> pa.Table:
         exact = [row for row in self.rows(EXACT_RETURNS) if exact_k is None or row["k"] in exact_k]
-        rows = self._read(
-            EVALUATIONS,
-            lambda merged: summary_rows(merged.chunks(EVALUATION_COLUMNS, SUMMARY_BYTES), exact, is_wanted),
-        )
+
+        def summed_up(merged: MergedTable) -> list[dict[str, Any]]:
+            return summary_rows(merged.chunks(EVALUATION_COLUMNS, SUMMARY_BYTES), exact, is_wanted, n_train_seeds)
+
+        rows = self._read(EVALUATIONS, summed_up)
         (data,) = self._completed(SUMMARY, [pa.Table.from_pylist(rows, schema=SUMMARY.schema)])
         return data
 
     def _completed(self, table: Table, chunks: Iterable[pa.Table]) -> Iterator[pa.Table]:
         """Yield the rows of a table with the columns that come from other tables."""
-        exact = {(row["setting_id"], row["k"]): row for row in self.rows(EXACT_RETURNS)} if table is EVALUATIONS else {}
+        exact = {_pair_of(row): row for row in self.rows(EXACT_RETURNS)} if table is EVALUATIONS else {}
         if self._grid is None and table.has_grid:
             self._grid = GridColumns(self.rows(SETTINGS), self.grid_keys())
         for chunk in chunks:
@@ -232,9 +245,14 @@ def published_name(table: Table) -> str:
     return f"{table.name}/{DATA_FILE}"
 
 
-def _with_exact_columns(data: pa.Table, exact: Mapping[tuple[str, int], Row]) -> pa.Table:
+def _pair_of(row: Row) -> tuple[Any, ...]:
+    """Return what tells the pair of policies that a row is about from others."""
+    return tuple(row[name] for name in EXACT_RETURNS.key)
+
+
+def _with_exact_columns(data: pa.Table, exact: Mapping[tuple[Any, ...], Row]) -> pa.Table:
     """Return evaluations with the exact return of each row's pair, null where it is not known."""
-    keys = list(zip(data.column("setting_id").to_pylist(), data.column("k").to_pylist(), strict=True))
+    keys = list(zip(*(data.column(name).to_pylist() for name in EXACT_RETURNS.key), strict=True))
     for field in (EXACT_RETURN, EXACT_BOUND):
         column = [exact[key][field.name] if key in exact else None for key in keys]
         data = data.append_column(field, pa.array(column, field.type))

@@ -20,7 +20,7 @@ from distmarl.model.arrays import Array, Ints
 # Which rows of ``evaluations`` count, by their k and their evaluation seeds.
 IsWanted: TypeAlias = Callable[[Ints, Ints], NDArray[np.bool_]]
 
-EVALUATION_COLUMNS = ("sweep", "setting_id", "k", "seed", "mode_accuracy", "returns")
+EVALUATION_COLUMNS = ("sweep", "setting_id", "k", "train_seed", "seed", "mode_accuracy", "returns")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +37,11 @@ class Samples:
 
     numbers: Array
     sizes: Ints
+
+    def runs(self, runs: slice) -> list[Array]:
+        """Return some of the samples, one by one."""
+        ends = np.cumsum(self.sizes)
+        return [self.numbers[end - size : end] for end, size in zip(ends[runs], self.sizes[runs], strict=True)]
 
     def each(self, work: Callable[[Array], Array], n_results: int) -> Array:
         """Return what is made of each sample; NaN of empty ones.
@@ -56,6 +61,25 @@ class Samples:
             if size:
                 found[:, chosen] = work(self.numbers[starts[chosen, np.newaxis] + np.arange(size)])
         return found
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByTraining:
+    """The trainings of some points, one point after the other.
+
+    Attributes
+    ----------
+    train_seeds : ndarray
+        The number of each.
+    returns, seed_means, differences, accuracies : Samples
+        A sample for each: what :class:`Points` has of a point.
+    """
+
+    train_seeds: Ints
+    returns: Samples
+    seed_means: Samples
+    differences: Samples
+    accuracies: Samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +140,37 @@ class Points:
     @property
     def differences(self) -> Samples:
         """What each point's returns are more than those of the same evaluation seeds of the point before."""
+        differences, sizes = self._pairs
+        return Samples(differences, self._sums(sizes))
+
+    @cached_property
+    def n_trainings(self) -> Ints:
+        """How many trainings each point is about."""
+        is_first = np.zeros(len(self.rows), dtype=np.int64)
+        is_first[self._training_starts] = 1
+        return self._sums(is_first)
+
+    @property
+    def by_training(self) -> ByTraining:
+        """The same, of each training of each point by itself."""
+        starts, returns = self._training_starts, self._returns
+        differences, sizes = self._pairs
+        column = self.rows.column("mode_accuracy")
+        is_known = column.is_valid().to_numpy().astype(np.int64)
+        return ByTraining(
+            self._ints("train_seed")[starts],
+            Samples(returns.numbers, np.add.reduceat(returns.sizes, starts)),
+            Samples(self.seed_means.numbers, np.diff(starts, append=len(self.rows))),
+            Samples(differences, np.add.reduceat(sizes, starts)),
+            Samples(column.drop_null().to_numpy(), np.add.reduceat(is_known, starts)),
+        )
+
+    @cached_property
+    def _pairs(self) -> tuple[Array, Ints]:
+        """All differences between pairs, and of how many each row is."""
         of_row = np.repeat(np.arange(len(self)), self._n_rows)
-        seeds, sizes = self._ints("seed"), self._returns.sizes
-        _, ranks = np.unique(seeds, return_inverse=True)
+        train_seeds, seeds, sizes = self._ints("train_seed"), self._ints("seed"), self._returns.sizes
+        _, ranks = np.unique(train_seeds * (seeds.max() + 1) + seeds, return_inverse=True)
         names = of_row * (ranks.max() + 1) + ranks.ravel()  # increasing, since rows are sorted
         wanted = names - (ranks.max() + 1)  # of the same seed, of the point before
         partner = np.minimum(np.searchsorted(names, wanted), len(names) - 1)
@@ -128,11 +180,20 @@ class Points:
             self._returns.numbers[_runs(starts[rows], sizes[rows])]
             for rows in (np.flatnonzero(has_pair), partner[has_pair])
         )
-        return Samples(after - before, self._sums(np.where(has_pair, sizes, 0)))
+        return after - before, np.where(has_pair, sizes, 0)
 
     @cached_property
     def _starts(self) -> Ints:
         return point_starts(self.rows)
+
+    @cached_property
+    def _training_starts(self) -> Ints:
+        """The first row of each training of each point."""
+        numbers = self._ints("train_seed")
+        is_first = np.ones(len(numbers), dtype=bool)
+        is_first[1:] = numbers[1:] != numbers[:-1]
+        is_first[self._starts] = True
+        return np.flatnonzero(is_first)
 
     @cached_property
     def _n_rows(self) -> Ints:
@@ -154,7 +215,9 @@ class Points:
         return np.add.reduceat(numbers, self._starts)
 
 
-def whole_points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iterator[Points]:
+def whole_points(
+    chunks: Iterable[pa.Table], is_wanted: IsWanted | None, n_train_seeds: int | None = None
+) -> Iterator[Points]:
     """Yield the points of a table in chunks, whole ones, each with the point before it.
 
     Parameters
@@ -163,6 +226,8 @@ def whole_points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iter
         The ``EVALUATION_COLUMNS`` of the table, sorted by its key.
     is_wanted : callable, optional
         Which rows count; all by default.
+    n_train_seeds : int, optional
+        How many trainings count, from the first on; all by default.
     """
     kept: list[pa.Table] = []  # the point that came last, which may go on, and before it one that has been yielded
     n_known = 0
@@ -170,6 +235,8 @@ def whole_points(chunks: Iterable[pa.Table], is_wanted: IsWanted | None) -> Iter
         wanted = chunk
         if is_wanted is not None:
             wanted = chunk.filter(pa.array(is_wanted(chunk.column("k").to_numpy(), chunk.column("seed").to_numpy())))
+        if n_train_seeds is not None:
+            wanted = wanted.filter(pc.less(wanted.column("train_seed"), n_train_seeds))
         if not len(wanted):
             continue
         ends = not kept or _place(kept[-1], -1) != _place(wanted, 0) or _place(wanted, 0) != _place(wanted, -1)

@@ -1,7 +1,8 @@
 """The table ``summary``: what is known of each setting's and k's expected return.
 
 No task writes it. It follows from the tables ``evaluations`` and ``exact_returns``, so it is worked out anew whenever
-they are published, and for a report from the rows that the report is about.
+they are published, and for a report from the rows that the report is about. What several trainings have in common is
+worked out in two steps (:mod:`distmarl.results.summary_trainings`).
 """
 
 from __future__ import annotations
@@ -16,13 +17,17 @@ from numpy.typing import NDArray
 
 from distmarl.model.arrays import Array
 from distmarl.results.summary_points import IsWanted, Points, whole_points
+from distmarl.results.summary_trainings import Trainings, exact_columns
 from distmarl.values.intervals import estimate_means
 
 UNCERTAINTY = ("standard_error", "ci95_low", "ci95_high")
 
 
 def summary_rows(
-    chunks: Iterable[pa.Table], exact: Iterable[Mapping[str, Any]], is_wanted: IsWanted | None = None
+    chunks: Iterable[pa.Table],
+    exact: Iterable[Mapping[str, Any]],
+    is_wanted: IsWanted | None = None,
+    n_train_seeds: int | None = None,
 ) -> list[dict[str, Any]]:
     """Return the rows of the table ``summary``.
 
@@ -32,25 +37,32 @@ def summary_rows(
         The ``EVALUATION_COLUMNS`` of the table ``evaluations``, sorted by its key. Of all chunks, a few are held at a
         time, or as many as two k of a setting have.
     exact : iterable of rows
-        Rows of the table ``exact_returns``, all of which count.
+        Rows of the table ``exact_returns``.
     is_wanted : callable, optional
         Which rows of ``evaluations`` count; all by default.
+    n_train_seeds : int, optional
+        How many trainings count, from the first on; all by default.
     """
-    rows = [row for points in whole_points(chunks, is_wanted) for row in _rows(points)]
-    rows = _with_exact_returns(rows, exact)
+    rows = [row for points in whole_points(chunks, is_wanted, n_train_seeds) for row in _rows(points)]
+    rows = _with_exact_returns(rows, exact, n_train_seeds)
     best: dict[str, float] = {}
     for row in rows:
         best[row["setting_id"]] = max(_known_return(row), best.get(row["setting_id"], -math.inf))
     return [{**row, "is_best": _known_return(row) == best[row["setting_id"]]} for row in rows]
 
 
-def _with_exact_returns(rows: list[dict[str, Any]], exact: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _with_exact_returns(
+    rows: list[dict[str, Any]], exact: Iterable[Mapping[str, Any]], n_train_seeds: int | None
+) -> list[dict[str, Any]]:
     """Return the rows with exact returns, and rows of points that have nothing else, sorted by key."""
     points = {(row["setting_id"], row["k"]): row for row in rows}
+    known: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
     for row in exact:
-        key = (row["setting_id"], row["k"])
-        names = ("sweep", "setting_id", "k", "exact_return", "exact_bound")
-        points[key] = {"n_seeds": 0, "n_rollouts": 0, **points.get(key, {}), **{name: row[name] for name in names}}
+        if n_train_seeds is None or row["train_seed"] < n_train_seeds:
+            known.setdefault((row["setting_id"], row["k"]), []).append(row)
+    for key, found in known.items():
+        if len(found) >= points.get(key, {}).get("n_train_seeds", 0):  # of an unfinished sweep, some may be missing
+            points[key] = exact_columns(found, points.get(key, {}))
     return [points[key] for key in sorted(points)]
 
 
@@ -62,14 +74,14 @@ def _known_return(row: Mapping[str, Any]) -> float:
 def _rows(points: Points) -> Iterator[dict[str, Any]]:
     """Yield the rows of the points that are new."""
     levels, differences = _levels(points), _differences(points)
-    n_pairs, has_previous = differences["n_pairs"], points.follows
+    n_pairs, has_previous, trainings = differences["n_pairs"], points.follows, Trainings(points)
     for place in range(points.n_known, len(points)):
         row = {name: column[place] for name, column in levels.items()}
         if has_previous[place]:
             row |= {"previous_k": levels["k"][place - 1], "n_pairs": n_pairs[place]}
         if has_previous[place] and n_pairs[place]:
             row |= {name: column[place] for name, column in differences.items()}
-        yield row
+        yield row | trainings.columns(place, row)
 
 
 def _levels(points: Points) -> dict[str, Sequence[Any]]:

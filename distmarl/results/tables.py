@@ -15,7 +15,15 @@ SETTING = (
     field("sweep", pa.string(), "name of the sweep", "name"),
     field("setting_id", pa.string(), "hash of everything that defines the setting", "identifier"),
 )
-PAIR = (*SETTING, field("k", pa.int64(), "number of local agents that the global agent sees", "agents"))
+TRAIN_SEED = field(
+    "train_seed",
+    pa.int64(),
+    "number of the training, from 0 (experiment.n_train_seeds); 0 for what does not depend on it",
+    before="0",
+)
+TRAINED = (*SETTING, TRAIN_SEED)
+POINT = (*SETTING, field("k", pa.int64(), "number of local agents that the global agent sees", "agents"))
+PAIR = (*POINT, TRAIN_SEED)
 N_AGENTS = field("n_agents", pa.int64(), "number of local agents", "agents")
 GAMMA = field("gamma", pa.float64(), "discount factor")
 S_G = field("s_g", pa.int64(), "global state", "index")
@@ -42,13 +50,14 @@ ASKED_EFFORT = (
 
 EVALUATIONS = table(
     "evaluations",
-    ("setting_id", "k", "seed"),
+    ("setting_id", "k", "train_seed", "seed"),
     *PAIR,
     field(
         "seed",
         pa.int64(),
-        "number of the evaluation seed; the same seed has the same initial states for every k. "
-        "dm.open(folder).evaluate(k=k, seed=seed) plays it again: dm.evaluate(..., seed=(experiment.seed, seed))",
+        "number of the evaluation seed; the same seed of a training has the same initial states for every k. "
+        "dm.open(folder).evaluate(k=k, seed=seed, train_seed=train_seed) plays it again: dm.evaluate(..., "
+        "seed=(experiment.seed, seed)) or, for other trainings than the first, (experiment.seed, train_seed, seed)",
     ),
     N_AGENTS,
     GAMMA,
@@ -69,7 +78,7 @@ EVALUATIONS = table(
 
 ROLLOUTS = table(
     "rollouts",
-    ("setting_id", "k", "seed"),
+    ("setting_id", "k", "train_seed", "seed"),
     *PAIR,
     field("seed", pa.int64(), "number of the evaluation seed, whose first rollout this is: the one of returns[0]"),
     N_AGENTS,
@@ -88,7 +97,7 @@ EXACT_BOUND = field("exact_bound", pa.float64(), "certified bound of the error o
 
 EXACT_RETURNS = table(
     "exact_returns",
-    ("setting_id", "k"),
+    ("setting_id", "k", "train_seed"),
     *PAIR,
     N_AGENTS,
     GAMMA,
@@ -99,7 +108,7 @@ EXACT_RETURNS = table(
 
 NASH_GAPS = table(
     "nash_gaps",
-    ("setting_id", "k", "method", "quantity"),
+    ("setting_id", "k", "train_seed", "method", "quantity"),
     *PAIR,
     field("method", pa.string(), "exact, or estimate (by paired rollouts)", "name"),
     field("quantity", pa.string(), "joint_value, surrogate, global_lower, …, as in dm.nash_gap", "name"),
@@ -173,7 +182,7 @@ WELFARE = table(
 
 TRAININGS = table(
     "trainings",
-    ("setting_id", "k"),
+    ("setting_id", "k", "train_seed"),
     *PAIR,
     field("transitions", pa.string(), "how count vectors move in the surrogate game", "name"),
     field("n_count_vectors", pa.int64(), "number C of count vectors of k agents", "count vectors"),
@@ -192,8 +201,8 @@ TRAININGS = table(
 
 ALTERNATIONS = table(
     "alternations",
-    ("setting_id", "start", "iteration", "proposal"),
-    *SETTING,
+    ("setting_id", "train_seed", "start", "iteration", "proposal"),
+    *TRAINED,
     field(
         "start",
         pa.string(),
@@ -239,8 +248,8 @@ ALTERNATIONS = table(
 
 LOCAL_POLICIES = table(
     "local_policies",
-    ("setting_id", "s_g", "s_l", "a_l"),
-    *SETTING,
+    ("setting_id", "train_seed", "s_g", "s_l", "a_l"),
+    *TRAINED,
     S_G,
     field("s_l", pa.int64(), "local state", "index"),
     field("a_l", pa.int64(), "local action", "index"),
@@ -251,8 +260,8 @@ LOCAL_POLICIES = table(
 PROPOSAL = field("proposal", pa.string(), "start, ascent or alternation: how it was found", "name")
 CANDIDATES = table(
     "candidates",
-    ("setting_id", "start", "proposal"),
-    *SETTING,
+    ("setting_id", "train_seed", "start", "proposal"),
+    *TRAINED,
     field("start", pa.string(), "what the alternation began with", "name"),
     field("number", pa.int64(), "number of the start, from 0", "index"),
     PROPOSAL,
@@ -261,8 +270,8 @@ CANDIDATES = table(
 
 CHOICES = table(
     "choices",
-    ("setting_id", "task", "k"),
-    *SETTING,
+    ("setting_id", "train_seed", "task", "k"),
+    *TRAINED,
     field("task", pa.string(), "shared_policy, or local_policy for that of a single k", "name"),
     field("k", pa.int64(), "subsample size at which the local policies were compared", "agents"),
     field("start", pa.string(), "what led to the chosen one", "name"),
@@ -278,7 +287,7 @@ CHOICES = table(
 
 GLOBAL_POLICIES = table(
     "global_policies",
-    ("setting_id", "k", "s_g"),
+    ("setting_id", "k", "train_seed", "s_g"),
     *PAIR,
     S_G,
     field("actions", pa.list_(pa.int32()), "global action for each count vector of k agents, in lexicographic order"),
@@ -295,12 +304,13 @@ TASK = (
     ),
     SETTING[1],
     field("k", pa.int64(), "subsample size; null for tasks of a whole setting", "agents"),
+    TRAIN_SEED,
     field("seed", pa.int64(), "evaluation seed, or number of a start; null for tasks of no single one"),
 )
 
 TIMINGS = table(
     "timings",
-    ("task", "setting_id", "k", "seed", "iteration"),
+    ("task", "setting_id", "k", "train_seed", "seed", "iteration"),
     *TASK,
     field("iteration", pa.int64(), "outer iteration; null but for outer_iteration", "iterations"),
     field("seconds", pa.float64(), "wall-clock time of the task", "s"),
@@ -316,7 +326,7 @@ TIMINGS = table(
 
 FAILURES = table(
     "failures",
-    ("task", "setting_id", "k", "seed"),
+    ("task", "setting_id", "k", "train_seed", "seed"),
     *TASK,
     field("error", pa.string(), "type and message of the exception", "text"),
     field("traceback", pa.string(), "traceback of the exception", "text"),
@@ -338,26 +348,68 @@ SETTINGS = table(
 )
 
 INTERVAL = "of the 95 % confidence interval (Student's t) of the mean return"
+OF_TRAININGS = "of the 95 % confidence interval of trainings_mean: Student's t over the trainings"
+PER_TRAINING = pa.list_(pa.float64())
 
 SUMMARY = table(
     "summary",
     ("setting_id", "k"),
-    *PAIR,
-    field("n_seeds", pa.int64(), "evaluation seeds", "seeds"),
-    field("n_rollouts", pa.int64(), "rollouts of all seeds", "rollouts"),
-    field("mean_return", pa.float64(), "mean discounted return of all rollouts; null where there are none", "reward"),
-    field("standard_error", pa.float64(), "standard error of the mean return, over all rollouts", "reward"),
-    field("ci95_low", pa.float64(), f"lower end {INTERVAL}, over all rollouts", "reward"),
-    field("ci95_high", pa.float64(), f"upper end {INTERVAL}, over all rollouts", "reward"),
-    field("seeds_standard_error", pa.float64(), "standard error of the mean return, over the seeds' means", "reward"),
-    field("seeds_ci95_low", pa.float64(), f"lower end {INTERVAL}, over the seeds' means", "reward"),
-    field("seeds_ci95_high", pa.float64(), f"upper end {INTERVAL}, over the seeds' means", "reward"),
-    field("std_return", pa.float64(), "sample standard deviation of the seeds' means (ddof = 1)", "reward"),
+    *POINT,
+    field("n_train_seeds", pa.int64(), "trainings", "trainings", before="1"),
+    field("n_seeds", pa.int64(), "evaluation seeds of each training; the most where they differ", "seeds"),
+    field("n_rollouts", pa.int64(), "rollouts of all trainings and seeds", "rollouts"),
+    field(
+        "mean_return",
+        pa.float64(),
+        "mean discounted return: over a training's rollouts first, then over trainings; null where there are none",
+        "reward",
+    ),
+    field("standard_error", pa.float64(), "standard error of the mean return of these pairs, over rollouts", "reward"),
+    field("ci95_low", pa.float64(), f"lower end {INTERVAL} of these pairs, over rollouts", "reward"),
+    field("ci95_high", pa.float64(), f"upper end {INTERVAL} of these pairs, over rollouts", "reward"),
+    field("seeds_standard_error", pa.float64(), "the same standard error, over the seeds' means", "reward"),
+    field("seeds_ci95_low", pa.float64(), f"lower end {INTERVAL} of these pairs, over the seeds' means", "reward"),
+    field("seeds_ci95_high", pa.float64(), f"upper end {INTERVAL} of these pairs, over the seeds' means", "reward"),
+    field("std_return", pa.float64(), "standard deviation of a training's seeds' means (ddof = 1 each)", "reward"),
     field("min_return", pa.float64(), "smallest of the seeds' means", "reward"),
     field("max_return", pa.float64(), "largest of the seeds' means", "reward"),
     field("mode_accuracy", pa.float64(), "mean over seeds; null where A_g differs from L"),
     EXACT_RETURN,
     EXACT_BOUND,
+    field("trainings_mean", pa.float64(), "mean of training_returns: what the method earns", "reward"),
+    field("trainings_ci95_low", pa.float64(), f"lower end {OF_TRAININGS}; null for one training", "reward"),
+    field("trainings_ci95_high", pa.float64(), f"upper end {OF_TRAININGS}; null for one training", "reward"),
+    field("trainings_median", pa.float64(), "median of training_returns", "reward"),
+    field("trainings_min", pa.float64(), "smallest of training_returns", "reward"),
+    field("trainings_max", pa.float64(), "largest of training_returns", "reward"),
+    field("trainings_std", pa.float64(), "sample standard deviation of training_returns (ddof = 1)", "reward"),
+    field(
+        "between_trainings_std",
+        pa.float64(),
+        "standard deviation of what trainings earn, without the noise of their evaluation (a variance component)",
+        "reward",
+    ),
+    field(
+        "between_seeds_std",
+        pa.float64(),
+        "standard deviation between evaluation seeds of one training (a variance component); 0 for exact returns",
+        "reward",
+    ),
+    field(
+        "between_trainings_share",
+        pa.float64(),
+        "share of the variance of a training's evaluation seed that is between trainings",
+    ),
+    field("between_seeds_share", pa.float64(), "the rest of it, which is between evaluation seeds"),
+    field("train_seeds", pa.list_(pa.int64()), "numbers of the trainings"),
+    field(
+        "training_returns",
+        PER_TRAINING,
+        "what each of them earns: its exact return where it is known, else the mean of its rollouts",
+        "reward",
+    ),
+    field("training_differences", PER_TRAINING, "of each training: difference; null where it has none", "reward"),
+    field("training_mode_accuracies", PER_TRAINING, "of each training: mode accuracy; null where it has none"),
     field(
         "is_best",
         pa.bool_(),
@@ -365,9 +417,19 @@ SUMMARY = table(
         "boolean",
     ),
     field("previous_k", pa.int64(), "the next smaller k of the setting; null for the smallest", "agents"),
-    field("n_pairs", pa.int64(), "rollouts that both k have of the same evaluation seeds", "pairs"),
-    field("difference", pa.float64(), "mean return less that of previous_k, over the pairs", "reward"),
-    field("difference_standard_error", pa.float64(), "standard error of the difference, over the pairs", "reward"),
+    field("n_pairs", pa.int64(), "rollouts that both k have of the same trainings and evaluation seeds", "pairs"),
+    field(
+        "difference",
+        pa.float64(),
+        "mean return less that of previous_k, over the pairs of a training, then over trainings",
+        "reward",
+    ),
+    field(
+        "difference_standard_error",
+        pa.float64(),
+        "standard error of the difference: over trainings or, of a single one, over its pairs",
+        "reward",
+    ),
     field("difference_ci95_low", pa.float64(), "lower end of the difference's 95 % interval (Student's t)", "reward"),
     field("difference_ci95_high", pa.float64(), "upper end of the difference's 95 % interval (Student's t)", "reward"),
 )

@@ -30,7 +30,7 @@ from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import find_writer
 from distmarl.results.tables import FAILURES, TIMINGS
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.kind import TaskGroup
+from distmarl.study.kinds.kind import TaskGroup, key_of
 from distmarl.study.pending import Pending, count_tasks, find_pending
 
 State: TypeAlias = Literal["done", "running", "waiting", "failed", "missing"]
@@ -85,16 +85,15 @@ class FailedTask:
         Its kind.
     label : str
         Its setting.
-    k, seed : int, optional
-        What it was for.
+    numbers : sequence of (str, int)
+        What it was for: names, such as k, and numbers.
     error : str
         First line of the exception.
     """
 
     task: str
     label: str
-    k: int | None
-    seed: int | None
+    numbers: Sequence[tuple[str, int]]
     error: str
 
 
@@ -186,6 +185,7 @@ def _settings(
     pending = find_pending(sweep, rollouts_per_seed(settings, sweep), n_starts, store)
     missing = pending.by_setting()
     n_failed = Counter(zip(failures["setting_id"], failures["task"], strict=True))
+    failed = set(zip(failures["setting_id"], failures["task"], failures["train_seed"], strict=True))
     in_each = {name: count_tasks(sweep, [number]) for name, number in n_starts.items()}
 
     def phase(name: str, kind: str) -> PhaseStatus:
@@ -193,8 +193,9 @@ def _settings(
         groups = [group for group in missing.get(name, ()) if group.kind == kind]
         n_missing = sum(len(pending.missing[group]) for group in groups)
         state: State = "done" if not n_missing else "failed" if n_failed[name, kind] else "missing"
-        if is_running and n_missing > n_failed[name, kind] and not _has_failed_need(pending, name, kind, n_failed):
-            state = "running" if any(map(pending.can_run, groups)) else "waiting"
+        left = [group for group in groups if not _has_failed_need(pending, group, failed)]
+        if is_running and n_missing > n_failed[name, kind] and left:
+            state = "running" if any(map(pending.can_run, left)) else "waiting"
         return PhaseStatus(n_tasks[kind], n_tasks[kind] - n_missing, n_failed[name, kind], state)
 
     varied = [key for key in settings.columns if "." in key and settings[key].nunique(dropna=False) > 1]
@@ -206,20 +207,20 @@ def _settings(
     ]
 
 
-def _has_failed_need(pending: Pending, name: str, kind: str, n_failed: Counter[tuple[str, str]]) -> bool:
-    """Return whether tasks of a kind wait for their setting's one task of another, or its starts, and one failed."""
-    group = pending.needed(TaskGroup(kind, name))
-    while group is not None:
-        if KINDS[group.kind].per in ("setting", "start") and n_failed[name, group.kind]:
+def _has_failed_need(pending: Pending, group: TaskGroup, failed: set[tuple[str, str, int]]) -> bool:
+    """Return whether tasks wait for their training's one task of another kind, or its starts, and one failed."""
+    needed = pending.needed(group)
+    while needed is not None:
+        is_one = KINDS[needed.kind].per in ("setting", "start")
+        if is_one and (needed.setting_id, needed.kind, needed.train_seed) in failed:
             return True
-        group = pending.needed(group)
+        needed = pending.needed(needed)
     return False
 
 
 def _failed_task(row: dict[Any, Any], labels: dict[str, str]) -> FailedTask:
-    k, seed = (None if pd.isna(row[name]) else int(row[name]) for name in ("k", "seed"))
     error = str(row["error"]).partition("\n")[0]
-    return FailedTask(row["task"], labels[row["setting_id"]], k, seed, error)
+    return FailedTask(row["task"], labels[row["setting_id"]], key_of(row).numbers, error)
 
 
 def _last_result_at(timings: pd.DataFrame) -> datetime | None:

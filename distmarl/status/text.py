@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.config.settings import short_names
+from distmarl.config.grids import short_names
 from distmarl.paths import shell_words
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.study.kinds import KINDS
@@ -164,6 +164,5 @@ def _column(name: str) -> str:
 def _name(failure: FailedTask) -> str:
     """Return what a failed task was: ``global policies k=3 (n_agents=30)``."""
     parts = [_column(failure.task)]
-    named = (("k", failure.k), ("start" if failure.k is None else "seed", failure.seed))
-    parts += [f"{name}={value}" for name, value in named if value is not None]
+    parts += [f"{name}={value}" for name, value in failure.numbers]
     return " ".join(parts) + (f" ({failure.label})" if failure.label else "")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
 
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.store import Store
 from distmarl.results.tables import FAILURES
-from distmarl.study.kinds.kind import TaskKey
+from distmarl.study.kinds.kind import TaskKey, key_of
 from distmarl.study.pending import Pending
 
 
@@ -26,8 +25,8 @@ class FailedTasks:
     def __init__(self, store: Store, pending: Pending) -> None:
         self._store = store
         rows = store.rows(FAILURES)
-        missing = [row for row in rows if pending.has(_key(row))]
-        self._earlier = {_key(row) for row in missing}
+        missing = [row for row in rows if pending.has(key_of(row))]
+        self._earlier = {key_of(row) for row in missing}
         self._succeeded: set[TaskKey] = set()
         if len(missing) < len(rows):
             store.replace(FAILURES, missing)
@@ -46,13 +45,9 @@ class FailedTasks:
         """Take the tasks that have succeeded out of the table."""
         if self._succeeded:
             rows = self._store.rows(FAILURES)
-            self._store.replace(FAILURES, [row for row in rows if _key(row) not in self._succeeded])
+            self._store.replace(FAILURES, [row for row in rows if key_of(row) not in self._succeeded])
 
 
 def failed_keys(store: Snapshot, pending: Pending) -> set[TaskKey]:
     """Return the missing tasks that have failed, without changing anything."""
-    return {key for row in store.rows(FAILURES) if pending.has(key := _key(row))}
-
-
-def _key(row: dict[str, Any]) -> TaskKey:
-    return TaskKey(row["task"], row["setting_id"], row["k"], row["seed"])
+    return {key for row in store.rows(FAILURES) if pending.has(key := key_of(row))}

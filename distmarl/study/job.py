@@ -9,6 +9,7 @@ from distmarl.config.settings import Setting
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import Experiment
+from distmarl.model.random_streams import Seed, evaluation_seed, training_seed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +44,14 @@ class Job:
         """Names of the local policies that the alternations start from."""
         names: list[str] = self.content["starts"]["names"]
         return names
+
+    def training_seed(self, train_seed: int) -> Seed:
+        """Return the root of the random streams of a training."""
+        return training_seed(self.setting.seed, train_seed)
+
+    def evaluation_seed(self, train_seed: int, number: int) -> Seed:
+        """Return the root of the random streams of one of a training's evaluation seeds."""
+        return evaluation_seed(self.setting.seed, train_seed, number)
 
     def n_count_vectors(self, k: int) -> int:
         """Return the number C of count vectors of k agents in the game."""

@@ -5,6 +5,7 @@ There is one definition of it, which the sweep, its status, its report and a not
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,9 +60,7 @@ class Pending:
 
     def only(self, keys: Collection[TaskKey]) -> Pending:
         """Return what is left to do of some tasks; what they unlock is left for later."""
-        chosen = {
-            group: [seed for seed in seeds if TaskKey(*group, seed) in keys] for group, seeds in self.missing.items()
-        }
+        chosen = {group: [seed for seed in seeds if group.task(seed) in keys] for group, seeds in self.missing.items()}
         return replace(self, missing={group: seeds for group, seeds in chosen.items() if seeds})
 
     def by_setting(self) -> dict[str, dict[TaskGroup, Sequence[int | None]]]:
@@ -80,9 +79,21 @@ class Pending:
         found = (self.needed(group), also_needed_group(group, self.sweep))
         return [needed for needed in found if needed is not None]
 
+    def given(self, group: TaskGroup) -> list[TaskGroup]:
+        """Return the groups whose values a group's tasks are given: first of what is needed in turn, none of starts."""
+        chain: list[TaskGroup] = []
+        for needed in self.all_needed(group):
+            chain += [*(() if self.keeps_values(needed) else self.given(needed)), needed]
+        return chain
+
+    def keeps_values(self, group: TaskGroup) -> bool:
+        """Return whether those that need a group are not given what its own tasks were given: where that is starts."""
+        needed = self.needed(group)
+        return needed is not None and KINDS[needed.kind].per == "start"
+
     def can_run(self, group: TaskGroup) -> bool:
-        """Return whether all that a group's tasks need is done."""
-        return not any(needed in self.missing for needed in self.all_needed(group))
+        """Return whether all that a group's tasks are given is there: what a done task was given may have gone."""
+        return not any(each in self.missing for each in self.given(group))
 
     @property
     def note(self) -> str | None:
@@ -112,10 +123,10 @@ def find_pending(
         done = kind.tasks_done(store, Asked(sweep, n_rollouts)) if store else set()
         for setting_id in n_rollouts:
             seeds = _seeds(kind, sweep, n_starts[setting_id])
-            for k in _ks(kind, sweep):
-                left = [seed for seed in seeds if (setting_id, k, seed) not in done]
+            for train_seed, k in itertools.product(_train_seeds(kind, sweep), _ks(kind, sweep)):
+                left = [seed for seed in seeds if (setting_id, k, seed, train_seed) not in done]
                 if left:
-                    missing[TaskGroup(kind.name, setting_id, k)] = left
+                    missing[TaskGroup(kind.name, setting_id, k, train_seed)] = left
     return Pending(missing, count_tasks(sweep, list(n_starts.values())), sweep)
 
 
@@ -131,7 +142,7 @@ def count_tasks(sweep: SweepFile, n_starts: Sequence[int]) -> Counter[str]:
     """
     return Counter(
         {
-            kind.name: len(_ks(kind, sweep)) * sum(len(_seeds(kind, sweep, number)) for number in n_starts)
+            kind.name: _n_groups(kind, sweep) * sum(len(_seeds(kind, sweep, number)) for number in n_starts)
             for kind in kinds_of(sweep)
         }
     )
@@ -140,6 +151,15 @@ def count_tasks(sweep: SweepFile, n_starts: Sequence[int]) -> Counter[str]:
 def kinds_of(sweep: SweepFile) -> list[Kind]:
     """Return the kinds of task that a sweep asks for."""
     return [kind for kind in KINDS.values() if kind.is_asked_for(sweep)]
+
+
+def _n_groups(kind: Kind, sweep: SweepFile) -> int:
+    """Return the number of groups of a kind in each setting."""
+    return len(_train_seeds(kind, sweep)) * len(_ks(kind, sweep))
+
+
+def _train_seeds(kind: Kind, sweep: SweepFile) -> Sequence[int]:
+    return range(sweep.experiment.n_train_seeds if kind.is_per_training else 1)
 
 
 def _ks(kind: Kind, sweep: SweepFile) -> Sequence[int | None]:

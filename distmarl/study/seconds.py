@@ -21,6 +21,8 @@ PER_STEP_S, PER_AGENT_S, PER_WAY_S = 1e-5, 4e-8, 1e-7
 
 # Answers of a global agent that compete, beside those that are valued at once.
 N_ANSWERS = 4
+# An ascent takes about as long as so many trainings in the larger surrogate game.
+N_TRAININGS_OF_AN_ASCENT = 6
 
 
 def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> float:

@@ -4,7 +4,8 @@
 
 FAULTS is a JSON object:
 
-trace        file to which each task adds a line when it starts; beside it lies one of the memory that each got
+trace        file to which each task adds a line when it starts; beside it lie one of the memory that each got, and one
+             of the processes: + when a task has started there, - when it has ended
 sleep_s      time that each task takes beside its own
 gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below

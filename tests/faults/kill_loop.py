@@ -71,7 +71,7 @@ def kill_loop(cluster: Cluster, folder: Path, n_driver_kills: int, seed: int, **
             until = time.monotonic() + rng.uniform(0.0, 2.0)
             kills = WORKER_KILLS_PER_RUN
             while process.poll() is None and (time.monotonic() < until or run == n_driver_kills):
-                if kills and kill_a_worker(cluster, rng):
+                if kills and kill_a_worker(cluster, rng, driver.at_work()):
                     kills -= 1
                 time.sleep(rng.uniform(0.1, 0.6))
             n_worker_kills += WORKER_KILLS_PER_RUN - kills

@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,6 +176,15 @@ class FaultyDriver:
         """Return how often each task was started."""
         return Counter(self.trace.read_text().splitlines() if self.trace.exists() else [])
 
+    def at_work(self) -> set[int]:
+        """Return the processes that are within a task: Ray names one after its task long before that, as it imports."""
+        running = self.trace.with_suffix(".running")
+        lines = running.read_text().splitlines() if running.exists() else []
+        balance: Counter[int] = Counter()
+        for line in lines:
+            balance[abs(int(line))] += 1 if line.startswith("+") else -1
+        return {process for process, number in balance.items() if number > 0}
+
 
 def n_parts(folder: Path) -> int:
     """Return the number of committed parts."""
@@ -210,9 +219,9 @@ def is_busy(process: int) -> bool:
     return False
 
 
-def kill_a_worker(cluster: Cluster, rng: random.Random) -> bool:
-    """Kill a random process that runs a task, if there is one."""
-    if workers := cluster.workers():
+def kill_a_worker(cluster: Cluster, rng: random.Random, at_work: Collection[int] | None = None) -> bool:
+    """Kill a random process that runs a task, if there is one; where it is told which are at work, one of these."""
+    if workers := [each for each in cluster.workers() if at_work is None or each in at_work]:
         with suppress(ProcessLookupError):
             os.kill(rng.choice(workers), signal.SIGKILL)
             return True

@@ -61,6 +61,7 @@ def gap_row(name: str, k: int, quantity: str) -> dict[str, Any]:
         "sweep": "tiny",
         "setting_id": name,
         "k": k,
+        "train_seed": 0,
         "method": "exact",
         "quantity": quantity,
         "n_agents": 30,

@@ -31,6 +31,7 @@ def evaluation_row(name: str, k: int, seed: int, mean_return: float, accuracy: f
         "sweep": "tiny",
         "setting_id": name,
         "k": k,
+        "train_seed": 0,
         "seed": seed,
         "n_agents": 30,
         "gamma": 0.95,
@@ -50,6 +51,7 @@ def training_row(name: str, k: int, *, converged: bool = True) -> dict[str, Any]
         "sweep": "tiny",
         "setting_id": name,
         "k": k,
+        "train_seed": 0,
         "transitions": "sampled",
         "n_count_vectors": k + 1,
         "n_iterations": 7,
@@ -59,7 +61,8 @@ def training_row(name: str, k: int, *, converged: bool = True) -> dict[str, Any]
 
 
 def timing_row(task: str, name: str, k: int | None, seconds: float) -> dict[str, Any]:
-    return {"sweep": "tiny", "task": task, "setting_id": name, "k": k, "seed": None, "seconds": seconds}
+    place = {"setting_id": name, "k": k, "train_seed": 0, "seed": None}
+    return {"sweep": "tiny", "task": task, **place, "seconds": seconds}
 
 
 def failure_row(name: str, k: int) -> dict[str, Any]:
@@ -68,6 +71,7 @@ def failure_row(name: str, k: int) -> dict[str, Any]:
         "task": "g_learn",
         "setting_id": name,
         "k": k,
+        "train_seed": 0,
         "seed": None,
         "error": "ValueError: no",
         "failed_at": datetime.now(timezone.utc),
@@ -95,6 +99,7 @@ def start_folder(
     *,
     k_values: Sequence[int] = (1, 2),
     n_eval_seeds: int = 2,
+    n_train_seeds: int = 1,
     settings: Mapping[str, Mapping[str, Any]] = PLAIN,
 ) -> Store:
     """Return the store of a sweep that has just started; settings are ids and their grid values."""
@@ -102,7 +107,7 @@ def start_folder(
     resolved = {
         "name": "tiny",
         "environment": {"name": "robots"},
-        "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds},
+        "experiment": {"k_values": list(k_values), "n_eval_seeds": n_eval_seeds, "n_train_seeds": n_train_seeds},
     }
     store = start_session(folder, "tiny", resolved, {"command": ["tiny"], "started_at": timestamp()}, overwrite=False)
     grid_keys = dict.fromkeys(key for grid in settings.values() for key in grid)
@@ -142,6 +147,7 @@ def rollout_row(name: str, k: int, *, n_steps: int = 6, n_global_actions: int = 
         "sweep": "tiny",
         "setting_id": name,
         "k": k,
+        "train_seed": 0,
         "seed": 0,
         "n_agents": 4,
         "gamma": 0.95,
@@ -156,8 +162,9 @@ def rollout_row(name: str, k: int, *, n_steps: int = 6, n_global_actions: int = 
 
 def local_policy_rows(name: str, n_global_states: int = 2) -> list[dict[str, Any]]:
     """Return a local policy of three local states and two actions, whose first action has the chance s_l / 4."""
+    about = {"sweep": "tiny", "setting_id": name, "train_seed": 0}
     return [
-        {"sweep": "tiny", "setting_id": name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
+        {**about, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
         for s_g in range(n_global_states)
         for s_l in range(3)
         for a_l, probability in enumerate((s_l / 4, 1 - s_l / 4))
@@ -168,9 +175,8 @@ def global_policy_rows(name: str, k: int, n_global_states: int = 2) -> list[dict
     """Return a global policy that goes to the first of the most populated of three states."""
     counts = [(i, j, k - i - j) for i in range(k + 1) for j in range(k + 1 - i)]
     actions = [count.index(max(count)) for count in counts]
-    return [
-        {"sweep": "tiny", "setting_id": name, "k": k, "s_g": s_g, "actions": actions} for s_g in range(n_global_states)
-    ]
+    about = {"sweep": "tiny", "setting_id": name, "k": k, "train_seed": 0}
+    return [{**about, "s_g": s_g, "actions": actions} for s_g in range(n_global_states)]
 
 
 def alternation_row(
@@ -185,6 +191,7 @@ def alternation_row(
     return {
         "sweep": "tiny",
         "setting_id": name,
+        "train_seed": 0,
         "iteration": iteration,
         "proposal": proposal,
         "reference_k": 2,
@@ -208,6 +215,7 @@ def task_row(task: str, start: float, seconds: float, host: str = "node-1", **co
         "sweep": "tiny",
         "task": task,
         "setting_id": "only",
+        "train_seed": 0,
         "seconds": seconds,
         "cpu_seconds": seconds / 2,
         "hostname": host,

@@ -14,26 +14,29 @@ from distmarl.results.fields import EARLIER_VERSIONS, VERSION_KEY
 from distmarl.results.tables import TABLES
 from tests.sweep.sweeps import run, table_bytes
 
+# Of the earliest version that is read.
 NEW_TABLES = {"welfare"}
 NEW_COLUMNS = {
     "trainings": ["answer"],
     "alternations": ["start", "minimum_share"],
     "nash_gaps": ["asked_max_enumerated", "asked_starts"],
 }
+TRAIN_SEED = "train_seed"
 
 
 def made_older(folder: Path) -> None:
     """Take away what the version before did not have."""
     provenance = json.loads((folder / "provenance.json").read_text())
     provenance["sessions"] = [{**session, "tables": []} for session in provenance["sessions"]]
-    (folder / "provenance.json").write_text(json.dumps({**provenance, "schema_version": EARLIER_VERSIONS[-1]}))
+    (folder / "provenance.json").write_text(json.dumps({**provenance, "schema_version": EARLIER_VERSIONS[0]}))
     for name in TABLES:
         path = folder / name / "data.parquet"
         if name in NEW_TABLES:
             shutil.rmtree(folder / name)
         if path.exists():
             table = pq.read_table(path).drop_columns(NEW_COLUMNS.get(name, []))
-            pq.write_table(table.replace_schema_metadata({VERSION_KEY: EARLIER_VERSIONS[-1].encode()}), path)
+            table = table.drop_columns([TRAIN_SEED] if TRAIN_SEED in table.column_names else [])
+            pq.write_table(table.replace_schema_metadata({VERSION_KEY: EARLIER_VERSIONS[0].encode()}), path)
 
 
 def test_a_folder_of_the_version_before_is_read_and_goes_on(tmp_path: Path) -> None:

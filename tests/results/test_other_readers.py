@@ -36,8 +36,9 @@ def test_every_table_has_the_same_rows_in_every_reader(folder: Path, name: str) 
 def plain(value: object) -> object:
     """Return a value as a type that all readers share."""
     if isinstance(value, (list, np.ndarray)):
-        return [plain(item) if isinstance(item, (list, np.ndarray)) else float(item) for item in value]
-    if value is None or value is pd.NaT or (isinstance(value, float) and np.isnan(value)):
+        items = [plain(item) for item in value]
+        return [float(item) if isinstance(item, (int, float, np.number)) else item for item in items]
+    if value is None or value is pd.NaT or (isinstance(value, (float, np.floating)) and np.isnan(value)):
         return None
     return value.to_pydatetime() if isinstance(value, pd.Timestamp) else value
 

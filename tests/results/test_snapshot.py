@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,8 @@ from distmarl.report.write import write_report
 from distmarl.results import grid_columns
 from distmarl.results.fields import Table
 from distmarl.results.snapshot import Snapshot
-from distmarl.results.storage.location import File, LocalFolder
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import File
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, SETTINGS, TABLES, TRAININGS
 from distmarl.status.folder_status import read_status
@@ -109,7 +111,7 @@ def test_what_is_published_while_it_is_read_is_not_missed(folder: CountingFolder
             return found
 
     snapshot = Snapshot(PublishedMeanwhile(folder.folder))
-    assert snapshot.keys(TRAININGS) == {(name, k) for name in GRID for k in (1, 2)}
+    assert snapshot.keys(TRAININGS) == {(name, k, 0) for name in GRID for k in (1, 2)}
     assert n_parts(folder) == 0
 
 
@@ -130,10 +132,10 @@ def test_a_setting_is_parsed_once_for_all_rows(folder: CountingFolder, monkeypat
 
 def test_parts_stay_until_the_summary_of_them_is_published(folder: CountingFolder) -> None:
     class FullDisk(CountingFolder):
-        def writing(self, name: str):  # type: ignore[no-untyped-def]
+        def writing(self, name: str, **options: Any):  # type: ignore[no-untyped-def]
             if name.startswith("summary"):
                 raise OSError
-            return super().writing(name)
+            return super().writing(name, **options)
 
     with pytest.raises(OSError):  # noqa: PT011
         Store(FullDisk(folder.folder)).publish()
@@ -152,7 +154,7 @@ def test_a_table_that_is_new_needs_no_more_than_its_place_among_the_tables(
     start_folder(tmp_path, settings=GRID).publish()
     monkeypatch.setitem(TABLES, table.name, table)
     assert snapshot_of(tmp_path).read(table).empty
-    rows = [{"sweep": "tiny", "setting_id": name, "k": 1} for name in GRID]
+    rows = [{"sweep": "tiny", "setting_id": name, "k": 1, "train_seed": 0} for name in GRID]
     store = start_folder(tmp_path, settings=GRID)
     store.commit("prices", [(table, rows)])
     assert snapshot_of(tmp_path).keys(table) == {(name, 1) for name in GRID}

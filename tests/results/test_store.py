@@ -14,14 +14,24 @@ import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.fields import SCHEMA_VERSION
-from distmarl.results.storage.location import File, LocalFolder
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import File
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
-from tests.places import snapshot_of, store_in
+from tests.object_store import ObjectStore
+from tests.places import locked, snapshot_of, store_in
 
 
 def training(k: int, setting_id: str = "s", **changes: Any) -> dict[str, Any]:
-    row = {"sweep": "t", "setting_id": setting_id, "k": k, "transitions": "sampled", "n_count_vectors": 5}
+    row = {
+        "sweep": "t",
+        "setting_id": setting_id,
+        "k": k,
+        "train_seed": 0,
+        "transitions": "sampled",
+        "n_count_vectors": 5,
+    }
     return {**row, "n_iterations": 3, "bound": 0.5, "converged": True, **changes}
 
 
@@ -82,7 +92,7 @@ def test_published_parts_are_deleted(tmp_path: Path) -> None:
 def test_a_part_is_seen_before_it_is_published(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     commit(store, training(4))
-    assert store.keys(TRAININGS) == {("s", 4)}
+    assert store.keys(TRAININGS) == {("s", 4, 0)}
     assert store.read(TRAININGS)["k"].tolist() == [4]
     assert not (tmp_path / "trainings").exists()
 
@@ -116,7 +126,15 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
 
 def test_null_parts_of_a_key_tell_rows_apart(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    row = {"sweep": "t", "task": "shared_policy", "setting_id": "s", "k": None, "seed": None, "error": "e"}
+    row = {
+        "sweep": "t",
+        "task": "shared_policy",
+        "setting_id": "s",
+        "k": None,
+        "train_seed": 0,
+        "seed": None,
+        "error": "e",
+    }
     store.commit("a", [(FAILURES, [row])])
     store.commit("b", [(FAILURES, [row, {**row, "k": 1}])])
     assert len(store.read(FAILURES)) == 2
@@ -179,12 +197,18 @@ def test_replacing_a_table_forgets_its_parts(tmp_path: Path) -> None:
     store = store_in(tmp_path)
     commit(store, training(1))
     store.replace(TRAININGS, [training(9)])
-    assert store.keys(TRAININGS) == {("s", 9)}
+    assert store.keys(TRAININGS) == {("s", 9, 0)}
 
 
 def test_lists_survive(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    row = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1, "seed": 0, "returns": [1.5, 2.5]}
+    row = dict.fromkeys(EVALUATIONS.schema.names) | {
+        "setting_id": "s",
+        "k": 1,
+        "train_seed": 0,
+        "seed": 0,
+        "returns": [1.5, 2.5],
+    }
     store.commit("x", [(EVALUATIONS, [row])])
     store.publish()
     assert published(tmp_path, "evaluations")["returns"][0].tolist() == [1.5, 2.5]
@@ -225,7 +249,7 @@ def test_a_file_that_is_replaced_by_a_longer_one_while_it_is_read_is_read_again(
         return [File(file.name, partial(pa.BufferReader, file.open().read()[:length])) for file in files(self, names)]
 
     monkeypatch.setattr(LocalFolder, "files", cut_files)
-    assert store.keys(TRAININGS) == {("s", 1)}
+    assert store.keys(TRAININGS) == {("s", 1, 0)}
     assert next(cut, None) is None
 
 
@@ -239,7 +263,7 @@ def test_settings_of_an_earlier_sweep_are_kept_out_of_the_sweep(tmp_path: Path) 
 
 def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
     store = store_in(tmp_path)
-    blank = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1}
+    blank = dict.fromkeys(EVALUATIONS.schema.names) | {"setting_id": "s", "k": 1, "train_seed": 0}
     rows = [{**blank, "seed": seed, "returns": [float(seed), 0.5]} for seed in range(300)]
     store.commit("even", [(EVALUATIONS, rows[::2])])
     store.publish()
@@ -250,3 +274,46 @@ def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
     assert frame["seed"].tolist() == list(range(300))
     assert [row[0] for row in frame["returns"]] == [-1.0 if seed == 7 else float(seed) for seed in range(300)]
     assert pq.ParquetFile(tmp_path / "evaluations" / "data.parquet").num_row_groups == 3
+
+
+def test_what_another_one_published_meanwhile_is_taken_in_and_not_replaced(object_store: ObjectStore) -> None:
+    folder = f"{object_store.new_bucket()}/results"
+    place = object_store.uri(folder)
+    store, other = store_in(place), store_in(place)
+    store.add_settings([setting("s", n_agents=30)], [])
+    commit(store, training(1))
+    store.publish()
+    commit(store, training(2))
+    commit(other, training(3))
+    between = iter([other.publish])
+
+    def publish_first(request: dict[str, Any]) -> None:
+        if request["REQUEST_METHOD"] == "PUT" and request["PATH_INFO"].endswith("trainings/data.parquet"):
+            next(between, lambda: None)()
+
+    with object_store.failing(publish_first):
+        store.publish()
+    assert next(between, None) is None
+    assert pd.read_parquet(object_store.uri(f"{folder}/trainings"))["k"].tolist() == [1, 2, 3]
+
+
+def test_parts_bear_the_number_of_the_lock_that_they_were_written_with(tmp_path: Path) -> None:
+    for number in (1, 2):
+        with locked(tmp_path) as lock:
+            store = Store(open_location(tmp_path), lock)
+            commit(store, training(1, bound=0.5 / number))
+    names = sorted(path.name for path in (tmp_path / "_parts" / "trainings").iterdir())
+    assert names == ["000001-s-1.parquet", "000002-s-1.parquet"]
+    store_in(tmp_path).publish()
+    assert published(tmp_path)["bound"].tolist() == [0.25]  # the last holder's
+
+
+def test_clearing_leaves_empty_tables_and_no_part(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    commit(store, training(2))
+    store.clear()
+    assert store.keys(TRAININGS) == set()
+    assert len(published(tmp_path)) == 0
+    assert list((tmp_path / "_parts" / "trainings").iterdir()) == []

@@ -24,7 +24,7 @@ def committed(folder: Path, returns: Returns, accuracy: float | None = 0.5) -> S
     store = store_in(folder)
     blank: dict[str, Any] = dict.fromkeys(EVALUATIONS.schema.names)
     for (setting_id, k, seed), drawn in returns.items():
-        row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "seed": seed}
+        row = {**blank, "sweep": "t", "setting_id": setting_id, "k": k, "train_seed": 0, "seed": seed}
         row |= {"mode_accuracy": accuracy, "returns": drawn}
         store.commit(f"{setting_id}-{k}-{seed}", [(EVALUATIONS, [row])])
     return store
@@ -133,6 +133,7 @@ def uneven_evaluations() -> pa.Table:
             "sweep": f"of {setting_id}",
             "setting_id": setting_id,
             "k": k,
+            "train_seed": 0,
             "seed": seed,
             "mode_accuracy": None if rng.random() < 0.3 else float(rng.random()),
             "returns": (100 * rng.normal(size=rng.choice([1, 2, 9, 150, 150, 150]))).tolist(),

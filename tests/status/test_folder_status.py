@@ -35,7 +35,7 @@ def counts(status: FolderStatus) -> list[tuple[int, int, int]]:
 
 
 def commit_shared_policy(store: Any, name: str) -> None:
-    row = {"sweep": "tiny", "setting_id": name, "s_g": 0, "s_l": 0, "a_l": 0}
+    row = {"sweep": "tiny", "setting_id": name, "train_seed": 0, "s_g": 0, "s_l": 0, "a_l": 0}
     timing = timing_row("shared_policy", name, None, 1.0)
     store.commit(
         f"shared-{name}", [(TIMINGS, [timing]), (ALTERNATIONS, history_of(name, 1.0)), (LOCAL_POLICIES, [row])]
@@ -102,7 +102,7 @@ def test_what_failed_is_told_with_the_first_line_of_its_error(tmp_path: Path) ->
     status = read_status(tmp_path)
     assert states(status)["n_agents=100"] == ["done", "failed", "missing"]
     (failure,) = status.failures
-    assert (failure.task, failure.label, failure.k, failure.seed) == ("g_learn", "n_agents=100", 2, None)
+    assert (failure.task, failure.label, failure.numbers) == ("g_learn", "n_agents=100", [("k", 2)])
     assert failure.error == "ValueError: no"
 
 

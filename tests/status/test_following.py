@@ -106,7 +106,7 @@ def test_ctrl_c_ends_the_watching_with_the_usual_code(
     store = start_folder(tmp_path)
     store.commit("failed", [(FAILURES, [failure_row("only", 2)])])
     with locked(tmp_path):
-        seen = replace(read_status(open_location(tmp_path)), failures=[FailedTask("g_learn", "", 2, None, "no")])
+        seen = replace(read_status(open_location(tmp_path)), failures=[FailedTask("g_learn", "", [("k", 2)], "no")])
     pauses = seeing(monkeypatch, seen, KeyboardInterrupt())
     assert main([str(tmp_path), "--watch"]) == 1
     output = capsys.readouterr()

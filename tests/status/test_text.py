@@ -47,7 +47,7 @@ UNFINISHED = status(
         setting(100, PhaseStatus(25, 25, 0, "done"), PhaseStatus(250, 104, 0, "missing")),
         setting(1000, PhaseStatus(25, 10, 2, "failed"), PhaseStatus(2500, 0, 0, "missing")),
     ],
-    failures=[FailedTask("g_learn", "n_agents=1000", 3, None, "ValueError: [red]no[/red] :smile:")],
+    failures=[FailedTask("g_learn", "n_agents=1000", [("k", 3)], "ValueError: [red]no[/red] :smile:")],
 )
 
 
@@ -105,7 +105,9 @@ def test_of_very_many_settings_the_unfinished_ones_are_shown() -> None:
 
 
 def test_of_very_many_failures_the_first_are_shown() -> None:
-    failures = [FailedTask("evaluate", "", k, 0, "ValueError: no") for k in range(MAX_FAILURES_SHOWN + 5)]
+    failures = [
+        FailedTask("evaluate", "", [("k", k), ("seed", 0)], "ValueError: no") for k in range(MAX_FAILURES_SHOWN + 5)
+    ]
     shown = text(status([setting(30)], failures=failures))
     assert shown.count("ValueError") == MAX_FAILURES_SHOWN
     assert "5 more and all tracebacks: results/robots/failures" in shown

@@ -31,7 +31,7 @@ from tests.sweep.sweeps import TINY, changed, plan_of, write_sweep
 
 CENSUSES = table(
     "censuses",
-    ("setting_id", "k"),
+    ("setting_id", "k", "train_seed"),
     *PAIR,
     field("n_actions", pa.int64(), "actions that the global policy makes use of", "actions"),
 )
@@ -41,8 +41,8 @@ def take_census(
     job: Job, key: TaskKey, _n_threads: int, _local_policy: NDArray[Any], global_policy: NDArray[Any]
 ) -> TaskResult:
     """Count the actions that a global policy makes use of."""
-    row = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k, "n_actions": len(np.unique(global_policy))}
-    return TaskResult(None, {CENSUSES.name: [row]})
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k, "train_seed": key.train_seed}
+    return TaskResult(None, {CENSUSES.name: [{**name, "n_actions": len(np.unique(global_policy))}]})
 
 
 def _results(rows: Rows, _seconds: float) -> Iterator[str]:

@@ -166,7 +166,7 @@ class NoStore(Store):
     def __init__(self) -> None:
         super().__init__(open_location(Path()))
 
-    def keys(self, _table: Any) -> set[Any]:
+    def keys(self, _table: Any, columns: Any = None) -> set[Any]:  # noqa: ARG002
         return set()
 
     def rows(self, _table: Any, **_key: Any) -> list[Any]:

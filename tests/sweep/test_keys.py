@@ -43,6 +43,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "experiment.k_values": ([1, 2], "trainings"),
     "experiment.reference_k": (5, "local_policies"),
     "experiment.local_policy": ("per_k", "choices"),
+    "experiment.n_train_seeds": (2, "trainings"),
     "experiment.n_eval_seeds": (3, "evaluations"),
     "experiment.seed": (1, "evaluations"),
     "experiment.nash_gap": ("estimate", "nash_gaps"),

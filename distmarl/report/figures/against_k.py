@@ -21,7 +21,9 @@ from distmarl.report.figures.frames import check_frame, settings_to_draw
 from distmarl.report.figures.levels import draw_levels, levels_of, shared_ceiling
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
+from distmarl.report.figures.trainings import draw_trainings, numbers
 from distmarl.report.numbers import Numbers
+from distmarl.report.returns import has_trainings
 
 SUMMARY_SOURCE = "dm.open(...).points()"
 POINT_COLUMNS = ("setting_id", "label", "k", "converged")
@@ -31,15 +33,15 @@ DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high
 DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
-BAND_NOTE = "band: 95 % interval of the mean"
+BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
 DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
 
 FEW_DECADES = 2
 
 
-def _summary(numbers: Numbers) -> dict[str, Any]:
-    return {"summary": numbers.summary}
+def _summary(of: Numbers) -> dict[str, Any]:
+    return {"summary": of.summary}
 
 
 def reward_vs_k(
@@ -54,7 +56,11 @@ def reward_vs_k(
     """Draw the mean discounted return against k, with bars from the seeds' minimum to their maximum and its interval.
 
     The bars of several settings stand side by side; bars and bands are left out where more than eight would hide
-    one another. The band is the 95 % interval over all rollouts. Exact returns are a line through the markers.
+    one another. The band is the 95 % interval over all rollouts: it does not contain how another training would turn
+    out. Exact returns are a line through the markers.
+
+    Where each setting was trained several times, each training is a thin line and their median a strong one; a bar is
+    the 95 % interval of the mean over trainings (Student's t), and each setting has a panel.
 
     Parameters
     ----------
@@ -81,6 +87,16 @@ def reward_vs_k(
     check_frame(summary, "summary", SUMMARY_SOURCE, needed)
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
+    names = list(dict.fromkeys(summary["setting_id"]))
+    levels = shared_ceiling(names, bounds) if len(names) > 1 else levels_of(names[0], baselines, bounds)
+    if has_trainings(summary):
+        exact = ["exact returns"] if summary["exact_return"].notna().all() else []
+        look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
+        with paper_style():
+            panels = draw_trainings(summary, "training_returns", exact, unfinished, **look)
+            for number, axes in enumerate(panels):
+                draw_levels(axes, ax, levels, is_named=number == 0)
+        return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_bars = is_clear and summary["n_seeds"].max() > 1
     has_band = is_clear and summary["ci95_low"].notna().any()
@@ -102,25 +118,24 @@ def reward_vs_k(
         if has_line:
             for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
-        names = list(dict.fromkeys(summary["setting_id"]))
-        several = len(names) > 1
-        levels = shared_ceiling(names, bounds) if several else levels_of(names[0], baselines, bounds)
         draw_levels(axes, ax, levels)
     return figure_of(axes)
 
 
 REWARD = ReportFigure(
     reward_vs_k,
-    lambda numbers: {"summary": numbers.summary, "baselines": numbers.baselines, "bounds": numbers.bounds},
+    lambda of: {"summary": of.summary, "baselines": of.baselines, "bounds": of.bounds},
     Caption(
         "Reward against k",
         "The discounted return that the trained pair of policies earns, against the number k of local agents that the "
-        "global agent sees. Bars reach from the evaluation seeds' smallest mean to their largest, the band is the 95 % "
-        "interval of the mean, lines without bars are exact returns or baselines. A solid level is what no policies "
-        "whatever earn more than.",
-        "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts). The "
-        "interval is Student's t over rollouts: it tells how well these policies are measured, not how much another "
-        "training would differ.",
+        "global agent sees. Of a single training, bars reach from the evaluation seeds' smallest mean to their largest "
+        "and the band is the 95 % interval of the mean: it contains the noise of the evaluation, not how another "
+        "training would turn out. Of several trainings, each is a thin line and their median a strong one, and a bar "
+        "is the mean with its 95 % interval over trainings. Lines without bars are exact returns or baselines. A solid "
+        "level is what no policies whatever earn more than.",
+        "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "
+        "median over trainings of these. Intervals are Student's t: over the rollouts of a single training, else over "
+        "the trainings, each with evaluation seeds of its own.",
         "Line chart of the mean discounted return against the subsample size k, with intervals",
     ),
     absent="no return is known",
@@ -151,6 +166,13 @@ def difference_vs_k(
     check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, *DIFFERENCE_COLUMNS))
     if summary["difference"].isna().all():
         return None
+    if has_trainings(summary):
+        look: dict[str, Any] = {"label": DIFFERENCE_LABEL, "width": width, "ax": ax, "is_joined": False}
+        with paper_style():
+            panels = draw_trainings(summary, "training_differences", [], unfinished, **look)
+            for axes in panels:
+                axes.axhline(0, color=NOTE_COLOUR, linewidth=0.6, zorder=1)
+        return figure_of(panels[0])
     has_bars = summary["setting_id"].nunique() <= MAX_NAMED and summary["difference_ci95_low"].notna().any()
     bars = ("difference_ci95_low", "difference_ci95_high") if has_bars else None
     notes = [DIFFERENCE_NOTE] if has_bars else []
@@ -169,7 +191,8 @@ DIFFERENCE = ReportFigure(
         "How much more the pair earns with k agents in view than with the next smaller k. Above the zero line, seeing "
         "more helped; an interval that crosses it leaves that open.",
         "The mean of paired differences: rollouts of the same evaluation seed have the same initial states and random "
-        "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs.",
+        "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs of a single training. Of several, "
+        "each training's difference is a dot, and bars are over the trainings.",
         "Chart of the gain in return over the next smaller k against k, with 95 % intervals and a line at zero",
     ),
     absent="it needs rollouts of two subsample sizes, on the same seeds",
@@ -202,8 +225,12 @@ def runtime_vs_k(
     if seconds.empty:
         return None
     with paper_style():
-        axes = draw_series(summary, "train_seconds", [], unfinished, width=width, ax=ax)
-        axes.set_ylabel(SECONDS_LABEL)
+        if has_trainings(summary):
+            look: dict[str, Any] = {"label": SECONDS_LABEL, "width": width, "ax": ax}
+            axes = draw_trainings(summary, "training_seconds", [], unfinished, **look)[0]
+        else:
+            axes = draw_series(summary, "train_seconds", [], unfinished, width=width, ax=ax)
+            axes.set_ylabel(SECONDS_LABEL)
         if seconds.min() > 0 and seconds.max() / seconds.min() > LOG_SCALE_FROM:
             axes.set_yscale("log")
             has_few_decades = seconds.max() / seconds.min() < 10**FEW_DECADES
@@ -255,6 +282,11 @@ def mode_accuracy_vs_k(
     if summary["mode_accuracy"].isna().all():
         return None
     with paper_style():
+        if has_trainings(summary):
+            each = [100 * numbers(values) for values in summary["training_mode_accuracies"]]
+            percent = summary.assign(training_mode_accuracies=pd.Series(each, index=summary.index))
+            look: dict[str, Any] = {"label": ACCURACY_LABEL, "width": width, "ax": ax}
+            return figure_of(draw_trainings(percent, "training_mode_accuracies", [], unfinished, **look)[0])
         percent = summary.assign(mode_accuracy=100 * summary["mode_accuracy"])
         axes = draw_series(percent, "mode_accuracy", [], unfinished, width=width, ax=ax)
         axes.set_ylabel(ACCURACY_LABEL)

@@ -34,7 +34,7 @@ REVERTED_PT = 4.5
 def alternation(
     alternations: pd.DataFrame, *, unfinished: str | None = None, width: float | None = None, ax: Axes | None = None
 ) -> Figure | None:
-    """Draw what each proposal of the alternation was worth, a line for each start through those that were kept.
+    """Draw what each proposal of the alternation was worth, a line for each start and training through what was kept.
 
     A cross is a proposal that was reverted. Where each policy is proposed by itself, the global one stands at
     its outer iteration and the local one half a step further. A start that was valued itself stands one step before
@@ -108,8 +108,9 @@ ALTERNATION = ReportFigure(
 
 
 def _by_start(rows: pd.DataFrame) -> Iterable[tuple[Any, pd.DataFrame]]:
-    """Return the proposals of a setting from each of its starts."""
-    return rows.groupby("start", sort=False, dropna=False) if "start" in rows else [("", rows)]
+    """Return the proposals of a setting from each start of each of its trainings."""
+    names = [name for name in ("train_seed", "start") if name in rows]
+    return rows.groupby(names, sort=False, dropna=False) if names else [("", rows)]
 
 
 def _notes(alternations: pd.DataFrame) -> list[str]:
@@ -119,4 +120,6 @@ def _notes(alternations: pd.DataFrame) -> list[str]:
     reasons = alternations["stopped_because"].dropna().value_counts()
     counts = [f"{name} ({number})" if len(reasons) > 1 else str(name) for name, number in reasons.items()]
     ended = f"stopped because: {', '.join(counts).replace('_', ' ')}"
-    return [f"line: kept proposals{reverted}", *([ended] if counts else [])]
+    several = alternations["train_seed"].nunique() > 1 if "train_seed" in alternations.columns else False
+    line = "a line for each training: kept proposals" if several else "line: kept proposals"
+    return [f"{line}{reverted}", *([ended] if counts else [])]

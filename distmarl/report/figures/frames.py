@@ -58,6 +58,15 @@ def first_setting(rows: pd.DataFrame) -> tuple[pd.DataFrame, str | None]:
     return chosen, setting_note(len(names), label_of(chosen))
 
 
+def first_training(rows: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Return the rows of the training that comes first, and a note that says so where there are others."""
+    if "train_seed" not in rows.columns:  # of an earlier version
+        return rows, []
+    numbers = rows["train_seed"].unique()
+    note = [f"1 of {len(numbers)} trainings: train_seed {numbers.min()}"] if len(numbers) > 1 else []
+    return rows[rows["train_seed"] == numbers.min()], note
+
+
 def setting_note(n_settings: int, label: str) -> str | None:
     """Return what to write above a figure that shows but one of several settings."""
     return f"1 of {n_settings} settings: {fit_to_draw(label)}" if n_settings > 1 else None

@@ -9,31 +9,23 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import K_LABEL, add_notes, fitting_columns, set_k_axis
-from distmarl.report.figures.frames import check_frame, label_of
-from distmarl.report.figures.style import (
-    BAND_ALPHA,
-    HEIGHT_IN,
-    NOTE_COLOUR,
-    PALETTE,
-    WIDTH_IN,
-    PaperFigure,
-    figure_width,
-    paper_style,
-)
+from distmarl.report.figures.axes import figure_of, fitting_columns
+from distmarl.report.figures.frames import check_frame
+from distmarl.report.figures.panels import panels_of
+from distmarl.report.figures.style import BAND_ALPHA, NOTE_COLOUR, PALETTE, paper_style
+from distmarl.report.figures.trainings import INTERVAL_NOTE, draw_each, draw_interval
 from distmarl.report.numbers import Numbers
+from distmarl.results.over_trainings import OverTrainings, over_trainings
 
 SOURCE = "dm.open(...).nash_gaps"
 COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error")
 
+SHIFT_PT = 1.5
 GAIN_LABEL = "gain by deviating (reward)"
-MAX_PANELS = 12
-N_COLUMNS = 2
-MIN_PANEL_IN = 2.2
-PANEL_HEIGHT_IN = 1.9
 REFERENCE_POINTS = 200
 
 Array = NDArray[np.float64]
@@ -101,13 +93,13 @@ def nash_gap_vs_k(
     if gaps.empty:
         return None
     with paper_style():
-        figure, panels = _panels(gaps, unfinished, width)
+        figure, panels = panels_of(gaps, _notes(gaps), unfinished, width)
         for axes, rows in panels:
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
             k, value, _ = _column(rows, "joint_value")
             for ceiling in _ceilings(rows, bounds):
-                axes.plot(k, ceiling - value, "-", color=NOTE_COLOUR, linewidth=0.9, label="most by any change")
+                axes.plot(k, ceiling - value.median, "-", color=NOTE_COLOUR, linewidth=0.9, label="most by any change")
             _draw_rates(axes, rows)
         first = panels[0][0]  # they share their y axis
         first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
@@ -125,7 +117,9 @@ NASH_GAP = ReportFigure(
         "Zero is an equilibrium. Broken grey lines are the rates of the theory, scaled to the first point; a solid one "
         "is what no change of all policies can gain more than.",
         "Exact gaps are brackets: the band reaches from a certified lower to a certified upper bound. Estimates come "
-        "from paired rollouts, with 95 % intervals. Infinite horizon where the table nash_gaps says so.",
+        "from paired rollouts, with 95 % intervals. Infinite horizon where the table nash_gaps says so. Of several "
+        "trainings, each is a thin line, the bracket is that of the medians, and bars are 95 % intervals of the mean "
+        "over trainings (Student's t).",
         "Chart of the gain by deviating, of the global agent and of one local agent, against the subsample size k",
     ),
     absent="no gap is known",
@@ -168,13 +162,15 @@ def price_of_subsampling(
     if exact.empty:
         return None
     with paper_style():
-        figure, panels = _panels(exact, unfinished, width)
+        figure, panels = panels_of(exact, _notes(exact), unfinished, width)
         for axes, rows in panels:
             k, value, _ = _column(rows, "joint_value")
-            _, gain, _ = _column(rows, "global_upper")
-            axes.plot(k, value, "o-", color=PALETTE[0], label="sees k agents", zorder=3)
-            axes.plot(k, value + gain, "--", color=NOTE_COLOUR, label="sees all agents")
-            axes.fill_between(k, value, value + gain, color=PALETTE[0], alpha=BAND_ALPHA, linewidth=0)
+            _, seeing_all, _ = _column(rows, "joint_value", "global_upper")
+            axes.plot(k, value.median, "o-", color=PALETTE[0], label="sees k agents", zorder=3)
+            axes.plot(k, seeing_all.median, "--", color=NOTE_COLOUR, label="sees all agents")
+            axes.fill_between(k, value.median, seeing_all.median, color=PALETTE[0], alpha=BAND_ALPHA, linewidth=0)
+            _draw_trainings(axes, k, value, PALETTE[0])
+            _draw_trainings(axes, k, seeing_all, NOTE_COLOUR, is_upper=True)
             for ceiling in _ceilings(rows, bounds):
                 axes.axhline(ceiling, color=NOTE_COLOUR, linewidth=0.9, zorder=1, label="nobody earns more")
         figure.supylabel("discounted return, over all steps (reward)", fontsize=8)
@@ -191,7 +187,8 @@ PRICE = ReportFigure(
         "all agents in view. The shaded distance is the price of seeing k only. A solid grey line is what no policies "
         "whatever earn more than.",
         "Exact values over all steps to come: the pair's joint value, and that value plus the certified upper bound of "
-        "the global agent's gain, from the table nash_gaps.",
+        "the global agent's gain, from the table nash_gaps. Of several trainings, each is a thin line, the others are "
+        "medians, and bars are 95 % intervals of the mean over trainings (Student's t).",
         "Chart of the exact value with k agents in view and with all agents in view, against k",
     ),
     absent="it needs exact Nash gaps",
@@ -199,37 +196,26 @@ PRICE = ReportFigure(
 )
 
 
-def _panels(
-    gaps: pd.DataFrame, unfinished: str | None, width: float | None
-) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
-    """Return a figure with an empty panel for each setting, and the setting's rows."""
-    settings = list(gaps.groupby("setting_id", sort=False))
-    shown = settings[:MAX_PANELS]
-    width = figure_width(width, WIDTH_IN * min(N_COLUMNS, len(shown)))
-    n_columns = max(1, min(N_COLUMNS, len(shown), int(width / MIN_PANEL_IN)))
-    n_rows = -(-len(shown) // n_columns)
-    height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
-    figure = PaperFigure(figsize=(width, height))
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
-    for axes in grid[len(shown) :]:
-        axes.remove()
-    panels = []
-    for axes, (_, rows) in zip(grid, shown, strict=False):
-        set_k_axis(axes, np.unique(rows["k"]))
-        axes.set_xlabel(K_LABEL)
-        if len(settings) > 1:
-            axes.set_title(label_of(rows), fontsize=7)
-        panels.append((axes, rows))
-    notes = [f"{MAX_PANELS} of {len(settings)} settings shown"] if len(settings) > MAX_PANELS else []
-    add_notes(grid[0], notes, unfinished)
-    return figure, panels
+def _column(rows: pd.DataFrame, *quantities: str) -> tuple[Array, OverTrainings, Array]:
+    """Return k in its order, the value of a quantity or the sum of several, over the trainings, and its error."""
+    columns = ("value", "error")
+    trainings = rows["train_seed"] if "train_seed" in rows.columns else pd.Series(0, index=rows.index)
+    found: dict[str, list[pd.DataFrame]] = {name: [] for name in columns}
+    for quantity in quantities:
+        chosen = rows.assign(train_seed=trainings)[rows["quantity"] == quantity].dropna(subset="value")
+        for name in columns:
+            found[name].append(chosen.pivot_table(index="k", columns="train_seed", values=name, aggfunc="last"))
+    value, error = (sum(parts[1:], start=parts[0]).dropna(how="all") for parts in found.values())
+    of_k = error.max(axis=1).reindex(value.index).to_numpy(dtype=np.float64)
+    return value.index.to_numpy(dtype=np.float64), over_trainings(value.to_numpy(dtype=np.float64)), of_k
 
 
-def _column(rows: pd.DataFrame, quantity: str) -> tuple[Array, Array, Array]:
-    """Return k, value and error of a quantity, in the order of k."""
-    chosen = rows[(rows["quantity"] == quantity)].dropna(subset="value").sort_values("k")
-    k, value, error = (chosen[name].to_numpy(dtype=np.float64) for name in ("k", "value", "error"))
-    return k, value, error
+def _notes(gaps: pd.DataFrame) -> list[str]:
+    """Return what to write of several trainings above the panels; nothing of a single one."""
+    n_trainings = gaps["train_seed"].nunique() if "train_seed" in gaps.columns else 1
+    if n_trainings == 1:
+        return []
+    return [f"thin: {n_trainings} trainings (upper: dotted); strong: medians", INTERVAL_NOTE]
 
 
 def _ceilings(rows: pd.DataFrame, bounds: pd.DataFrame | None) -> list[float]:
@@ -246,20 +232,31 @@ def _draw_bracket(axes: Axes, rows: pd.DataFrame, bracket: _Bracket) -> None:
     k, low, error = _column(rows, bracket.lower)
     if not len(k):
         return
-    axes.plot(k, low, color=bracket.colour, marker=bracket.marker, label=bracket.label, zorder=3)
+    axes.plot(k, low.median, color=bracket.colour, marker=bracket.marker, label=bracket.label, zorder=3)
+    _draw_trainings(axes, k, low, bracket.colour)
     _, high, _ = _column(rows, bracket.upper)
-    if len(high) == len(k):
-        axes.plot(k, high, linewidth=0.6, color=bracket.colour)
-        axes.fill_between(k, low, high, color=bracket.colour, alpha=BAND_ALPHA, linewidth=0)
-    if (rows["method"] == "estimate").any():
-        axes.vlines(k, low - error, low + error, colors=bracket.colour, linewidth=0.8)
+    if len(high.median) == len(k):
+        axes.plot(k, high.median, linewidth=0.6, color=bracket.colour)
+        axes.fill_between(k, low.median, high.median, color=bracket.colour, alpha=BAND_ALPHA, linewidth=0)
+        _draw_trainings(axes, k, high, bracket.colour, is_upper=True)
+    if (rows["method"] == "estimate").any() and low.each.shape[1] == 1:
+        axes.vlines(k, low.median - error, low.median + error, colors=bracket.colour, linewidth=0.8)
+
+
+def _draw_trainings(axes: Axes, k: Array, found: OverTrainings, colour: str, *, is_upper: bool = False) -> None:
+    """Draw several trainings and the interval of their mean, beside that of the other end; nothing of a single one."""
+    if found.each.shape[1] > 1:
+        shift = offset_copy(axes.transData, figure_of(axes), x=SHIFT_PT * (1 if is_upper else -1), units="points")
+        draw_each(axes, k, found, colour, axes.transData, dashes=":" if is_upper else "-")
+        draw_interval(axes, k, found, colour, shift)
 
 
 def _draw_rates(axes: Axes, rows: pd.DataFrame) -> None:
     """Draw the rates of the theory through the first upper bound of the global agent's gain, or its first estimate."""
-    k, gap, error = _column(rows, "global_upper")
+    k, found, error = _column(rows, "global_upper")
     if not len(k):
-        k, gap, error = _column(rows, "global_lower")
+        k, found, error = _column(rows, "global_lower")
+    gap = found.median
     if len(k) < 2 or gap[0] <= max(0.0, error[0]):  # nothing to scale them by: the gap is 0 as far as is known
         return
     n_agents = float(rows["n_agents"].iloc[0])

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import add_notes, characters, fitting_columns
 from distmarl.report.figures.crowds import Ints, crowd_actions
-from distmarl.report.figures.frames import check_frame, first_setting, setting_note, spread
+from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
 from distmarl.report.figures.style import (
     MANY_COLOURS,
     NOTE_COLOUR,
@@ -81,7 +81,7 @@ def policy(
     Parameters
     ----------
     local_policies, global_policies : DataFrame
-        Rows of these tables; the first setting of the global policies is drawn.
+        Rows of these tables; the first setting and training of the global policies is drawn.
     is_steered : bool, optional
         Whether global actions are local states; by default if as many occur as there are local states.
     setting : str, optional
@@ -107,7 +107,9 @@ def policy(
     if both.empty:
         return None
     chosen, note = first_setting(both)
-    table = _local_table(local_policies[local_policies["setting_id"] == chosen["setting_id"].iloc[0]])
+    chosen, others = first_training(chosen)
+    own = local_policies[local_policies["setting_id"] == chosen["setting_id"].iloc[0]]
+    table = _local_table(first_training(own)[0])
     by_k = {int(rows["k"].iloc[0]): _actions(rows) for _, rows in chosen.groupby("k")}
     n_states = table.shape[1]
     crowds = {k: crowd_actions(by_k[k], k, n_states) for k in spread(sorted(by_k))}
@@ -118,6 +120,7 @@ def policy(
     with paper_style():
         width = figure_width(width, max(MIN_WIDTH_IN, WIDTH_PER_STATE_IN * len(states) + REST_WIDTH_IN))
         notes = textwrap.wrap(setting or note or "", characters(width))
+        notes += others
         notes += [f"{len(states)} of {len(table)} global states shown"] if len(states) < len(table) else []
         has_shares = n_actions == n_states if is_steered is None else is_steered
         rows = [NOTE_HEIGHT_IN * (len(notes) + bool(unfinished)) or EMPTY_HEIGHT_IN, *HEIGHTS_IN[: 2 + has_shares]]

@@ -37,8 +37,8 @@ def shared_ceiling(setting_ids: Collection[str], bounds: pd.DataFrame | None) ->
     return pd.Series(own["ceiling"].iloc[:1].to_numpy(), index=[CEILING]) if is_shared else nothing
 
 
-def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
-    """Draw each of some values as a level, the ceiling solid, and name it below the axes."""
+def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float], *, is_named: bool = True) -> None:
+    """Draw each of some values as a level, the ceiling solid, and name it below the axes unless that is done."""
     if levels.empty:
         return
     dashes = iter(LEVEL_DASHES)
@@ -46,6 +46,8 @@ def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float]) -> None:
     handles = []
     for name, value in levels.items():
         handles.append(axes.axhline(value, linestyle="-" if name == CEILING else next(dashes), **look))
+    if not is_named:
+        return
     names = [str(name).replace("_", " ") for name in levels.index]
     n_lines = add_legend(axes, ax, handles, names, 2)
     figure = figure_of(axes)

@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distmarl.config.grids import varied_keys
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import (
     LOG_SCALE_FROM,
@@ -22,7 +23,7 @@ from distmarl.report.figures.axes import (
 from distmarl.report.figures.frames import check_frame, spread
 from distmarl.report.figures.style import BAR_ALPHA, WIDTH_IN, PaperFigure, figure_width, paper_style, series_styles
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import known_returns
+from distmarl.report.returns import has_trainings, known_returns
 
 SUMMARY_SOURCE, SETTINGS_SOURCE = "dm.open(...).points()", "dm.open(...).settings"
 SUMMARY_COLUMNS = ("setting_id", "k", "mean_return", "exact_return", "ci95_low", "ci95_high")
@@ -104,7 +105,7 @@ def scaling(
 
 
 def _varies_n_agents(numbers: Numbers) -> bool:
-    return N_AGENTS in numbers.sweep.grid
+    return N_AGENTS in varied_keys(numbers.sweep.grid)
 
 
 SCALING = ReportFigure(
@@ -115,7 +116,8 @@ SCALING = ReportFigure(
         "Left: the return against the number n of local agents, a line for each of at most four k. Right: how much "
         "less it is than at the largest k. A row for each combination of the grid's other values.",
         "Returns are exact where they are known, else means over rollouts with their 95 % interval (Student's t) as "
-        "a bar. What is lost is the difference of these returns for the same n; settings that lack the row's "
+        "a bar, of several trainings that of the mean over trainings. What is lost is the difference of these returns "
+        "for the same n; settings that lack the row's "
         "largest k have none.",
         "Line charts, for several k, of the return and of what it lacks against the largest k, over the number of "
         "local agents",
@@ -130,12 +132,18 @@ def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
     columns = [name for name in settings.columns if "." in name]
     now = settings[settings["in_sweep"]]
     if N_AGENTS not in columns:
-        return summary.iloc[:0].assign(group="", n_agents=0)
+        return summary.iloc[:0].assign(group="", n_agents=0, has_bar=False)
     varied = [name for name in columns if name != N_AGENTS and now[name].nunique(dropna=False) > 1]
     names = [", ".join(f"{name.rpartition('.')[2]}={row[name]}" for name in varied) for _, row in now.iterrows()]
     known = now[["setting_id"]].assign(n_agents=now[N_AGENTS], group=names).dropna(subset="n_agents")
     points = summary.drop(columns=["n_agents", "group"], errors="ignore").merge(known, on="setting_id")
     points["value"] = known_returns(points)
+    if has_trainings(points):  # what counts is how trainings differ, also in exact returns
+        for end in ("ci95_low", "ci95_high"):
+            points[end] = points[f"trainings_{end}"].fillna(points[end])
+        points["has_bar"] = points["ci95_low"].notna()
+    else:
+        points["has_bar"] = points["exact_return"].isna() & points["ci95_low"].notna()
     is_largest = points["k"] == points.groupby("group")["k"].transform("max")
     at_largest = points[is_largest].set_index("setting_id")["value"]
     return points.assign(price=points["setting_id"].map(at_largest) - points["value"], is_largest=is_largest)
@@ -144,8 +152,7 @@ def _points(summary: pd.DataFrame, settings: pd.DataFrame) -> pd.DataFrame:
 def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
     """Draw one k: its returns on the left, what it lacks on the right."""
     left.plot(rows["n_agents"], rows["value"], **look)
-    is_estimate = rows["exact_return"].isna() & rows["ci95_low"].notna()
-    estimates = rows[is_estimate]
+    estimates = rows[rows["has_bar"]]
     ends = (estimates["ci95_low"], estimates["ci95_high"])
     left.vlines(estimates["n_agents"], *ends, colors=look["color"], linewidth=0.8, alpha=BAR_ALPHA)
     less = rows[~rows["is_largest"] & rows["price"].notna()]
@@ -153,8 +160,8 @@ def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> 
 
 
 def _interval_note(points: pd.DataFrame) -> list[str]:
-    is_estimate = points["exact_return"].isna() & points["ci95_low"].notna()
-    return ["bars: 95 % interval of the mean"] if is_estimate.any() else []
+    over = ", over trainings" if has_trainings(points) else ""
+    return [f"bars: 95 % interval of the mean{over}"] if points["has_bar"].any() else []
 
 
 def _price_note(points: pd.DataFrame, unfinished: str | None) -> list[str]:

@@ -81,7 +81,7 @@ def draw_series(
     summary, left_out = settings_to_draw(summary)
     set_k_axis(axes, np.unique(summary["k"]))
     series = series_of(summary, column)
-    shifts = _bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
+    shifts = bar_shifts_pt(np.unique(summary["k"]), len(series)) if bars else [0.0] * len(series)
     for one, shift in zip(series, shifts, strict=True):
         transform = offset_copy(axes.transData, figure_of(axes), x=shift, y=0, units="points")
         _draw_line(axes, one, column, transform, is_joined)
@@ -110,7 +110,7 @@ def series_of(summary: pd.DataFrame, column: str) -> list[Series]:
     return series
 
 
-def _bar_shifts_pt(k_values: NDArray[np.int64], n_series: int) -> list[float]:
+def bar_shifts_pt(k_values: NDArray[np.int64], n_series: int) -> list[float]:
     """Return how far each setting is moved sideways, so that no setting's bars hide another's."""
     places = np.log(k_values) if is_geometric(k_values) else k_values
     share = np.diff(places).min() / np.ptp(places) if len(places) > 1 else 1.0

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import add_notes, characters, fitting_columns
-from distmarl.report.figures.frames import check_frame, first_setting, setting_note, spread
+from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
 from distmarl.report.figures.style import NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
 from distmarl.report.numbers import Numbers
 from distmarl.results.tables import ROLLOUTS
@@ -53,7 +53,7 @@ def zone_heatmap(
     Parameters
     ----------
     rollouts : DataFrame
-        Rows of the table ``rollouts``; the first setting and evaluation seed among them are drawn.
+        Rows of the table ``rollouts``; the first setting, training and evaluation seed are drawn.
     setting : str, optional
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
@@ -75,6 +75,7 @@ def zone_heatmap(
     if rollouts.empty:
         return None
     chosen, note = first_setting(rollouts)
+    chosen, others = first_training(chosen)
     by_k = chosen.sort_values("seed", kind="stable").groupby("k").first()
     shown = by_k.loc[spread([int(k) for k in by_k.index])]
     with paper_style():
@@ -93,7 +94,7 @@ def zone_heatmap(
         look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
         figure.colorbar(images[0], ax=list(panels), label=SHARE_LABEL, **look)  # all have the same scale
         _add_legend(figure, _is_steered(shown.iloc[0]))
-        notes = [_rollout_note(shown.iloc[0]), *_steps_note(shown.iloc[0])]
+        notes = [_rollout_note(shown.iloc[0]), *_steps_note(shown.iloc[0]), *others]
         notes += textwrap.wrap(setting or note or "", characters(size[0]))
         add_notes(panels[0], notes, unfinished, above_pt=NOTE_SIZE_PT + 4)
     return figure

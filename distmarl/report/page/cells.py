@@ -89,4 +89,10 @@ def small_column(head: str, meaning: str, name: str) -> Column:
     return Column(head, meaning, lambda row: scientific(row[name]))
 
 
+def training_column(rows: pd.DataFrame) -> list[Column]:
+    """Return a column with the number of the training, where there are several; none elsewhere."""
+    several = "train_seed" in rows.columns and rows["train_seed"].nunique() > 1
+    return [number_column("Training", "number of the training, from 0 on", "train_seed")] if several else []
+
+
 K = number_column("k", "local agents that the global agent sees", "k")

@@ -14,6 +14,7 @@ from distmarl.report.page.cells import (
     scientific,
     small_column,
     text_column,
+    training_column,
     words,
 )
 from distmarl.report.page.table import PageTable
@@ -90,9 +91,10 @@ WELFARE = PageTable(
 )
 
 
-def _gaps_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
+def _gaps_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     return [
         K,
+        *training_column(rows),
         text_column("Quantity", "as in dm.nash_gap", "quantity"),
         number_column("Value", "in reward", "value", decimals + 2),
         small_column("Error", "certified; of estimates half the 95 % interval", "error"),

@@ -19,13 +19,22 @@ from distmarl.report.page.cells import (
     small_column,
     sort_value,
     text_column,
+    training_column,
     words,
     yes_or_no,
 )
 from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, WELFARE
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
-from distmarl.report.returns import WELFARE_GAPS, bracket, has_ceiling, has_exact, has_welfare_gap
+from distmarl.report.page.training_tables import COMPARISONS, trainings_columns
+from distmarl.report.returns import (
+    WELFARE_GAPS,
+    bracket,
+    has_ceiling,
+    has_exact,
+    has_trainings,
+    has_welfare_gap,
+)
 
 
 def _settings(numbers: Numbers) -> pd.DataFrame:
@@ -51,7 +60,11 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         for head, end in zip(heads, ("first", "last"), strict=True)
     )
 
+    over = "over trainings" if (rows["last_n_train_seeds"] > 1).any() else "over rollouts, of this training alone"
+
     def uncertainty(row: Row) -> Cell:
+        if row["last_n_train_seeds"] > 1:
+            return interval(row["last_trainings_ci95_low"], row["last_trainings_ci95_high"], decimals)
         if math.isfinite(row["last_exact_return"]):
             return Cell("exact", 0.0)
         return interval(row["last_ci95_low"], row["last_ci95_high"], decimals)
@@ -70,7 +83,7 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         first,
         *([number_column("Largest k", "evaluated", "last_k")] if len(ends) > 1 else []),
         last,
-        Column("95 % interval", "of the mean at the largest k; sorted by its width", uncertainty),
+        Column("95 % interval", f"of the mean at the largest k, {over}; sorted by its width", uncertainty),
         Column("Improvement", "in per cent of the value at the smallest k", percent),
     ]
     if has_ceiling(rows.rename(columns={"last_ceiling": "ceiling"})):
@@ -106,10 +119,26 @@ def _results(numbers: Numbers) -> pd.DataFrame:
     return numbers.settings[["setting_id", "place"]].merge(numbers.summary, on="setting_id")
 
 
+# By whether settings were trained several times.
+_VALUE = {
+    False: "mean discounted return over all rollouts, or the exact one where there are none",
+    True: "mean over trainings of what each earns: its exact return where it is known, else its rollouts' mean",
+}
+_INTERVAL = {
+    False: "of the mean, over rollouts (Student's t), of this training alone; sorted by its width",
+    True: "of the mean, over trainings (Student's t); sorted by its width",
+}
+
+
 def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 
+    several = has_trainings(rows)
+    pairs = "trainings" if several else "rollouts"
+    level = "trainings_mean" if several else "mean_return"
+    low, high = (f"trainings_{end}" if several else end for end in ("ci95_low", "ci95_high"))
+
     def value(row: Row) -> Cell:
-        mean = number(row["mean_return"], decimals)
+        mean = number(row[level], decimals)
         return Cell(mean.text + (" ★" if row["is_best"] else ""), mean.order)
 
     def gain(row: Row) -> Cell:
@@ -125,24 +154,21 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     )
     return [
         K,
-        Column("Value", "mean discounted return over all rollouts, or the exact one where there are none", value),
-        Column(
-            "95 % interval",
-            "of the mean, over rollouts (Student's t); sorted by its width",
-            lambda row: interval(row["ci95_low"], row["ci95_high"], decimals),
-        ),
-        number_column("Seeds' std", "sample standard deviation of the evaluation seeds' means", "std_return", decimals),
+        Column("Value", _VALUE[several], value),
+        Column("95 % interval", _INTERVAL[several], lambda row: interval(row[low], row[high], decimals)),
+        *(trainings_columns(decimals) if several else []),
+        number_column("Seeds' std", "standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
         *([_welfare_column("", decimals)] if has_welfare_gap(rows) else []),
-        Column("Gain", "over the next smaller k, by paired rollouts, with half its 95 % interval", gain),
+        Column("Gain", f"over the next smaller k, by paired {pairs}, with half its 95 % interval", gain),
         Column(
             "Mode acc.",
             "share of steps at which the global action is a most populated local state",
             lambda row: number(100 * row["mode_accuracy"], 1, unit=" %"),
         ),
         number_column("Train (s)", "wall-clock time of G-LEARN", "train_seconds", 2),
-        number_column("Seeds", "evaluation seeds", "n_seeds"),
+        number_column("Seeds", "evaluation seeds of a training", "n_seeds"),
     ]
 
 
@@ -156,9 +182,10 @@ RESULTS = PageTable(
 )
 
 
-def _certificates_columns(_: pd.DataFrame, __: int) -> list[Column]:
+def _certificates_columns(rows: pd.DataFrame, _: int) -> list[Column]:
     return [
         K,
+        *training_column(rows),
         small_column("Bound", "certified bound of max |V - V*| in the surrogate game (reward)", "bound"),
         Column(
             "Converged",
@@ -207,6 +234,7 @@ def _has_starts(alternations: pd.DataFrame) -> bool:
 
 def _alternations_columns(frame: pd.DataFrame, decimals: int) -> list[Column]:
     return [
+        *training_column(frame),
         *([text_column("Start", "what the alternation began with", "start")] if _has_starts(frame) else []),
         number_column("Iteration", "outer iteration, from 0", "iteration"),
         text_column("Proposal", "both policies, or one", "proposal"),
@@ -245,5 +273,6 @@ ALTERNATIONS = PageTable(
 )
 
 PAGE_TABLES = {
-    table.name: table for table in (SETTINGS, RESULTS, BASELINES, BOUNDS, WELFARE, GAPS, CERTIFICATES, ALTERNATIONS)
+    table.name: table
+    for table in (SETTINGS, RESULTS, COMPARISONS, BASELINES, BOUNDS, WELFARE, GAPS, CERTIFICATES, ALTERNATIONS)
 }

@@ -125,6 +125,7 @@ def _counts(summary: pd.DataFrame) -> dict[str, int]:
         "settings": summary["setting_id"].nunique(),
         "k": summary["k"].nunique(),
         "rollouts": int(summary["n_rollouts"].sum()),
+        "trainings": int(summary["n_train_seeds"].max()),
         "seeds": int(summary["n_seeds"].max()),
     }
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from distmarl.paths import shell_words
 from distmarl.report.numbers import node_cpus
+from distmarl.study.kinds.kind import key_of
 from distmarl.wording import counted, duration
 
 MAX_FAILURES = 100  # on the page; a traceback is long
@@ -117,7 +118,7 @@ def failures(rows: pd.DataFrame, labels: Mapping[str, str]) -> list[FailureFacts
 
 def _failure(row: Mapping[Any, Any], labels: Mapping[str, str]) -> FailureFacts:
     label = labels.get(row["setting_id"], row["setting_id"])
-    parts = [label, *(f"{name} = {int(row[name])}" for name in ("k", "seed") if not pd.isna(row[name]))]
+    parts = [label, *(f"{name} = {number}" for name, number in key_of(row).numbers)]
     name = ", ".join(part for part in parts if part)
     where = [] if pd.isna(row["hostname"]) else [f"on {row['hostname']}"]
     if not pd.isna(row["failed_at"]):

@@ -41,7 +41,8 @@ def needed_group(group: TaskGroup, sweep: SweepFile) -> TaskGroup | None:
     needs = kind.needs if kind.needs_in is None else kind.needs_in(sweep)
     if needs is None:
         return None
-    return TaskGroup(needs, group.setting_id, group.k if KINDS[needs].per in ("k", "seed") else None)
+    k = group.k if KINDS[needs].per in ("k", "seed") else None
+    return TaskGroup(needs, group.setting_id, k, group.train_seed if KINDS[needs].is_per_training else 0)
 
 
 def also_needed_group(group: TaskGroup, sweep: SweepFile) -> TaskGroup | None:

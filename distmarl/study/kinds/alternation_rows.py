@@ -36,7 +36,7 @@ class IterationTimes:
 
     def rows(self, job: Job, key: TaskKey) -> list[dict[str, Any]]:
         """Return rows of the table ``timings``."""
-        name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": job.setting.reference_k, "seed": key.seed}
+        name = {"sweep": job.sweep, **key.columns(), "k": job.setting.reference_k}
         return [
             {**name, "task": "outer_iteration", "iteration": iteration, "seconds": seconds}
             for iteration, seconds in self._seconds
@@ -56,7 +56,8 @@ def sections_of(job: Job) -> Sections:
 
 def alternation_rows(job: Job, key: TaskKey, history: Sequence[ProposalOutcome]) -> list[dict[str, Any]]:
     """Return rows of the table ``alternations``."""
-    name = {"sweep": job.sweep, "setting_id": key.setting_id, "reference_k": job.setting.reference_k}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "train_seed": key.train_seed}
+    name["reference_k"] = job.setting.reference_k
     values: dict[str, float] = {}
     if job.setting.local_agent.policy == "softmax":
         preview = preview_softmax(job.environment, job.setting.local_agent)

@@ -133,6 +133,7 @@ BASELINES = Kind(
     seconds=_seconds,
     n_bytes=_n_bytes,
     needs="shared_policy",
+    is_per_training=False,  # the local policy that full_information answers is the first training's
     is_asked_for=lambda sweep: bool(sweep.experiment.baselines),
     done=_done,
     results=_results,

@@ -118,6 +118,7 @@ BOUND = Kind(
     run=bound_values,
     seconds=_seconds,
     n_bytes=_n_bytes,
+    is_per_training=False,
     is_asked_for=lambda sweep: sweep.experiment.bound != "off",
     done=_done,
     results=_results,

@@ -42,13 +42,14 @@ def evaluate_pairs(
         local_policy,
         k=required(keys[0].k),
         options=job.setting.evaluation,
-        seeds=[(job.setting.seed, required(key.seed)) for key in keys],
+        seeds=[job.evaluation_seed(key.train_seed, required(key.seed)) for key in keys],
     )
     return [TaskResult(None, _rows(job, key, result)) for key, result in zip(keys, results, strict=True)]
 
 
 def _rows(job: Job, key: TaskKey, result: EvaluationResult) -> Rows:
-    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k, "seed": key.seed}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": key.k}
+    name |= {"train_seed": key.train_seed, "seed": key.seed}
     row = {
         **name,
         "n_agents": job.environment.n_agents,
@@ -85,7 +86,10 @@ def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
     recorded = store.keys(ROLLOUTS)
-    yield from (TaskPlace(*key) for key in store.keys(EVALUATIONS) if key[-1] != RECORDED_SEED or key in recorded)
+    for key in store.keys(EVALUATIONS):
+        setting_id, k, train_seed, seed = key
+        if seed != RECORDED_SEED or key in recorded:
+            yield TaskPlace(setting_id, k, seed, train_seed)
 
 
 def _results(rows: Rows, _seconds: float) -> Iterator[str]:

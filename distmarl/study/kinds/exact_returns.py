@@ -26,6 +26,7 @@ def value_pair_exactly(
         "sweep": job.sweep,
         "setting_id": key.setting_id,
         "k": k,
+        "train_seed": key.train_seed,
         "n_agents": job.environment.n_agents,
         "gamma": job.environment.gamma,
         "horizon": horizon,

@@ -23,14 +23,14 @@ from distmarl.wording import duration
 def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
     """Train the global policy for one k against the local policy."""
     k, options = required(key.k), job.setting.global_agent
-    env, seed = job.environment, job.setting.seed
+    env, seed = job.environment, job.training_seed(key.train_seed)
     if options.answer == "best":
         chosen = choose(env, [local_policy], k=k, seed=seed, options=options, n_threads=n_threads)
         result, policy, answer = _found(chosen), chosen.global_policy, chosen.answer
     else:
         result = learn_global(env, local_policy, k=k, options=options, seed=seed, n_threads=n_threads)
         policy, answer = result.policy, "surrogate"
-    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "k": k, "train_seed": key.train_seed}
     training = {
         **name,
         "transitions": options.transitions,
@@ -61,8 +61,10 @@ def _n_bytes(job: Job, k: int | None, n_threads: int) -> int:
     return (answer_bytes if best else training_bytes)(job, required(k), n_threads)
 
 
-def _load(store: Snapshot, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    policies = read_global_policies(store, setting_id, [k for k in ks if k is not None])
+def _load(
+    store: Snapshot, setting_id: str, train_seed: int, ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    policies = read_global_policies(store, setting_id, [k for k in ks if k is not None], train_seed)
     return {k: policies[k] for k in policies}
 
 

@@ -7,7 +7,6 @@ rows wherever, whenever and however often it runs.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -29,36 +28,60 @@ PLACE_COLUMNS = {"setting": 1, "k": 2, "seed": 3}
 
 
 class TaskGroup(NamedTuple):
-    """The tasks of one kind, setting and, where they have one, k: one task, or one per evaluation seed or start."""
+    """The tasks of one kind, setting, training and, where they have one, k.
+
+    One task, or one per evaluation seed or start.
+    """
 
     kind: str
     setting_id: str
     k: int | None = None
+    train_seed: int = 0
+
+    def task(self, seed: int | None) -> TaskKey:
+        """Return one of the tasks."""
+        return TaskKey(self.kind, self.setting_id, self.k, seed, self.train_seed)
 
 
 @dataclass(frozen=True, slots=True)
 class TaskKey:
-    """What a task is: its kind, its setting and, where it has them, its k and its evaluation seed or start's number."""
+    """What a task is: its kind, its setting and, where it has them, its k and its evaluation seed or start's number.
+
+    Besides, the number of the training that it is part of: 0 for what does not depend on the training.
+    """
 
     kind: str
     setting_id: str
     k: int | None = None
     seed: int | None = None
+    train_seed: int = 0
 
     def __str__(self) -> str:
         parts = [self.kind, self.setting_id]
         parts += [] if self.k is None else [f"k{self.k}"]
+        parts += [f"train{self.train_seed}"] if self.train_seed else []
         parts += [] if self.seed is None else [f"{'seed' if self.k is not None else 'start'}{self.seed}"]
         return "-".join(parts)
 
     @property
     def group(self) -> TaskGroup:
         """The tasks that it is one of."""
-        return TaskGroup(self.kind, self.setting_id, self.k)
+        return TaskGroup(self.kind, self.setting_id, self.k, self.train_seed)
+
+    @property
+    def numbers(self) -> list[tuple[str, int]]:
+        """What tells it from others of its kind and setting: names and numbers; a first training is not named."""
+        named = (
+            ("k", self.k),
+            ("train_seed", self.train_seed or None),
+            ("start" if self.k is None else "seed", self.seed),
+        )
+        return [(name, number) for name, number in named if number is not None]
 
     def columns(self) -> dict[str, Any]:
         """Return the key as columns of the tables ``timings`` and ``failures``."""
-        return {"task": self.kind, "setting_id": self.setting_id, "k": self.k, "seed": self.seed}
+        name = {"task": self.kind, "setting_id": self.setting_id, "k": self.k}
+        return {**name, "train_seed": self.train_seed, "seed": self.seed}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,6 +106,7 @@ class TaskPlace(NamedTuple):
     setting_id: str
     k: int | None = None
     seed: int | None = None
+    train_seed: int = 0
 
 
 class Refusal(NamedTuple):
@@ -136,6 +160,8 @@ class Kind:
     also_needs : str, optional
         A kind of task of the setting, whose value is given last, where the sweep asks for such tasks. It needs nothing
         itself.
+    is_per_training : bool
+        Whether each training has such tasks. What does not depend on the training runs once.
     is_extra : bool
         Whether it waits for the curve, the returns against k: it runs when nothing else is ready, even evaluations.
     grows_with : {"agents", "k", "rollouts"}
@@ -148,7 +174,8 @@ class Kind:
         ``done(store, asked)`` yields where tasks are done: by default wherever the table, and each of those beside it,
         has rows.
     load : callable, optional
-        ``load(store, setting_id, ks)`` returns the values of tasks that are done, by k; needed where others need them.
+        ``load(store, setting_id, train_seed, ks)`` returns the values of a training's tasks that are done, by k; needed
+        where others need them.
     results : callable
         ``results(rows, seconds)`` yields what to tell of a task that has ended.
     unconverged : callable
@@ -170,12 +197,13 @@ class Kind:
     needs: str | None = None
     needs_in: Callable[[SweepFile], str | None] | None = None
     also_needs: str | None = None
+    is_per_training: bool = True
     is_extra: bool = False
     grows_with: Literal["agents", "k", "rollouts"] = "agents"
     has_threads: bool = False
     is_asked_for: Callable[[SweepFile], bool] = lambda _sweep: True
     done: Callable[[Snapshot, Asked], Iterator[TaskPlace]] | None = None
-    load: Callable[[Snapshot, str, Sequence[int | None]], Mapping[int | None, Any]] | None = None
+    load: Callable[[Snapshot, str, int, Sequence[int | None]], Mapping[int | None, Any]] | None = None
     results: Callable[[Rows, float], Iterable[str]] = lambda _rows, _seconds: ()
     unconverged: Callable[[TaskKey, Rows], Iterable[str]] = lambda _key, _rows: ()
     refusals: Callable[[Job], Iterable[Refusal]] = lambda _job: ()
@@ -189,9 +217,17 @@ class Kind:
         """Return where tasks are done."""
         if self.done is not None:
             return set(self.done(store, asked))
-        columns = ("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]]
+        columns = [*("setting_id", "k", "seed")[: PLACE_COLUMNS[self.per]], *(["train_seed"] * self.is_per_training)]
         there = store.keys(self.table, columns).intersection(*(store.keys(each, columns) for each in self.beside))
-        return set(itertools.starmap(TaskPlace, there))
+        return {TaskPlace(**dict(zip(columns, key, strict=True))) for key in there}
+
+
+def key_of(row: Mapping[Any, Any]) -> TaskKey:
+    """Return the task that a row of the table ``timings`` or ``failures`` is about."""
+    k, train_seed, seed = (
+        None if row[name] is None or np.isnan(row[name]) else int(row[name]) for name in ("k", "train_seed", "seed")
+    )
+    return TaskKey(row["task"], row["setting_id"], k, seed, train_seed or 0)
 
 
 def nan_as_null(row: dict[str, Any]) -> dict[str, Any]:

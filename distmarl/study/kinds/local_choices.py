@@ -22,13 +22,17 @@ def choose_local_policy(job: Job, key: TaskKey, n_threads: int, candidates: NDAr
     return choose_at(job, key, required(key.k), n_threads, candidates)
 
 
-def _load(store: Snapshot, setting_id: str, ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    policies = read_chosen_policies(store, setting_id, [k for k in ks if k is not None])
+def _load(
+    store: Snapshot, setting_id: str, train_seed: int, ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    policies = read_chosen_policies(store, setting_id, [k for k in ks if k is not None], train_seed)
     return {k: policies[k] for k in policies}
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    yield from (TaskPlace(name, k) for name, task, k in store.keys(CHOICES) if task == LOCAL_POLICY.name)
+    for name, train_seed, task, k in store.keys(CHOICES):
+        if task == LOCAL_POLICY.name:
+            yield TaskPlace(name, k, train_seed=train_seed)
 
 
 LOCAL_POLICY = Kind(

@@ -13,9 +13,9 @@ from distmarl.equilibrium.nash_gap import GapMethod, check_gap_size, gap_bytes, 
 from distmarl.equilibrium.welfare import Welfare
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import NASH_GAPS
+from distmarl.study.effort import asked_effort, is_of_effort
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, refused_if, required
-from distmarl.study.kinds.welfare_searches import asked_effort, is_of_asked_effort
 from distmarl.study.seconds import population_s, rollouts_s, sweep_s
 from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
@@ -44,17 +44,18 @@ def measure_nash_gap(
         method=_method(job),
         tolerance=job.setting.global_agent.convergence_threshold,
         welfare=welfare,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
     )
     name = {
         "sweep": job.sweep,
         "setting_id": key.setting_id,
         "k": k,
+        "train_seed": key.train_seed,
         "method": method,
         "n_agents": job.environment.n_agents,
         "utility": gaps.utility,
         "horizon": gaps.horizon,
-        **(asked_effort(job) if method == "exact" else {}),
+        **(asked_effort(job.experiment) if method == "exact" else {}),
     }
     rows = [{**name, "quantity": quantity, **asdict(number)} for quantity, number in gaps.quantities.items()]
     return TaskResult(None, {"nash_gaps": rows})
@@ -80,8 +81,8 @@ def _n_bytes(job: Job, k: int | None, _n_threads: int) -> int:
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     method = asked.sweep.experiment.nash_gap
     for row in store.rows(NASH_GAPS, method=method):
-        if method != "exact" or is_of_asked_effort(row, asked):
-            yield TaskPlace(row["setting_id"], row["k"])
+        if method != "exact" or is_of_effort(row, asked.sweep.experiment):
+            yield TaskPlace(row["setting_id"], row["k"], train_seed=row["train_seed"])
 
 
 def _results(_rows: Rows, seconds: float) -> Iterator[str]:

@@ -42,7 +42,7 @@ def train_shared_policy(
     result = alternate(
         job.environment,
         k=k,
-        seed=job.setting.seed,
+        seed=job.training_seed(key.train_seed),
         n_threads=n_threads,
         on_iteration=times.note,
         **sections_of(job).by_name,
@@ -56,7 +56,7 @@ def train_shared_policy(
 
 
 def _policy_rows(job: Job, key: TaskKey, local_policy: Array) -> list[dict[str, Any]]:
-    name = {"sweep": job.sweep, "setting_id": key.setting_id}
+    name = {"sweep": job.sweep, "setting_id": key.setting_id, "train_seed": key.train_seed}
     return [
         {**name, "s_g": s_g, "s_l": s_l, "a_l": a_l, "probability": probability}
         for (s_g, s_l, a_l), probability in np.ndenumerate(local_policy)
@@ -80,14 +80,18 @@ def _n_bytes(job: Job, _k: int | None, n_threads: int) -> int:
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
     if searches(asked.sweep):
-        told = {name for name, task in store.keys(CHOICES, ("setting_id", "task")) if task == SHARED_POLICY.name}
+        chosen = store.keys(CHOICES, ("setting_id", "train_seed", "task"))
+        told = {(name, train_seed) for name, train_seed, task in chosen if task == SHARED_POLICY.name}
     else:
-        told = {name for (name,) in store.keys(ALTERNATIONS, ("setting_id",))}
-    yield from (TaskPlace(name) for (name,) in store.keys(LOCAL_POLICIES, ("setting_id",)) if name in told)
+        told = store.keys(ALTERNATIONS, ("setting_id", "train_seed"))
+    for name, train_seed in told & store.keys(LOCAL_POLICIES, ("setting_id", "train_seed")):
+        yield TaskPlace(name, train_seed=train_seed)
 
 
-def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    return {None: read_local_policy(store, setting_id)}
+def _load(
+    store: Snapshot, setting_id: str, train_seed: int, _ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    return {None: read_local_policy(store, setting_id, train_seed)}
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.errors import ResultsError
 from distmarl.learning.answers import larger_size
 from distmarl.learning.searches import search_from
 from distmarl.results.snapshot import Snapshot
@@ -25,11 +26,8 @@ from distmarl.study.kinds.alternation_rows import (
 )
 from distmarl.study.kinds.choosing import PROPOSALS, policy_columns, searches
 from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short, required
-from distmarl.study.seconds import training_s
+from distmarl.study.seconds import N_TRAININGS_OF_AN_ASCENT, training_s
 from distmarl.wording import duration
-
-# An ascent takes about as long as so many trainings in the larger surrogate game.
-N_TRAININGS_OF_AN_ASCENT = 6
 
 
 def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
@@ -40,7 +38,7 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
         job.environment,
         job.starts[number],
         k=setting.reference_k,
-        seed=setting.seed,
+        seed=job.training_seed(key.train_seed),
         sections=sections_of(job),
         n_threads=n_threads,
         on_iteration=times.note,
@@ -49,6 +47,7 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
         {
             "sweep": job.sweep,
             "setting_id": key.setting_id,
+            "train_seed": key.train_seed,
             "start": found.start,
             "number": number,
             "proposal": proposal,
@@ -64,12 +63,16 @@ def search_from_start(job: Job, key: TaskKey, n_threads: int) -> TaskResult:
     return TaskResult(None, rows)
 
 
-def load_candidates(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, NDArray[Any]]:
-    """Return the local policies that a setting's starts led to, an array (S, 3, G, L, A_l); NaN stands for none.
+def load_candidates(
+    store: Snapshot, setting_id: str, train_seed: int, _ks: Sequence[int | None]
+) -> Mapping[int | None, NDArray[Any]]:
+    """Return the local policies that a training's starts led to, an array (S, 3, G, L, A_l); NaN stands for none.
 
     The second axis is that of :data:`PROPOSALS`.
     """
-    rows = read_candidates(store, setting_id)
+    rows = read_candidates(store, setting_id, train_seed)
+    if not rows:
+        raise ResultsError(f"{store.folder}: no start of the setting {setting_id} has been searched from yet")
     shape = (1 + max(row["number"] for row in rows), len(PROPOSALS), *rows[0]["shape"])
     candidates = np.full(shape, np.nan)
     for row in rows:
@@ -85,10 +88,11 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, _asked: Asked) -> Iterator[TaskPlace]:
-    alternated = store.keys(ALTERNATIONS, ("setting_id", "start"))
-    for setting_id, start, number in store.keys(CANDIDATES, ("setting_id", "start", "number")):
-        if (setting_id, start) in alternated:
-            yield TaskPlace(setting_id, None, number)
+    alternated = store.keys(ALTERNATIONS, ("setting_id", "train_seed", "start"))
+    candidates = store.keys(CANDIDATES, ("setting_id", "train_seed", "start", "number"))
+    for setting_id, train_seed, start, number in candidates:
+        if (setting_id, train_seed, start) in alternated:
+            yield TaskPlace(setting_id, None, number, train_seed)
 
 
 def _results(rows: Rows, seconds: float) -> Iterator[str]:

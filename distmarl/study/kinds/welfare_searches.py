@@ -18,11 +18,11 @@ from distmarl.equilibrium.welfare import (
 from distmarl.learning.answers import larger_size
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import WELFARE as WELFARE_TABLE
+from distmarl.study.effort import asked_effort, is_of_effort
 from distmarl.study.job import Job
 from distmarl.study.kinds.choosing import policy_columns
 from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short
-from distmarl.study.kinds.starts import N_TRAININGS_OF_AN_ASCENT
-from distmarl.study.seconds import training_s
+from distmarl.study.seconds import N_TRAININGS_OF_AN_ASCENT, training_s
 from distmarl.wording import duration
 
 # Trainings with all agents in view that a search takes: those that bounds do not pass over.
@@ -31,7 +31,7 @@ N_SOLVED = 6
 
 def search_welfare(job: Job, key: TaskKey, _n_threads: int) -> TaskResult:
     """Search for the best pair of a setting's game."""
-    env, asked = job.environment, asked_effort(job)
+    env, asked = job.environment, asked_effort(job.experiment)
     found = best_welfare(
         env,
         tolerance=job.setting.global_agent.convergence_threshold / 2,
@@ -59,22 +59,6 @@ def search_welfare(job: Job, key: TaskKey, _n_threads: int) -> TaskResult:
     return TaskResult(None, {WELFARE_TABLE.name: [row]})
 
 
-def asked_effort(job: Job) -> dict[str, Any]:
-    """Return the bounds on the effort of a search, as columns."""
-    return _effort(job.experiment.welfare_max_enumerated, job.experiment.welfare_starts)
-
-
-def is_of_asked_effort(row: Mapping[str, Any], asked: Asked) -> bool:
-    """Return whether a row comes from a search within the bounds that a sweep asks for."""
-    experiment = asked.sweep.experiment
-    wanted = _effort(experiment.welfare_max_enumerated, experiment.welfare_starts)
-    return all(row[name] == value for name, value in wanted.items())
-
-
-def _effort(max_enumerated: int, n_starts: int | None) -> dict[str, Any]:
-    return {"asked_max_enumerated": max_enumerated, "asked_starts": n_starts}
-
-
 def _seconds(job: Job, _k: int | None) -> float:
     env, experiment = job.environment, job.experiment
     solved_s = N_SOLVED * training_s(job, env.n_agents, "exact")
@@ -86,10 +70,11 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 
 def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
-    yield from (TaskPlace(row["setting_id"]) for row in store.rows(WELFARE_TABLE) if is_of_asked_effort(row, asked))
+    experiment = asked.sweep.experiment
+    yield from (TaskPlace(row["setting_id"]) for row in store.rows(WELFARE_TABLE) if is_of_effort(row, experiment))
 
 
-def _load(store: Snapshot, setting_id: str, _ks: Sequence[int | None]) -> Mapping[int | None, Any]:
+def _load(store: Snapshot, setting_id: str, _train_seed: int, _ks: Sequence[int | None]) -> Mapping[int | None, Any]:
     """Return what a search has found."""
     (row,) = store.rows(WELFARE_TABLE, setting_id=setting_id)
     names = ("value", "error", "source", "is_exhaustive", "n_policies", "n_solved", "n_starts", "reason")
@@ -111,6 +96,7 @@ WELFARE = Kind(
     run=search_welfare,
     seconds=_seconds,
     n_bytes=lambda job, _k, _n_threads: welfare_bytes(job.environment),
+    is_per_training=False,
     is_extra=True,
     is_asked_for=lambda sweep: sweep.experiment.nash_gap == "exact",
     done=_done,

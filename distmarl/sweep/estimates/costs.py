@@ -72,7 +72,7 @@ class Costs:
 
     def learn(self, key: TaskKey, timing: Mapping[str, Any]) -> None:
         """Learn how long a task took."""
-        expected = self._first_seconds(key.group)
+        expected = self._first_seconds(TaskGroup(key.kind, key.setting_id, key.k))
         self._measured[key.kind].append((core_seconds(timing) / expected, expected))
         self._corrections.clear()
 

@@ -125,7 +125,7 @@ class Forecast:
         """Return the seconds that one of these tasks takes, and on how many slots."""
         n_cpus = self._cpus_per_train if KINDS[group.kind].has_threads else 1
         width = min(self._n_cpus.get(group, n_cpus), max(1, self.n_slots))
-        return self.costs.seconds(*group) / width, width
+        return self.costs.seconds(group.kind, group.setting_id, group.k) / width, width
 
 
 class _Schedule:

@@ -174,5 +174,5 @@ def _first_calls(plan: Plan, pending: Pending) -> Iterator[tuple[TaskKey, Call]]
         is_first = pending.needed(group) is None and has_followers(kind.name)
         if is_first and kind.seconds(job, group.k) <= MAX_SECONDS and not memory_request(kind.n_bytes(job, group.k, 1)):
             for seed in seeds:
-                key = TaskKey(*group, seed)
+                key = group.task(seed)
                 yield key, Call(kind.run, (job, key, 1))

@@ -12,7 +12,6 @@ from rich.text import Text
 
 from distmarl.results.storage.location import Location
 from distmarl.study.kinds import KINDS
-from distmarl.study.kinds.kind import TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.sweep.estimates.costs import Costs
@@ -124,6 +123,10 @@ def _overview(plan: Plan, folder: Location) -> Iterator[tuple[str, str]]:
         yield "", f"{job.setting_id}  {job.setting.label}".rstrip()
     if len(plan.jobs) > MAX_SETTINGS_SHOWN:
         yield "", f"... and {len(plan.jobs) - MAX_SETTINGS_SHOWN} more"
+    if plan.n_train_seeds > 1:
+        once = [kind.plural for kind in KINDS.values() if not kind.is_per_training and plan.n_tasks[kind.name]]
+        once_each = f"; {', '.join(once)} once" if once else ""
+        yield "trainings", f"{plan.n_train_seeds} of each setting{once_each}"
     yield "k", f"{_shortened(plan.k_values)}; the shared local policies are trained at k={_reference(plan)}"
     trainings = [kind for kind in KINDS.values() if kind.has_threads]
     needs = [
@@ -144,7 +147,7 @@ def _stages(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> list[Sta
     for group, seeds in pending.missing.items():
         kind, job = KINDS[group.kind], plan.by_id[group.setting_id]
         n_threads = cores_for(plan, pending, group, n_cpus, n_cpus, node_memory)
-        seconds[kind.name].append((costs.seconds(*group), len(seeds)))
+        seconds[kind.name].append((costs.seconds(group.kind, group.setting_id, group.k), len(seeds)))
         n_bytes[kind.name] = max(n_bytes[kind.name], kind.n_bytes(job, group.k, n_threads))
     n_tasks, n_missing = plan.n_tasks, pending.n_tasks
     return [
@@ -200,7 +203,7 @@ def _expected_s(plan: Plan, pending: Pending, costs: Costs, n_cpus: int) -> floa
             if pending.needed(group) is None:
                 n_threads = cores_for(plan, pending, group, n_cpus, n_cpus, node_memory)
                 for seed in seeds:
-                    forecast.submitted(TaskKey(*group, seed), n_threads)
+                    forecast.submitted(group.task(seed), n_threads)
     return forecast.remaining_s()
 
 

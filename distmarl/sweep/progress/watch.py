@@ -24,7 +24,7 @@ FORECAST_SHARE = 0.02
 N_TIMED = 200
 NEAR = timedelta(hours=12)
 # A task is overdue once it has run for so many times what was expected, and so long besides.
-OVERDUE_FACTOR, OVERDUE_S = 2.0, 10.0
+OVERDUE_FACTOR, OVERDUE_S = 2.0, 30.0
 
 
 class Watch:
@@ -164,5 +164,4 @@ def resident_memory() -> str:
 
 def _numbers(key: TaskKey) -> str:
     """Return what tells a task from others of its setting: ``k=3 seed=1``."""
-    named = (("k", key.k), ("start" if key.k is None else "seed", key.seed))
-    return " ".join(f"{name}={value}" for name, value in named if value is not None)
+    return " ".join(f"{name}={value}" for name, value in key.numbers)

@@ -59,6 +59,7 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
         {
             "setting_id": name,
             "k": k,
+            "train_seed": 0,
             "method": "exact",
             "quantity": quantity,
             "n_agents": 30,

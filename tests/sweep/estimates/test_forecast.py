@@ -66,7 +66,7 @@ class ForecastProgress(Progress):
 def run(plan: Plan, durations: Durations, n_slots: int, factors: dict[Any, float] | None = None) -> tuple[float, float]:
     """Return what was predicted after a tenth of the work over what it took, and the same of a mean per task."""
     executor = VirtualExecutor(n_slots, durations)
-    keys = [TaskKey(*group, seed) for group, seeds in plan.pending(None).missing.items() for seed in seeds]
+    keys = [group.task(seed) for group, seeds in plan.pending(None).missing.items() for seed in seeds]
     progress = ForecastProgress(plan, executor, Costs(plan, factors or {}, ""), sum(map(durations, keys)))
     tally = Driver(plan, NoStore(), executor, progress, Stop()).run()
     assert tally.done == tally.total

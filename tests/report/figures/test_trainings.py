@@ -1,0 +1,170 @@
+"""Figures of several trainings: each is drawn, the median is strong, and a bar is the interval of the mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import distmarl as dm
+from distmarl.report.figures.against_k import BAND_NOTE
+from distmarl.results.tables import EVALUATIONS, NASH_GAPS, TIMINGS, TRAININGS
+from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
+
+K_VALUES, N_TRAININGS = (1, 2, 5), 6
+# Of a law with two peaks: four trainings near 100, two near 80.
+LEVELS = np.array([100.0, 101.0, 80.0, 99.0, 102.0, 81.0])
+DRAWN: dict[str, Callable[..., Figure]] = {
+    "training_returns": dm.figures.reward_vs_k,
+    "training_mode_accuracies": dm.figures.mode_accuracy_vs_k,
+    "training_seconds": dm.figures.runtime_vs_k,
+}
+
+
+def value(train_seed: int, k: int, seed: int) -> float:
+    return float(LEVELS[train_seed] + k * (1 + 0.1 * train_seed) + 0.25 * seed)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two settings with six trainings of three k, as a sweep leaves them; not to be changed."""
+    path = tmp_path_factory.mktemp("trainings")
+    settings = {"a": {"local_agent.policy": "softmax"}, "b": {"local_agent.policy": "greedy"}}
+    store = start_folder(path, k_values=K_VALUES, n_eval_seeds=3, n_train_seeds=N_TRAININGS, settings=settings)
+    for number, name in enumerate(settings):
+        for train_seed in range(N_TRAININGS):
+            about = {"train_seed": train_seed}
+            rows = [
+                evaluation_row(name, k, seed, value(train_seed, k, seed) + number, 0.5 + 0.01 * train_seed) | about
+                for k in K_VALUES
+                for seed in range(3)
+            ]
+            trained = [training_row(name, k) | about for k in K_VALUES]
+            times = [timing_row("g_learn", name, k, 0.1 * k + 0.01 * train_seed) | about for k in K_VALUES]
+            gaps = [
+                {
+                    "sweep": "tiny",
+                    "setting_id": name,
+                    "k": k,
+                    "train_seed": train_seed,
+                    "method": "exact",
+                    "quantity": quantity,
+                    "n_agents": 10,
+                    "value": base + train_seed / k,
+                    "error": 0.0,
+                }
+                for k in K_VALUES
+                for quantity, base in (("joint_value", 90.0), ("global_lower", 1.0), ("global_upper", 4.0))
+            ]
+            tables = [(TIMINGS, times), (TRAININGS, trained), (EVALUATIONS, rows), (NASH_GAPS, gaps)]
+            store.commit(f"{name}-{train_seed}", tables)
+    store.publish()
+    return path
+
+
+@pytest.fixture
+def points(folder: Path) -> pd.DataFrame:
+    return dm.open(folder).points()
+
+
+def lines(axes: Axes, colour: str) -> list[NDArray[np.float64]]:
+    """Return what is drawn in a colour as thin lines, by their heights."""
+    return [
+        np.asarray(line.get_ydata(), dtype=float)
+        for line in axes.get_lines()
+        if line.get_color() == colour and line.get_alpha() is not None
+    ]
+
+
+def bars(axes: Axes) -> NDArray[np.float64]:
+    """Return the ends of all bars, (bars, 2)."""
+    found = [
+        segment[:, 1]
+        for each in axes.collections
+        if isinstance(each, LineCollection)
+        for segment in each.get_segments()
+    ]
+    return np.array(found)
+
+
+@pytest.mark.parametrize("column", DRAWN)
+def test_each_training_is_a_line_the_median_is_one_and_bars_are_intervals(points: pd.DataFrame, column: str) -> None:
+    one = points[points["setting_id"] == "a"]
+    axes = DRAWN[column](one).axes[0]
+    each = np.array(one[column].tolist(), dtype=float) * (100 if "accuracies" in column else 1)
+    strong = next(line for line in axes.get_lines() if line.get_alpha() is None and line.get_linestyle() == "-")
+    np.testing.assert_allclose(strong.get_ydata(), np.median(each, axis=1))
+    thin = lines(axes, strong.get_color())
+    np.testing.assert_allclose(thin, each.T)
+    intervals = [dm.estimate_mean(of_k) for of_k in each]
+    np.testing.assert_allclose(bars(axes), [(found.ci95_low, found.ci95_high) for found in intervals])
+    low, high = axes.get_ylim()
+    assert low <= each.min() <= each.max() <= high
+
+
+def test_two_peaks_stay_visible(points: pd.DataFrame) -> None:
+    axes = dm.figures.reward_vs_k(points[points["setting_id"] == "a"]).axes[0]
+    first = sorted(line[0] for line in lines(axes, axes.get_lines()[0].get_color()))
+    assert [height < 90 for height in first] == [True] * 2 + [False] * 4
+
+
+def test_differences_are_those_of_each_training_first(points: pd.DataFrame) -> None:
+    one = points[points["setting_id"] == "a"].set_index("k")
+    expected = [1.0 + 0.1 * number for number in range(N_TRAININGS)]
+    np.testing.assert_allclose(one["training_differences"][2].astype(float), expected)
+    found = dm.estimate_mean(expected)
+    np.testing.assert_allclose(
+        one.loc[2, ["difference", "difference_ci95_low"]].to_list(), [found.mean, found.ci95_low]
+    )
+    axes = dm.figures.difference_vs_k(one.reset_index()).axes[0]
+    np.testing.assert_allclose(bars(axes)[0], [found.ci95_low, found.ci95_high])
+
+
+def test_several_settings_have_a_panel_each_with_one_axis(points: pd.DataFrame) -> None:
+    figure = dm.figures.reward_vs_k(points)
+    assert [axes.get_title() for axes in figure.axes] == ["policy=softmax", "policy=greedy"]
+    assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
+    grey = [line for line in figure.axes[0].get_lines() if line.get_color() == "#555555"]
+    np.testing.assert_allclose(grey[0].get_ydata(), points.loc[points["setting_id"] == "b", "trainings_median"])
+
+
+def test_on_axes_of_ones_own_they_stand_side_by_side(points: pd.DataFrame) -> None:
+    figure, axes = plt.subplots()
+    assert dm.figures.reward_vs_k(points, ax=axes) is figure
+    assert figure.axes == [axes]
+    plt.close(figure)
+
+
+def test_gaps_and_prices_are_those_of_each_training(folder: Path) -> None:
+    gaps = dm.open(folder).nash_gaps
+    for draw, n_strong in ((dm.figures.nash_gap_vs_k, 2), (dm.figures.price_of_subsampling, 2)):
+        figure = draw(gaps)
+        assert len(figure.axes) == 2
+        thin = [line for line in figure.axes[0].get_lines() if line.get_alpha() is not None]
+        assert len(thin) == n_strong * N_TRAININGS
+    lower = gaps.query("setting_id == 'a' and quantity == 'global_lower' and k == 1")["value"]
+    found = dm.estimate_mean(lower.to_numpy())
+    axes = dm.figures.nash_gap_vs_k(gaps[gaps["setting_id"] == "a"]).axes[0]
+    assert np.isclose(bars(axes), [found.ci95_low, found.ci95_high]).all(axis=1).any()
+
+
+def test_what_is_drawn_is_told(points: pd.DataFrame) -> None:
+    texts = " ".join(text.get_text() for text in dm.figures.reward_vs_k(points).axes[0].texts)
+    for words in ("6 trainings, min to max", "strong: median", "95 % interval, over trainings"):
+        assert words in texts
+
+
+def test_of_a_single_training_it_is_said_what_the_band_does_not_contain(tmp_path: Path) -> None:
+    store = start_folder(tmp_path, n_eval_seeds=3)
+    commit_points(store, [("only", k, seed) for k in (1, 2) for seed in range(3)])
+    figure = dm.figures.reward_vs_k(dm.open(tmp_path).points())
+    assert BAND_NOTE in [text.get_text() for text in figure.axes[0].texts]
+    assert "not of other trainings" in BAND_NOTE
