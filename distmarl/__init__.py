@@ -17,6 +17,7 @@ from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import DistmarlError
+from distmarl.games.lookup import game
 from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult
 from distmarl.learning.answers import BestAnswer, best_answer
@@ -30,6 +31,7 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.values.sampling_error import SamplingError, sampling_error
 from distmarl.version import __version__
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ __all__ = [
     "MeanEstimate",
     "NashGap",
     "Quantity",
+    "SamplingError",
     "ValueBound",
     "Welfare",
     "__version__",
@@ -63,10 +66,12 @@ __all__ = [
     "evaluate",
     "exact_return",
     "g_learn",
+    "game",
     "l_learn",
     "nash_gap",
     "rank",
     "robots",
+    "sampling_error",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -39,6 +40,7 @@ class ObjectStore:
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
         self._thread.start()
         self._n_buckets = 0
+        self._one_by_one = threading.Lock()  # a store looks and writes in one step, moto in two
         self.endpoint = f"127.0.0.1:{self._server.port}"
         self.filesystem = fs.S3FileSystem(
             access_key="any", secret_key="any", endpoint_override=self.endpoint, scheme="http", region="us-east-1",
@@ -57,7 +59,7 @@ class ObjectStore:
         return name
 
     def uri(self, place: str, **options: str) -> str:
-        return f"s3://{place}?{urlencode({'endpoint_override': self.endpoint, 'scheme': 'http', **options})}"
+        return f"s3://{place}?{urlencode({'endpoint_override': self.endpoint, 'scheme': 'http'} | options)}"
 
     def objects(self, place: str) -> dict[str, bytes]:
         """Return what lies in a bucket or below a prefix, but for the empty objects that stand for folders."""
@@ -73,6 +75,55 @@ class ObjectStore:
             yield
         finally:
             self.fault = lambda _: None
+
+    @contextmanager
+    def losing_answers(self, is_lost: Callable[[Request], bool]) -> Iterator[None]:
+        """Do what the first request asks for that ``is_lost`` chooses, and drop its connection without a word."""
+        lost: list[Request] = []
+
+        def lose(request: Request) -> int | None:
+            if lost or not is_lost(request):
+                return None
+            lost.append(request)
+            list(self._moto(request, lambda *_: None))
+            request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return 500
+
+        with self.failing(lose):
+            yield
+        assert lost
+
+    @contextmanager
+    def door(self, step: Callable[[str, Callable[[], Any], Callable[[], Any]], Any]) -> Iterator[str]:
+        """Yield another endpoint of the same store.
+
+        ``step`` is given what each of its requests is called, what does it and returns the answer, and what drops it.
+        """
+
+        def answer(request: Request, start_response: Callable[..., Any]) -> Any:
+            self.requests.append((request["REQUEST_METHOD"], request["QUERY_STRING"]))
+            request["wsgi.input"] = io.BytesIO(request["wsgi.input"].read(int(request.get("CONTENT_LENGTH") or 0)))
+            begin = [start_response]
+
+            def do() -> Any:
+                with self._one_by_one:
+                    return self._moto(request, begin[0])
+
+            def drop() -> list[bytes]:
+                begin[0] = lambda *_: None
+                request["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+                start_response("500 dropped", [])
+                return []
+
+            return step(f"{request['REQUEST_METHOD']} {request['PATH_INFO']}?{request['QUERY_STRING']}", do, drop)
+
+        server = make_server("127.0.0.1", 0, answer, threaded=True, request_handler=_Silent)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{server.port}"
+        server.shutdown()
+        server.server_close()
+        thread.join()
 
     def _answer(self, request: Request, start_response: Callable[..., Any]) -> Any:
         self.requests.append((request["REQUEST_METHOD"], request["QUERY_STRING"]))

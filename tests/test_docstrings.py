@@ -16,7 +16,11 @@ CALLED = [name for name, item in PUBLIC.items() if inspect.isfunction(item) or i
 
 @pytest.mark.parametrize("name", CALLED)
 def test_every_public_function_has_an_example_that_runs(name):
-    item = PUBLIC[name]
+    run_examples(PUBLIC[name], name)
+
+
+def run_examples(item, name):
+    """Run the examples of a docstring, of which there must be some."""
     (test,) = doctest.DocTestFinder(recurse=False).find(item, name, globs={})
     assert test.examples, f"{name} has no Examples"
     told = []

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from distmarl.results.snapshot import DATA_FILE
-from distmarl.results.storage.lock import HOLDER_FILE
 from distmarl.results.tables import FAILURES
 from distmarl.status.__main__ import main as status
 from tests.commands import call_in
@@ -51,7 +50,7 @@ def test_control_sequences_in_a_foreign_folder_are_shown_and_not_obeyed(tmp_path
 
 
 def lock(results: Path, text: str) -> None:
-    path = results / HOLDER_FILE
+    (path,) = results.glob("_lock-*.json")
     path.write_text(json.dumps(json.loads(path.read_text()) | {"command": text}))
 
 
@@ -84,7 +83,7 @@ DEEP = 100_000
 
 
 def deep_lock(results: Path) -> None:
-    (results / HOLDER_FILE).write_text("[" * DEEP + "]" * DEEP)
+    (results / "_lock-1000.json").write_text("[" * DEEP + "]" * DEEP)
 
 
 def deep_provenance(results: Path) -> None:

@@ -72,7 +72,7 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
         environment = function(**parameters)
     except DistmarlError as error:
         named = [key for key in str(error).partition(":")[0].split(", ") if key in parameters]
-        varied = [key for key in named if f"environment.{key}" in raw.varied]
+        varied = [key for key in named if raw.is_varied(("environment", key))]
         place = raw.place(("environment", [*varied, *named][0])) if named else _place(raw)
         raise EnvironmentLookupError(f"{place}: environment {name}: {error}{_in_setting(raw)}") from error
     except (Exception, SystemExit) as error:

@@ -63,8 +63,9 @@ class RawSweep:
         """Return where a key comes from: ``file:line``, if need be of a grid's value, or the option that set it."""
         for length in range(len(path), 0, -1):
             key = ".".join(map(str, path[:length]))
-            if key in self.varied:
-                return self._place_in_grid(key)
+            if key in self.varied and self.is_varied(path):
+                is_section = isinstance(self.varied[key], Mapping)
+                return self._place_in_grid(key, path[length:] if is_section else ())
             if path[:length] in self.origins:
                 return self.origins[path[:length]]
         line = _line_of(self.text, path)
@@ -73,20 +74,28 @@ class RawSweep:
             return within[0] if within else self.source
         return f"{self.source}:{line}"
 
+    def is_varied(self, path: KeyPath) -> bool:
+        """Return whether a key comes from the grid: from a value of its own, or from one of its whole section."""
+        section, *names = map(str, path)
+        sets = self.varied.get(section)
+        if names and isinstance(sets, Mapping) and names[0] in sets:
+            return True
+        return any(".".join(map(str, path[:length])) in self.varied for length in range(2, len(path) + 1))
+
     def varied_place(self, section: str) -> str | None:
         """Return where the grid has what is wrong with a section as a whole; None where it does not vary the section.
 
         Settings are unfolded with the grid's last key varying fastest. So of the first setting that is wrong it is the
         last value that is not its key's first, by which it differs from settings that were right.
         """
-        values = {key: value for key, value in self.varied.items() if key.startswith(f"{section}.")}
+        values = {key: value for key, value in self.varied.items() if key.partition(".")[0] == section}
         later = [key for key, value in values.items() if value != self.mapping["grid"][key][0]]
         return self._place_in_grid([*values, *later][-1]) if values else None
 
-    def _place_in_grid(self, key: str) -> str:
-        """Return where the grid has the value of a key."""
+    def _place_in_grid(self, key: str, inner: KeyPath = ()) -> str:
+        """Return where the grid has the value of a key, or a key within it."""
         index = self.mapping["grid"][key].index(self.varied[key])
-        return replace(self, varied={}).place(("grid", key, index))
+        return replace(self, varied={}).place(("grid", key, index, *inner))
 
 
 def read_sweep_file(path: str | Path) -> RawSweep:
@@ -178,8 +187,11 @@ def names_function(raw: RawSweep) -> bool:
     """Return whether a sweep, which may not be checked yet, names an environment as ``module:function``."""
     environment, grid = raw.mapping.get("environment"), raw.mapping.get("grid")
     names = [environment.get("name")] if isinstance(environment, Mapping) else []
-    varied = grid.get("environment.name") if isinstance(grid, Mapping) else None
-    return any(":" in str(name) for name in [*names, *(varied if isinstance(varied, list) else [])])
+    for key in ("environment.name", "environment"):
+        varied = grid.get(key) if isinstance(grid, Mapping) else None
+        values = varied if isinstance(varied, list) else []
+        names += [value.get("name") if isinstance(value, Mapping) else value for value in values]
+    return any(":" in str(name) for name in names)
 
 
 def setting_note(varied: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, get_type_hints
 from pydantic import TypeAdapter
 
 from distmarl.config.checking import is_section, key_types
-from distmarl.config.settings import GRID_EXPERIMENT_KEYS, GRID_SECTIONS
+from distmarl.config.grids import GRID_EXPERIMENT_KEYS, GRID_SECTIONS
 from distmarl.model.options import DEFAULT_ENVIRONMENT, SweepFile
 
 Schema: TypeAlias = dict[str, Any]
@@ -41,7 +41,7 @@ def sweep_schema(environments: Mapping[str, Callable[..., Any]]) -> Schema:
     del keys["name"]["default"]  # it is the file's own name
     name = _name_schema(environments)
     keys["environment"] |= {"type": SECTION, "properties": {"name": name}}
-    keys["grid"] = _grid_schema(keys, name)
+    keys["grid"] = _grid_schema(keys, name, environments)
     return {
         "$schema": DIALECT,
         "title": "distmarl sweep",
@@ -111,13 +111,16 @@ def _name_schema(environments: Mapping[str, Callable[..., Any]]) -> Schema:
     }
 
 
-def _grid_schema(keys: Mapping[str, Schema], name: Schema) -> Schema:
-    """Return the schema of the grid: keys of the sections, each with a list of values."""
+def _grid_schema(keys: Mapping[str, Schema], name: Schema, environments: Mapping[str, Callable[..., Any]]) -> Schema:
+    """Return the schema of the grid: sections, or keys of them, each with a list of values."""
     varied = {f"{section}.{key}": keys[section]["properties"][key] for section, key in _grid_keys(keys)}
+    sections = {section: {**keys[section], "type": "object"} for section in GRID_SECTIONS}
+    sections["environment"]["allOf"] = [_value_schema(*each) for each in environments.items()]
+    values = {**sections, "environment.name": name, **varied}
     return {
         **keys["grid"],
         "type": SECTION,
-        "properties": {key: _values_schema(schema) for key, schema in {"environment.name": name, **varied}.items()},
+        "properties": {key: _values_schema(schema) for key, schema in values.items()},
         "patternProperties": {GRID_OF_ENVIRONMENT: _values_schema({})},
         "additionalProperties": False,
     }
@@ -143,7 +146,8 @@ def _built_in_schema(name: str, function: Callable[..., Any]) -> Schema:
     varied = {f"environment.{key}": _values_schema(schema) for key, schema in parameters.items()}
     others = {"not": {"pattern": GRID_OF_ENVIRONMENT}}
     is_named: Schema = {"properties": {"name": {"const": name}}}
-    condition: Schema = {"properties": {"environment": is_named, "grid": {"not": {"required": ["environment.name"]}}}}
+    varies_game = {"anyOf": [{"required": ["environment.name"]}, {"required": ["environment"]}]}
+    condition: Schema = {"properties": {"environment": is_named, "grid": {"not": varies_game}}}
     if name != DEFAULT_ENVIRONMENT:
         is_named["required"], condition["required"] = ["name"], ["environment"]
     return {
@@ -155,6 +159,13 @@ def _built_in_schema(name: str, function: Callable[..., Any]) -> Schema:
             }
         },
     }
+
+
+def _value_schema(name: str, function: Callable[..., Any]) -> Schema:
+    """Return what holds of a value of the section ``environment`` in a grid that names a built-in game."""
+    keys = {"name": {}, **parameter_schemas(function)}
+    is_named = {"properties": {"name": {"const": name}}, "required": ["name"]}
+    return {"if": is_named, "then": {"properties": keys, "additionalProperties": False}}
 
 
 def parameter_schemas(function: Callable[..., Any]) -> dict[str, Schema]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from distmarl.config.ceilings import check_size
 from distmarl.config.checking import k_values, key_elsewhere, key_types, section_types, validated_sweep, with_keys
-from distmarl.config.reading import RawSweep, setting_note, split_key
+from distmarl.config.grids import GRID_EXPERIMENT_KEYS, GRID_SECTIONS, label_of, values_by_section, varied_keys
+from distmarl.config.reading import KeyPath, RawSweep, setting_note, split_key
 from distmarl.errors import ConfigError, nearest_name
 from distmarl.model.options import (
     DEFAULT_ENVIRONMENT,
@@ -28,8 +29,6 @@ from distmarl.model.options import (
 )
 from distmarl.version import NUMBERS
 
-GRID_SECTIONS = ("environment", "global_agent", "local_agent", "alternating", "evaluation")
-GRID_EXPERIMENT_KEYS = ("reference_k", "seed")
 ID_LENGTH = 12
 MAX_VALUES_TOLD = 20
 
@@ -49,7 +48,7 @@ class Setting:
     seed : int
         Root of every random stream.
     grid : dict
-        The grid's dotted keys and this setting's values.
+        The grid's keys, dotted ones and sections, and this setting's values.
     local_policy : {"shared", "per_k"}
         Whether every k has the same local policy.
     """
@@ -67,15 +66,7 @@ class Setting:
     @property
     def label(self) -> str:
         """A short name: the grid's keys, without their sections where that is clear, and the values."""
-        return ", ".join(
-            f"{name}={value}" for name, value in zip(short_names(self.grid), self.grid.values(), strict=True)
-        )
-
-
-def short_names(keys: Collection[str]) -> Collection[str]:
-    """Return dotted keys without their sections, where that is clear."""
-    short = [key.rpartition(".")[2] for key in keys]
-    return short if len(set(short)) == len(keys) else keys
+        return label_of(self.grid, str(self.environment["name"]))
 
 
 def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tuple[SweepFile, list[Setting]]:
@@ -95,16 +86,48 @@ def unfold_settings(raw: RawSweep, environment_keys: Iterable[str] = ()) -> tupl
     """
     sweep = validated_sweep(raw, environment_keys)
     for key, values in sweep.grid.items():
-        if origin := raw.origins.get(split_key(key)):
-            raise ConfigError(f"{origin}: {key} is varied by the grid; override grid.{key} with a list instead")
-        problem = _problem_of_key(key, environment_keys)
-        if not problem and (not values or _has_twins(values)):
-            problem = f"must list at least one value, and none twice, got {_in_short(values)}"
-        if problem:
-            raise ConfigError(f"{raw.place(('grid', key))}: grid.{key}: {problem}")
+        _check_grid_key(raw, key, values, sweep.grid, environment_keys)
     check_size(raw, sweep)
     combinations = itertools.product(*sweep.grid.values())
     return sweep, [_setting(raw, sweep, dict(zip(sweep.grid, values, strict=True))) for values in combinations]
+
+
+def _check_grid_key(
+    raw: RawSweep, key: str, values: Sequence[Any], grid: Mapping[str, Any], environment_keys: Iterable[str]
+) -> None:
+    """Refuse a key of the grid that cannot be varied, or not by these values."""
+    path: KeyPath = ("grid", key)
+    problem = None if key in GRID_SECTIONS else _problem_of_key(key, environment_keys)
+    if not problem and (not values or _has_twins(values)):
+        problem = f"must list at least one value, and none twice, got {_in_short(values)}"
+    if not problem and key in GRID_SECTIONS:
+        path, problem = next(_problems_of_sections(key, values, grid, environment_keys), (path, None))
+    if problem:
+        inner = "" if len(path) == 2 else f"[{path[2]}]" + "".join(f".{name}" for name in path[3:])
+        raise ConfigError(f"{raw.place(path)}: grid.{key}{inner}: {problem}")
+    for dotted in dict.fromkeys((key, *varied_keys({key: values}))):
+        if origin := raw.origins.get(split_key(dotted)):
+            raise ConfigError(f"{origin}: {dotted} is varied by the grid; override grid.{key} with a list instead")
+
+
+def _problems_of_sections(
+    section: str, values: Sequence[Any], grid: Mapping[str, Any], environment_keys: Iterable[str]
+) -> Iterator[tuple[KeyPath, str]]:
+    """Yield what is wrong with values that are whole sections, each after its path."""
+    for index, value in enumerate(values):
+        path: KeyPath = ("grid", section, index)
+        if not isinstance(value, Mapping):
+            example = "{name: robots}" if section == "environment" else "{key: value}"
+            yield path, f"must be a mapping of the section's keys, as in {example}, got {value!r}"
+            continue
+        for name in value:
+            dotted = f"{section}.{name}"
+            problem = None if isinstance(name, str) else f"keys must be text, got {name!r}"
+            problem = problem or _problem_of_key(dotted, environment_keys)
+            if dotted in grid:
+                problem = f"is varied by grid.{dotted}, too; keep one of them"
+            if problem:
+                yield (*path, name), problem
 
 
 def _has_twins(values: Sequence[Any]) -> bool:
@@ -181,10 +204,8 @@ def _plain(section: Mapping[str, Any]) -> dict[str, Any]:
 
 def _setting(raw: RawSweep, sweep: SweepFile, combination: Mapping[str, Any]) -> Setting:
     """Check one combination of the grid and return it."""
-    varied: dict[str, Any] = {"environment": {"name": DEFAULT_ENVIRONMENT, **sweep.environment}}
-    for key, value in combination.items():
-        section, name = split_key(key)
-        varied.setdefault(section, {})[name] = value
+    varied = values_by_section(combination)
+    varied["environment"] = {"name": DEFAULT_ENVIRONMENT, **sweep.environment, **varied.get("environment", {})}
     try:
         sweep = with_keys(sweep, varied, replace(raw, varied=combination))
     except ConfigError as error:
@@ -217,5 +238,5 @@ def _problem_of_key(key: str, environment_keys: Iterable[str]) -> str | None:
     if section not in key_types(SweepFile):
         elsewhere = None if dot else key_elsewhere(key, environment_keys)
         return f"unknown section; {elsewhere or nearest_name(section, GRID_SECTIONS)}"
-    allowed = [f"{section}.*" for section in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
+    allowed = [f"{each}.*" for each in GRID_SECTIONS] + [f"experiment.{name}" for name in GRID_EXPERIMENT_KEYS]
     return f"is not part of a setting; a grid takes keys of {', '.join(allowed)}"

@@ -26,6 +26,7 @@ from distmarl.learning.pairs import alternate_seeing_all, local_candidates
 from distmarl.learning.starts import start_names
 from distmarl.model.arrays import Array, read_only
 from distmarl.model.checks import checked_integer, checked_tolerance
+from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import Alternating, Experiment, StartKind
 from distmarl.model.random_streams import Role, Seed, random_stream
@@ -176,7 +177,9 @@ def n_deterministic_policies(env: Environment) -> int:
 
 def welfare_bytes(env: Environment) -> int:
     """Return about how much memory :func:`best_welfare` takes, in bytes."""
-    return 2 * surrogate_bytes(env, env.n_agents)
+    # Beside G-LEARN: the values of the best local policy so far, and of another one.
+    n_values = env.n_global_states * n_count_vectors(env.n_agents, env.n_local_states)
+    return surrogate_bytes(env, env.n_agents) + 4 * 8 * n_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,15 +7,73 @@ return an :class:`Environment`. The parameters of a game are keys of the section
 from __future__ import annotations
 
 import importlib
+import inspect
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from distmarl.errors import EnvironmentLookupError, nearest_name
+from distmarl.games.congestion import congestion
+from distmarl.games.conventions import conventions
+from distmarl.games.federated import federated
+from distmarl.games.formation import formation
+from distmarl.games.load_balancing import load_balancing
+from distmarl.games.observable import observable
+from distmarl.games.random import random
+from distmarl.games.ring import ring
 from distmarl.games.robots import robots
 from distmarl.model.environment import Environment
 
-GAMES: dict[str, Callable[..., Environment]] = {game.__name__: game for game in (robots,)}
+GAMES: dict[str, Callable[..., Environment]] = {
+    function.__name__: function
+    for function in (
+        robots,
+        formation,
+        conventions,
+        congestion,
+        ring,
+        observable,
+        random,
+        federated,
+        load_balancing,
+    )
+}
+
+
+def game(name: str, /, **parameters: Any) -> Environment:
+    """Return a game by its name: a built-in one, or a user's own.
+
+    Parameters
+    ----------
+    name : str
+        Name of a built-in game, or ``package.module:function``. ``python -m distmarl.games`` lists those built in.
+    **parameters
+        What its function is called with.
+
+    Raises
+    ------
+    EnvironmentLookupError
+        When there is no such game, it has no such parameter, or it returns something else than a game.
+    InvalidEnvironmentError
+        When a parameter is out of its range.
+
+    Examples
+    --------
+    >>> import distmarl as dm
+    >>> dm.game("ring", n_places=4, n_agents=10)
+    Environment(G=4, L=4, A_g=4, A_l=2, n_agents=10, gamma=0.9)
+    """
+    function = find_function(name, lambda: "game")
+    known = inspect.signature(function).parameters
+    takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+    for key in parameters:
+        if key not in known and not takes_any:
+            raise EnvironmentLookupError(f"game {name}: has no parameter {key!r}; {nearest_name(key, known)}")
+    built = function(**parameters)
+    if type(built) is not Environment:
+        raise EnvironmentLookupError(f"game {name}: must return a distmarl.Environment, got a {type(built).__name__}")
+    return built
 
 
 def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environment]:

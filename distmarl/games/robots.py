@@ -62,6 +62,10 @@ def robots(
     InvalidEnvironmentError
         When a size or an option is impossible.
 
+    References
+    ----------
+    The experiments of Anand and Karmarkar, arXiv 2603.03759, and their code.
+
     Examples
     --------
     >>> import distmarl as dm

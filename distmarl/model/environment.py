@@ -16,11 +16,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from distmarl.errors import InvalidEnvironmentError, shown
 from distmarl.model.arrays import EPSILON, Array, real_array, remedy_of
 from distmarl.model.checks import is_integer, is_number
+from distmarl.model.random_streams import Seed
+from distmarl.model.tabulating import GameFunction, tabulate
 
 DEFAULT_CONCENTRATION = 0.3
 # numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
@@ -134,6 +136,87 @@ class Environment:
             f"Environment(G={self.n_global_states}, L={self.n_local_states}, A_g={self.n_global_actions}, "
             f"A_l={self.n_local_actions}, n_agents={self.n_agents}, gamma={self.gamma})"
         )
+
+    @classmethod
+    def from_functions(
+        cls,
+        transition_global: GameFunction,
+        transition_local: GameFunction,
+        reward_global: GameFunction,
+        reward_local: GameFunction,
+        *,
+        n_global_states: int,
+        n_local_states: int,
+        n_global_actions: int,
+        n_local_actions: int,
+        n_agents: int,
+        gamma: float,
+        initial_global: ArrayLike | None = None,
+        initial_local_concentration: ArrayLike | None = None,
+        n_samples: int | None = None,
+        seed: Seed = 0,
+    ) -> Environment:
+        """Return the game whose tables are those of four functions of states and actions, which are numbers from 0.
+
+        Parameters
+        ----------
+        transition_global : callable
+            ``P_g(s_g, a_g)``: the probabilities of the G next global states.
+        transition_local : callable
+            ``P_l(s_l, s_g, a_l)``: the probabilities of the L next local states.
+        reward_global : callable
+            ``r_g(s_g, a_g)``: a number.
+        reward_local : callable
+            ``r_l(s_l, s_g, a_l)``: a number.
+        n_global_states, n_local_states, n_global_actions, n_local_actions : int
+            Sizes G, L, A_g and A_l.
+        n_agents, gamma, initial_global, initial_local_concentration
+            As in :class:`Environment`.
+        n_samples : int, optional
+            Where transitions can only be sampled: they are called ``P_g(s_g, a_g, rng)`` and
+            ``P_l(s_l, s_g, a_l, rng)``, with a generator of numpy, and return a state. So many are drawn for each
+            entry; :func:`distmarl.sampling_error` bounds what that may be off.
+        seed : int or sequence of int
+            Root of the random streams of the samples.
+
+        Raises
+        ------
+        InvalidEnvironmentError
+            When a function returns something else, or a rule is broken; the message names the call.
+
+        Examples
+        --------
+        Walkers that follow a leader with probability 0.8:
+
+        >>> import distmarl as dm
+        >>> import numpy as np
+        >>> def follow(s_l, s_g, a_l):
+        ...     return 0.2 * np.eye(3)[s_l] + 0.8 * np.eye(3)[s_g if a_l else s_l]
+        >>> env = dm.Environment.from_functions(
+        ...     lambda s_g, a_g: np.eye(3)[a_g],
+        ...     follow,
+        ...     lambda s_g, a_g: 0.0,
+        ...     lambda s_l, s_g, a_l: float(s_l == s_g) - 0.1 * a_l,
+        ...     n_global_states=3,
+        ...     n_local_states=3,
+        ...     n_global_actions=3,
+        ...     n_local_actions=2,
+        ...     n_agents=20,
+        ...     gamma=0.9,
+        ... )
+        >>> env.transition_local[2, 0, 1]
+        array([0.2, 0. , 0.8])
+        """
+        tables = tabulate(
+            (transition_global, transition_local, reward_global, reward_local),
+            global_sizes={"n_global_states": n_global_states, "n_global_actions": n_global_actions},
+            local_sizes={"n_local_states": n_local_states, "n_local_actions": n_local_actions},
+            n_samples=n_samples,
+            seed=seed,
+        )
+        start: dict[str, Any] = {"initial_global": initial_global}
+        start["initial_local_concentration"] = initial_local_concentration
+        return cls(**tables, **start, n_agents=n_agents, gamma=gamma)
 
     @property
     def n_global_states(self) -> int:

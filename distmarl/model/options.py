@@ -269,7 +269,8 @@ class SweepFile:
     global_agent, local_agent, alternating, evaluation, experiment, runner
         The sections above.
     grid : dict of str to list
-        Dotted keys and the values that each takes; every combination is a setting.
+        Dotted keys, or sections, and the values that each takes, which of a section are mappings of keys; every
+        combination is a setting.
     """
 
     name: Annotated[str, Matches(NAME_PATTERN)] = "sweep"

@@ -30,6 +30,7 @@ class Role(enum.IntEnum):
     BASELINE = 5
     START = 6
     CHOICE = 7
+    TABLES = 8
 
 
 def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pandas as pd
@@ -28,13 +29,14 @@ from distmarl.results.provenance import find_fault
 from distmarl.results.shapes import PAGE_FILE, PROVENANCE_FILE, SWEEP_FILE, check_shapes
 from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS, Snapshot, published_name
 from distmarl.results.storage.json_text import parse_json
-from distmarl.results.storage.location import Location, is_aside
-from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE, Lock
-from distmarl.results.store import Store
+from distmarl.results.storage.location import Location, ReplacedError, is_aside
+from distmarl.results.storage.lock import Lock, is_of_lock
+from distmarl.results.store import WRITE_ATTEMPTS, Store
 from distmarl.results.tables import SETTINGS, TABLES
 
 __all__ = ["PAGE_FILE", "PROVENANCE_FILE", "SWEEP_FILE"]
 TOOL = "distmarl"
+LOCK_KEY = "lock"  # of a session: the number of its lock
 
 
 def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> Snapshot | None:
@@ -53,7 +55,7 @@ def check_folder(folder: Location, sweep_name: str, *, overwrite: bool) -> Snaps
     """
     folder.check()
     check_shapes(folder)
-    if all(name in (LOCK_FILE, HOLDER_FILE) or is_aside(name) for name in folder.names()):
+    if all(is_of_lock(name) or is_aside(name) for name in folder.names()):
         return None
     provenance = _own_provenance(folder)
     if overwrite:
@@ -118,36 +120,58 @@ def start_session(
     ResultsError
         When the folder holds another sweep's results, or cannot be written.
     """
-    is_new = overwrite or not folder.exists(PROVENANCE_FILE)
-    provenance = {} if is_new else read_provenance(folder)
-    if not is_new:
-        _check_sweep(folder, provenance, sweep_name)  # another one may have started here before the lock was free
-    if overwrite:
-        _delete_tables(folder)
-    folder.delete_torn_files()
-    sessions = [*provenance.get("sessions", []), session]
-    head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
-    _write_text(folder, PROVENANCE_FILE, json.dumps({**head, "sessions": sessions}, indent=2) + "\n")
-    _write_text(folder, SWEEP_FILE, dump_yaml(resolved))
+    if lock is not None:
+        session = {**session, LOCK_KEY: lock.number}
+
+    def begun(content: bytes | None) -> bytes:
+        provenance = {} if overwrite or content is None else _checked_provenance(folder, content)
+        if provenance:
+            _check_sweep(folder, provenance, sweep_name)  # another one may have started before the lock was free
+        sessions = [*provenance.get("sessions", []), session]
+        head = {"tool": TOOL, "schema_version": SCHEMA_VERSION, "sweep": sweep_name}
+        return _json({**head, "sessions": sessions})
+
     store = Store(folder, lock)
+    if overwrite:
+        store.clear()
+    folder.delete_torn_files()
+    _rewrite(folder, PROVENANCE_FILE, begun, lock)
+    _rewrite(folder, SWEEP_FILE, lambda _: dump_yaml(resolved).encode(), lock)
     folder.delete(store.torn_parts())
     return store
 
 
 def foreign_names(folder: Location) -> list[str]:
     """Return what in a folder, and beside its tables, distmarl has not written; figures and pages count as foreign."""
-    own = {SWEEP_FILE, PROVENANCE_FILE, LOCK_FILE, HOLDER_FILE, PARTS, *TABLES}
-    found = [name for name in folder.names() if name not in own and not is_aside(name)]
+    own = {SWEEP_FILE, PROVENANCE_FILE, PARTS, *TABLES}
+    found = [name for name in folder.names() if not (name in own or is_of_lock(name) or is_aside(name))]
     for name in _own_folders(folder):
         found += sorted({f"{name}/{each}" for each in folder.names(name)} - {f"{PARTS}/{each}" for each in TABLES})
     return [printable(name) for name in found if not _is_of_tables(name)]
 
 
-def end_session(folder: Location, end: dict[str, Any]) -> None:
-    """Add what came of the last session to its entry in the provenance; one that was killed has no end."""
-    provenance = read_provenance(folder)
-    provenance["sessions"][-1] |= end
-    _write_text(folder, PROVENANCE_FILE, json.dumps(provenance, indent=2) + "\n")
+def end_session(folder: Location, end: dict[str, Any], lock: Lock | None = None) -> None:
+    """Add what came of a session to its entry in the provenance; one that was killed has no end.
+
+    Parameters
+    ----------
+    folder : Location
+        The results folder.
+    end : dict
+        What to add.
+    lock : Lock, optional
+        The lock that the session was started with; without one it is the last session.
+    """
+
+    def ended(content: bytes | None) -> bytes:
+        provenance = _checked_provenance(folder, content)
+        for session in reversed(provenance["sessions"]):
+            if lock is None or session.get(LOCK_KEY) == lock.number:
+                session |= end
+                break
+        return _json(provenance)
+
+    _rewrite(folder, PROVENANCE_FILE, ended, lock)
 
 
 def read_sweep(folder: Location) -> SweepFile:
@@ -219,15 +243,6 @@ def starts_per_setting(settings: pd.DataFrame) -> dict[str, int]:
     return dict(zip(settings["setting_id"], n_starts, strict=True))
 
 
-def _delete_tables(folder: Location) -> None:
-    """Delete the tables with their parts, and nothing else that lies there."""
-    folders = _own_folders(folder)
-    names = [f"{name}/{each}" for name in folders for each in folder.names(name)]
-    folder.delete(filter(_is_of_tables, names))
-    for name in folders:
-        folder.delete_empty_folder(name)
-
-
 def _own_folders(folder: Location) -> list[str]:
     """Return the folders that the tables and their parts lie in, inner ones first."""
     parts = [f"{PARTS}/{name}" for name in folder.names(PARTS) if name in TABLES]
@@ -243,8 +258,21 @@ def _is_of_tables(name: str) -> bool:
 def _own_provenance(folder: Location) -> dict[str, Any]:
     """Return the provenance of a folder that is ours; it may be damaged."""
     try:
-        provenance = parse_json(folder.read(PROVENANCE_FILE))
-    except (FileNotFoundError, ValueError):
+        return _parsed_provenance(folder, folder.read(PROVENANCE_FILE))
+    except FileNotFoundError:
+        return _parsed_provenance(folder, None)
+
+
+def _checked_provenance(folder: Location, content: bytes | None) -> dict[str, Any]:
+    provenance = _parsed_provenance(folder, content)
+    _check_provenance(folder, provenance)
+    return provenance
+
+
+def _parsed_provenance(folder: Location, content: bytes | None) -> dict[str, Any]:
+    try:
+        provenance = None if content is None else parse_json(content)
+    except ValueError:
         provenance = None
     if not isinstance(provenance, dict) or provenance.get("tool") != TOOL:
         raise ResultsError(f"{folder}: is not a results folder of distmarl (it has no {PROVENANCE_FILE} of it)")
@@ -268,6 +296,28 @@ def _check_sweep(folder: Location, provenance: dict[str, Any], sweep_name: str) 
         )
 
 
-def _write_text(folder: Location, name: str, text: str) -> None:
-    with folder.writing(name) as stream:
-        stream.write(text.encode())
+def _json(provenance: dict[str, Any]) -> bytes:
+    return (json.dumps(provenance, indent=2) + "\n").encode()
+
+
+def _rewrite(folder: Location, name: str, changed: Callable[[bytes | None], bytes], lock: Lock | None) -> None:
+    """Replace a file by what its content, None if there is none, is changed to.
+
+    It is changed once more where somebody who has lost the lock came between.
+    """
+    for attempt in range(WRITE_ATTEMPTS):
+        try:
+            content, version = folder.read_version(name)
+        except FileNotFoundError:
+            content, version = None, None
+        if lock is not None:
+            lock.check()
+        try:
+            with folder.writing(name, replaces=version, guard=lock) as stream:
+                stream.write(changed(content))
+            return
+        except ReplacedError:
+            if lock is not None:
+                lock.look()
+            if attempt == WRITE_ATTEMPTS - 1:
+                raise

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from distmarl.results.fields import Table
 from distmarl.results.parquet_files import PublishedFile
+from distmarl.results.storage.location import Version
 
 ROW = "row"
 MAX_GROWTH = 8  # from one chunk to the next, since its rows may be longer
@@ -46,6 +47,11 @@ class MergedTable:
     def column_names(self) -> list[str]:
         """Names of the table's own columns."""
         return list(self._table.schema.names)
+
+    @property
+    def version(self) -> Version | None:
+        """Which version of the published file was merged; None where there was none."""
+        return self.published.version if self.published is not None else None
 
     def read(self, columns: Sequence[str], **key: Any) -> pa.Table:
         """Return some columns of the rows with the given values in key columns.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
 from distmarl.results.fields import BEFORE_KEY, EARLIER_VERSIONS, SCHEMA_VERSION, VERSION_KEY, Table
-from distmarl.results.storage.location import File
+from distmarl.results.storage.location import File, Version
 from distmarl.results.storage.reasons import reason_of
 
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
@@ -68,6 +68,11 @@ class PublishedFile:
         self._file, self._table = file, table
         with _published(file):
             self._parquet = _opened(file, table, RESTORE)
+
+    @property
+    def version(self) -> Version:
+        """Its version, where there are any."""
+        return self._file.version
 
     @property
     def n_rows(self) -> int:

@@ -11,14 +11,15 @@ from pathlib import Path
 
 from distmarl.errors import ResultsError
 from distmarl.results.snapshot import DATA_FILE, PART_ENDING, PARTS
-from distmarl.results.storage.location import LocalFolder, Location
-from distmarl.results.storage.lock import HOLDER_FILE, LOCK_FILE
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import Location
+from distmarl.results.storage.lock import is_of_lock
 from distmarl.results.tables import TABLES
 
 SWEEP_FILE = "sweep.yaml"
 PROVENANCE_FILE = "provenance.json"
 PAGE_FILE = "report.html"
-FILES = (SWEEP_FILE, PROVENANCE_FILE, PAGE_FILE, LOCK_FILE, HOLDER_FILE)
+FILES = (SWEEP_FILE, PROVENANCE_FILE, PAGE_FILE)
 FIGURE_ENDINGS = (".png", ".pdf")
 SPECIAL = {
     stat.S_IFIFO: "a named pipe",
@@ -42,7 +43,7 @@ def check_shapes(folder: Location) -> None:
     top = _kinds(folder, "")
     for name in (name for name in top if name.endswith(FIGURE_ENDINGS) and top[name] in SPECIAL):
         raise _refusal(folder, name, top[name], stat.S_IFREG)
-    _check(folder, {name: top[name] for name in FILES if name in top}, stat.S_IFREG)
+    _check(folder, {name: kind for name, kind in top.items() if name in FILES or is_of_lock(name)}, stat.S_IFREG)
     _check(folder, {name: top[name] for name in (PARTS, *TABLES) if name in top}, stat.S_IFDIR)
     for table in (name for name in TABLES if name in top):
         inside = _kinds(folder, table, only=(DATA_FILE,))

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.config.settings import short_names
+from distmarl.config.grids import short_names
 from distmarl.paths import shell_words
 from distmarl.status.folder_status import FailedTask, FolderStatus, PhaseStatus, SettingStatus, State
 from distmarl.study.kinds import KINDS

@@ -79,9 +79,21 @@ class Pending:
         found = (self.needed(group), also_needed_group(group, self.sweep))
         return [needed for needed in found if needed is not None]
 
+    def given(self, group: TaskGroup) -> list[TaskGroup]:
+        """Return the groups whose values a group's tasks are given: first of what is needed in turn, none of starts."""
+        chain: list[TaskGroup] = []
+        for needed in self.all_needed(group):
+            chain += [*(() if self.keeps_values(needed) else self.given(needed)), needed]
+        return chain
+
+    def keeps_values(self, group: TaskGroup) -> bool:
+        """Return whether those that need a group are not given what its own tasks were given: where that is starts."""
+        needed = self.needed(group)
+        return needed is not None and KINDS[needed.kind].per == "start"
+
     def can_run(self, group: TaskGroup) -> bool:
-        """Return whether all that a group's tasks need is done."""
-        return not any(needed in self.missing for needed in self.all_needed(group))
+        """Return whether all that a group's tasks are given is there: what a done task was given may have gone."""
+        return not any(each in self.missing for each in self.given(group))
 
     @property
     def note(self) -> str | None:

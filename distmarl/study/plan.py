@@ -11,6 +11,7 @@ from typing import Any
 
 from distmarl.config.checking import k_values
 from distmarl.config.environments import BuiltEnvironment, build_environment, environment_keys
+from distmarl.config.grids import varied_keys
 from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.errors import ConfigError, InvalidArgumentError
@@ -117,7 +118,7 @@ def _resolved_environment(
     sweep: SweepFile, settings: Sequence[Setting], built: dict[str, BuiltEnvironment]
 ) -> dict[str, Any]:
     """Return the environment section with its defaults, less what the grid varies."""
-    varied = {key.partition(".")[2] for key in sweep.grid if key.startswith("environment.")}
+    varied = {key.partition(".")[2] for key in varied_keys(sweep.grid) if key.startswith("environment.")}
     defaults = {"name": settings[0].environment["name"], **next(iter(built.values())).parameters}
     given = {**defaults, **sweep.environment} if "name" not in varied else dict(sweep.environment)
     return {key: value for key, value in given.items() if key not in varied or key in sweep.environment}

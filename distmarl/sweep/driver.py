@@ -10,9 +10,9 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from distmarl.errors import LostRayError
 from distmarl.results.store import Store
@@ -36,8 +36,6 @@ BATCHES_PER_SLOT = 2
 MIN_SECONDS = 1e-4
 # What runs first, when all of it is ready: what others wait for, then what is evaluated, then what is found out beside.
 LONG, SHORT, EXTRA = 2, 1, 0
-
-_T = TypeVar("_T")
 
 
 class Driver:
@@ -88,7 +86,7 @@ class Driver:
         self._missing = self._pending.by_setting()
         self._followers: dict[TaskGroup, list[TaskGroup]] = defaultdict(list)
         for group in self._pending.missing:
-            for needed in self._pending.all_needed(group):
+            for needed in self._pending.given(group):
                 self._followers[needed].append(group)
         self._n_left = Counter({group: len(seeds) for group, seeds in self._pending.missing.items()})
         self._ready = ReadyTasks()
@@ -228,10 +226,10 @@ class Driver:
         """Make ready what waited for nothing but the last of a group's tasks."""
         key, several = completed.task.key, []
         for group in self._followers.get(key.group, ()):
-            needed = self._pending.all_needed(group)
-            if len(needed) == 1 and KINDS[key.kind].per != "start":
-                self._push(group, (*self._handed_on(key.group, completed.task.values), completed.value))
-            elif not any(self._n_left[each] for each in needed):
+            if self._pending.all_needed(group) == [key.group] and KINDS[key.kind].per != "start":
+                handed_on = () if self._pending.keeps_values(key.group) else completed.task.values
+                self._push(group, (*handed_on, completed.value))
+            elif not any(self._n_left[each] for each in self._pending.given(group)):
                 several.append(group)
         self._push_stored(several)
 
@@ -241,12 +239,12 @@ class Driver:
 
     def _push_stored(self, groups: Sequence[TaskGroup]) -> None:
         """Make the missing tasks of groups of a setting ready, with values that are in the tables."""
-        chains = {group: self._chain(group) for group in groups}
-        values = self._stored_values({needed for chain in chains.values() for needed in chain})
-        for group, chain in chains.items():
-            self._push(group, [values[needed] for needed in chain])
+        given = {group: self._pending.given(group) for group in groups}
+        values = self._stored_values({each for chain in given.values() for each in chain})
+        for group, chain in given.items():
+            self._push(group, [values[each] for each in chain])
 
-    def _stored_values(self, wanted: Iterable[TaskGroup]) -> dict[TaskGroup, Any]:
+    def _stored_values(self, wanted: Collection[TaskGroup]) -> dict[TaskGroup, Any]:
         """Return handles of what tasks have yielded before."""
         values: dict[TaskGroup, Any] = {}
         together: dict[tuple[str, str, int], list[TaskGroup]] = defaultdict(list)
@@ -270,18 +268,6 @@ class Driver:
         tasks = (Task(group.task(seed), handle, values, n_cpus, memory_bytes, seconds) for seed in seeds)
         cost = math.inf if self._pending.needed(group) is None else seconds
         self._ready.add(tasks, len(seeds), urgency=urgency_of(kind), cost=cost)
-
-    def _chain(self, group: TaskGroup) -> list[TaskGroup]:
-        """Return the tasks whose values those of a group are given: first of what is needed in turn."""
-        chain: list[TaskGroup] = []
-        for needed in self._pending.all_needed(group):
-            chain += [*self._handed_on(needed, self._chain(needed)), needed]
-        return chain
-
-    def _handed_on(self, group: TaskGroup, values: Sequence[_T]) -> Sequence[_T]:
-        """Return which of a group's values those that need it are given, too: none from the starts."""
-        needed = self._pending.needed(group)
-        return () if needed is not None and KINDS[needed.kind].per == "start" else values
 
     def _handle(self, job: Job) -> Any:
         """Return the handle of a job, which is stored once for all of its tasks."""

@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any
 
+from distmarl.config.grids import varied_keys
 from distmarl.errors import LostRayError
 from distmarl.results.damage import Damage, mend
 from distmarl.results.folder import end_session, foreign_names, start_session
 from distmarl.results.provenance import describe_session
 from distmarl.results.storage.location import Location
-from distmarl.results.storage.lock import listen, locked
+from distmarl.results.storage.lock import Lock, listen, locked
 from distmarl.results.store import Store
 from distmarl.results.tables import TABLES
 from distmarl.study.plan import Plan
@@ -92,12 +93,12 @@ def run_session(
                     tell(f"{folder}: kept what distmarl has not written: {listed(kept, MAX_KEPT_NAMED)}")
             for line in mend(store, damages):
                 progress.warn(line)
-            store.add_settings(setting_rows(plan), plan.sweep.grid)
+            store.add_settings(setting_rows(plan), varied_keys(plan.sweep.grid))
             options = {"retry_failed": retry_failed, "fail_fast": fail_fast}
             first = Driver(plan, store, executor, progress, stop, **options)
             try:
                 with stop.on_signals():
-                    return _drive(first, store, stop)
+                    return _drive(first, store, stop, lock)
             except LostRayError as lost:
                 if stop.by_signal:
                     raise Interrupted from lost
@@ -109,10 +110,10 @@ def run_session(
             second = Driver(plan, store, executor, progress, stop, **options)
             second.tally.follow(first.tally)
             with stop.on_signals():
-                return _drive(second, store, stop)
+                return _drive(second, store, stop, lock)
 
 
-def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
+def _drive(driver: Driver, store: Store, stop: Stop, lock: Lock) -> Tally:
     """Run the driver; publish whatever happens."""
     outcome = "broken off"
     try:
@@ -127,7 +128,7 @@ def _drive(driver: Driver, store: Store, stop: Stop) -> Tally:
         tally = driver.tally
         n_done = tally.done.total() - tally.n_done_before
         came = {"ended_at": timestamp(), "outcome": outcome, "done": n_done, "failed": tally.n_failed}
-        end_session(store.folder, {**came, "tables": list(TABLES)})
+        end_session(store.folder, {**came, "tables": list(TABLES)}, lock)
     if stop.by_signal:
         raise Interrupted
     return tally

@@ -139,20 +139,23 @@ def keys(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str
             yield from keys(key, f"{path}{name}.")
 
 
-def described_keys() -> dict[str, dict[str, Any]]:
-    (built_in,) = (branch["then"]["properties"]["environment"] for branch in SCHEMA["allOf"])
-    game = {path: key for path, key in keys(built_in, "environment.") if path != "environment.name"}
-    return {**dict(keys(SCHEMA)), **game}
+def described_keys(game: str) -> dict[str, dict[str, Any]]:
+    """Return every key of a sweep file with its schema, the parameters of a game included."""
+    built_in = SCHEMA["allOf"][list(GAMES).index(game)]["then"]["properties"]["environment"]
+    parameters = {path: key for path, key in keys(built_in, "environment.") if path != "environment.name"}
+    return {**dict(keys(SCHEMA)), **parameters}
 
 
-@pytest.mark.parametrize(("path", "key"), described_keys().items())
+@pytest.mark.parametrize(
+    ("path", "key"), [(f"{game}: {path}", key) for game in GAMES for path, key in described_keys(game).items()]
+)
 def test_every_key_is_described(path: str, key: dict[str, Any]) -> None:
     assert len(key["description"]) > 10, path
     assert "``" not in key["description"]
 
 
 def test_the_defaults_are_those_of_the_dataclasses_and_the_signatures() -> None:
-    told = {path: key["default"] for path, key in described_keys().items() if "default" in key}
+    told = {path: key["default"] for path, key in described_keys("robots").items() if "default" in key}
     sections = {
         f"{section}.{key.name}": list(key.default) if isinstance(key.default, tuple) else key.default
         for section in SECTIONS
@@ -164,7 +167,7 @@ def test_the_defaults_are_those_of_the_dataclasses_and_the_signatures() -> None:
 
 def test_the_default_range_of_k_is_in_its_description() -> None:
     first, last = DEFAULT_K_RANGE
-    assert f"by default {first} and {last}" in described_keys()["experiment.k_range"]["description"]
+    assert f"by default {first} and {last}" in described_keys("robots")["experiment.k_range"]["description"]
 
 
 def test_descriptions_are_found_in_a_docstring() -> None:

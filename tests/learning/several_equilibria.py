@@ -6,51 +6,17 @@ import dataclasses
 
 import numpy as np
 
-from distmarl import Environment, robots
+from distmarl import Environment, game, robots
 from tests.equilibrium.hand_made import followers, stag_hunt
 from tests.strategies import random_environment
 
 GAMMA = 0.9
 
 
-def deterministic_ring():
-    """Agents step along a ring of three, the global agent goes where it wants, and all earn where they meet."""
-    places = np.arange(3)
-    steps = np.stack([np.eye(3)[(places + step) % 3] for step in (0, 1)], axis=1)
-    return Environment(
-        transition_global=np.tile(np.eye(3)[None], (3, 1, 1)),
-        transition_local=np.tile(steps[None], (3, 1, 1, 1)),
-        reward_global=np.zeros((3, 3)),
-        reward_local=np.tile(np.eye(3)[:, :, None], (1, 1, 2)) - np.array([0.0, 0.05]),
-        n_agents=4,
-        gamma=GAMMA,
-    )
-
-
-def congestion():
-    """The global agent tolls one of two roads; who takes it pays, and changing roads takes luck."""
-    moves = np.array([[[0.9, 0.1], [0.3, 0.7]], [[0.7, 0.3], [0.1, 0.9]]])
-    return Environment(
-        transition_global=np.tile(0.9 * np.eye(2)[None] + 0.05, (2, 1, 1)),
-        transition_local=np.tile(moves[None], (2, 1, 1, 1)),
-        reward_global=np.array([[0.0, -0.4], [-0.4, 0.0]]),
-        reward_local=np.array([[0.0, 1.2], [1.0, 0.1]])[:, :, None] - np.array([0.0, 0.2]),
-        n_agents=5,
-        gamma=GAMMA,
-    )
-
-
-def conventions(*, bonus=0.5):
+def driving_sides(*, bonus):
     """All drive on the side that the global agent marks; one side is better, and repainting is dear."""
-    side = np.tile((0.85 * np.eye(2) + 0.075)[None], (2, 1, 1))  # whatever side an agent is on, it may choose one
-    return Environment(
-        transition_global=np.tile(0.85 * np.eye(2)[None] + 0.075, (2, 1, 1)),
-        transition_local=np.tile(side[None], (2, 1, 1, 1)),
-        reward_global=np.array([[0.0, -1.0], [-1.0, 0.0]]),
-        reward_local=np.array([[1.0, -1.0], [-1.0, 1.0 + bonus]])[:, :, None].repeat(2, axis=2),
-        n_agents=5,
-        gamma=GAMMA,
-    )
+    worths = {"bonus": bonus, "worth_new_under_old": -1.0, "worth_old_under_new": -1.0}
+    return game("conventions", n_agents=5, **worths, slip=0.15, cost=1.0)
 
 
 def externalities():
@@ -85,10 +51,11 @@ def dirichlet(seed):
 GAMES = {
     "stag hunt": stag_hunt,
     "followers": followers,
-    "deterministic ring": deterministic_ring,
-    "congestion": congestion,
-    "conventions": conventions,
-    "conventions that hardly differ": lambda: conventions(bonus=0.05),
+    "ring": lambda: game("ring", n_agents=4, n_places=3),
+    "congestion": lambda: game("congestion", n_agents=5),
+    "conventions": lambda: game("conventions", n_agents=5, bonus=0.5),
+    "driving sides": lambda: driving_sides(bonus=0.5),
+    "driving sides that hardly differ": lambda: driving_sides(bonus=0.05),
     "externalities": externalities,
     "asymmetric robots 0": lambda: asymmetric_robots(0),
     "asymmetric robots 1": lambda: asymmetric_robots(1),

@@ -14,7 +14,8 @@ import pytest
 
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.write import write_report
-from distmarl.results.storage.location import File, LocalFolder
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import File
 from tests.places import read_status, snapshot_of
 from tests.report.pages import grid_store, single_store
 from tests.report.results_folders import commit_details, commit_points, grid_of, setting_row, start_folder

@@ -6,21 +6,19 @@ import errno
 import os
 import signal
 import subprocess
-import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyarrow import fs
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage import opening
-from distmarl.results.storage.location import Location
+from distmarl.results.storage.location import Location, ReplacedError
 from distmarl.results.storage.opening import open_location
 from tests.object_store import ObjectStore, cut_off
 
-LARGE = 11 * 2**20  # more than S3 takes in one request of pyarrow's
+LARGE = 11 * 2**20  # more than is uploaded in one piece, unless it replaces a certain version
 
 
 @pytest.fixture(params=["disk", "s3"])
@@ -39,8 +37,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "MAX_ATTEMPTS", 1)
 
 
-def write(location: Location, name: str, content: bytes) -> None:
-    with location.writing(name) as stream:
+def write(location: Location, name: str, content: bytes, **options: Any) -> None:
+    with location.writing(name, **options) as stream:
         stream.write(content)
 
 
@@ -97,35 +95,22 @@ def test_a_write_that_fails_halfway_leaves_what_was_there(location: Location, er
     assert location.read("old") == b"whole"
 
 
-def test_an_interruption_while_an_object_is_open_does_not_tear_it(object_store: ObjectStore) -> None:
-    class InterruptedOnOpening:
-        """Is pressed Ctrl-C in the moment in which the object is open and empty."""
-
-        def __init__(self, filesystem: fs.FileSystem) -> None:
-            self._filesystem = filesystem
-
-        def open_output_stream(self, path: str) -> Any:
-            stream = self._filesystem.open_output_stream(path)
-            signal.raise_signal(signal.SIGINT)
-            time.sleep(0.01)  # for signals, which Python handles between two instructions
-            return stream
-
+def test_an_interruption_while_an_object_is_uploaded_does_not_tear_it(object_store: ObjectStore) -> None:
     location = s3_location(object_store)
-    filesystem, location.filesystem = location.filesystem, InterruptedOnOpening(location.filesystem)
-    with pytest.raises(KeyboardInterrupt):
+    write(location, "object", b"old")
+    with object_store.failing(lambda _: signal.raise_signal(signal.SIGINT)), pytest.raises(KeyboardInterrupt):
         write(location, "object", b"whole")
-    location.filesystem = filesystem
     assert location.read("object") == b"whole"
 
 
-def test_a_small_file_is_one_request_and_reading_it_two(object_store: ObjectStore) -> None:
+def test_a_small_file_is_one_request_and_so_is_reading_it_and_deleting_many(object_store: ObjectStore) -> None:
     location = s3_location(object_store)
     object_store.requests.clear()
     write(location, "part", b"x" * 1000)
-    assert object_store.requests == [("PUT", "")]
-    object_store.requests.clear()
+    assert location.create("other", b"x")
     location.read("part")
-    assert object_store.requests == [("HEAD", ""), ("GET", "")]
+    location.delete(["part", "other", "nowhere"])
+    assert object_store.requests == [("PUT", ""), ("PUT", ""), ("GET", ""), ("POST", "delete")]
 
 
 def test_a_large_object_appears_when_all_of_its_pieces_have_arrived(object_store: ObjectStore) -> None:
@@ -134,12 +119,125 @@ def test_a_large_object_appears_when_all_of_its_pieces_have_arrived(object_store
     seen: list[bytes] = []
     with object_store.failing(lambda request: seen.append(location.read("table")) if pieces(request) else None):
         write(location, "table", b"n" * LARGE)
-    assert seen == [b"old"] * 2
+    assert seen == [b"old"] * 3
     assert location.read("table") == b"n" * LARGE
 
 
 def pieces(request: dict[str, Any]) -> bool:
     return "partNumber" in request["QUERY_STRING"]
+
+
+def test_a_file_is_created_once(location: Location) -> None:
+    location.make()
+    assert location.create("a", b"first")
+    assert not location.create("a", b"second")
+    assert location.read("a") == b"first"
+    assert location.names() == ["a"]
+
+
+def test_on_a_disk_without_links_a_file_is_created_once_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def cannot(*_: Any) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "link", cannot)
+    location = open_location(tmp_path)
+    assert [location.create("a", content) for content in (b"first", b"second")] == [True, False]
+    assert (location.names(), location.read("a")) == (["a"], b"first")
+
+
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_a_store_replaces_the_version_that_was_read_and_no_other(object_store: ObjectStore, size: int) -> None:
+    location = s3_location(object_store)
+    assert location.version("table") is None
+    for number, replaced in enumerate([b"", *[b"%d" % number * size for number in range(3)]]):
+        content, version = (replaced, None) if not replaced else location.read_version("table")
+        assert content == replaced
+        with location.writing("table", replaces=version) as stream:
+            stream.write(b"%d" % number * size)
+        with pytest.raises(ReplacedError, match="table: was replaced by another process"):
+            write(location, "table", b"late", replaces=version)
+    assert location.version("table") == location.read_version("table")[1]
+    location.delete(["table"])
+    with pytest.raises(ReplacedError):
+        write(location, "table", b"late", replaces=version)
+    assert location.names() == []
+
+
+def test_an_upload_whose_answer_is_lost_is_not_taken_for_another_ones(object_store: ObjectStore) -> None:
+    location = s3_location(object_store)
+    with object_store.losing_answers(lambda request: request["REQUEST_METHOD"] == "PUT"):
+        assert location.create("lock", b"mine")
+    assert location.read("lock") == b"mine"
+    _, version = location.read_version("lock")
+    with object_store.losing_answers(lambda request: request["REQUEST_METHOD"] == "PUT"):
+        write(location, "lock", b"mine again", replaces=version)
+    assert location.read("lock") == b"mine again"
+
+
+class Guarded:
+    """A lock's number, and what happens when it is asked."""
+
+    def __init__(self, number: int, happens: Any = lambda: None) -> None:
+        self.number, self.check = number, happens
+
+
+def test_on_a_disk_the_guard_is_asked_when_the_file_lies_aside(tmp_path: Path) -> None:
+    location, seen = open_location(tmp_path), []
+    write(location, "table", b"old")
+    write(location, "table", b"new", guard=Guarded(7, lambda: seen.append((location.read("table"), location.names()))))
+    ((content, (aside, name)),) = seen
+    assert (content, aside[:13], name) == (b"old", "_tmp-00000007", "table")
+    assert location.read("table") == b"new"
+
+    def forbid() -> None:
+        raise ResultsError("was taken over")
+
+    with pytest.raises(ResultsError, match="was taken over"):
+        write(location, "table", b"late", guard=Guarded(7, forbid))
+    assert (location.names(), location.read("table")) == (["table"], b"new")
+
+
+def test_on_a_disk_what_lower_numbers_wrote_aside_gets_nowhere(tmp_path: Path) -> None:
+    location = open_location(tmp_path)
+    write(location, "folder/table", b"old")
+    with pytest.raises(ResultsError, match="table: cannot be written: No such file"):
+        write(location, "folder/table", b"late", guard=Guarded(7, lambda: location.delete_asides(8)))
+    assert location.read("folder/table") == b"old"
+    for writer in (Guarded(7, lambda: location.delete_asides(7)), None):
+        write(location, "folder/table", b"new", guard=writer)
+    with location.writing("folder/table") as stream:  # by somebody who needs no lock
+        stream.write(b"newest")
+        location.delete_asides(8)
+    assert location.read("folder/table") == b"newest"
+    assert location.names("folder") == ["table"]
+
+
+def test_a_folder_that_is_tidied_up_meanwhile_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location, made = open_location(tmp_path), Path.mkdir
+    tidied = iter([True])
+
+    def mkdir(path: Path, *arguments: Any, **options: Any) -> None:
+        made(path, *arguments, **options)
+        if next(tidied, False):
+            location.delete_empty_folder("a")
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    write(location, "a/b/c", b"x")
+    assert location.read("a/b/c") == b"x"
+
+
+def test_tidying_up_deletes_no_file_that_comes_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    location, walk = open_location(tmp_path), os.walk
+
+    def walk_slowly(*arguments: Any, **options: Any) -> Any:
+        found = list(walk(*arguments, **options))
+        write(location, "a/b/c", b"x")
+        return found
+
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.setattr(os, "walk", walk_slowly)
+    location.delete_empty_folder("a")
+    assert location.read("a/b/c") == b"x"
 
 
 @pytest.mark.parametrize(
@@ -217,15 +315,6 @@ def test_a_read_only_disk_is_refused(small_disk: Path) -> None:
         location.make()
     with pytest.raises(ResultsError, match="a: cannot be written: Read-only file system; choose another folder"):
         write(open_location(small_disk), "a", b"x")
-
-
-def test_a_failure_of_any_file_system_is_told(tmp_path: Path) -> None:
-    class Full:
-        def open_output_stream(self, path: str) -> Any:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
-
-    with pytest.raises(ResultsError, match="full/a: cannot be written: No space left on device; free some"):
-        write(Location(Full(), str(tmp_path), "full"), "a", b"x")
 
 
 def test_a_folder_that_the_system_forbids_is_refused() -> None:

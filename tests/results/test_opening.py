@@ -5,12 +5,13 @@ from __future__ import annotations
 import socket
 import threading
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.storage import opening
-from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.storage.opening import open_location
 from tests.object_store import ObjectStore
 
@@ -49,12 +50,17 @@ def test_a_bucket_of_its_own_needs_no_prefix(object_store: ObjectStore) -> None:
     assert "?" not in str(location)
 
 
-def test_the_endpoint_may_come_from_the_environment(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variable", ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"])
+def test_the_endpoint_may_come_from_the_environment(
+    object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     bucket = object_store.new_bucket()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{object_store.endpoint}")
+    monkeypatch.setenv(variable, f"http://{object_store.endpoint}")
     with open_location(f"s3://{bucket}/a").writing("b") as stream:
         stream.write(b"x")
     assert object_store.objects(bucket) == {"a/b": b"x"}
+    monkeypatch.setenv(variable, "http://127.0.0.1:1")  # the URI comes first
+    assert open_location(object_store.uri(f"{bucket}/a")).read("b") == b"x"
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,7 @@ def test_the_endpoint_may_come_from_the_environment(object_store: ObjectStore, m
         ("file://results/x", "file://results/x: cannot be opened: Unsupported hostname"),
         ("file:///a b", "file:///a b: cannot be opened: Cannot parse URI"),
         ("s3://[bucket/x", "the place of the results is not a URI"),
+        ("mock:///bucket/x", "mock:///bucket/x: mock is no store that refuses to replace what it is not told of"),
     ],
 )
 def test_what_is_no_place_is_refused(place: str, message: str) -> None:
@@ -101,6 +108,36 @@ def test_credentials_in_a_uri_are_refused_and_not_repeated(uri: str) -> None:
 def test_a_container_is_no_credential() -> None:
     name = "abfs://container@account.dfs.core.windows.net/x"
     assert str(open_location(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("uri", "path"),
+    [
+        ("gs://bucket/a/b", "bucket/a/b"),
+        ("gs://anonymous@bucket/a?scheme=http&endpoint_override=127.0.0.1:1", "bucket/a"),
+        ("abfs://container@account.dfs.core.windows.net/a", "container/a"),
+        ("abfss://account.blob.core.windows.net/container/a", "container/a"),
+        ("abfs://account@container/a?enable_tls=false", "container/a"),
+        ("s3://bucket/a?endpoint_override=127.0.0.1:1&tls_verify_certificates=false", "bucket/a"),
+    ],
+)
+@pytest.mark.usefixtures("object_store")
+def test_stores_have_the_uris_that_pyarrow_gives_them(uri: str, path: str) -> None:
+    location = open_location(uri)
+    assert (location.path, location.typed, location.is_relative) == (path, uri, False)
+
+
+def test_names_of_objects_are_the_same_for_pyarrow(object_store: ObjectStore) -> None:
+    name = "a b/ü~#x%20y+&='(1)"
+    place = f"{object_store.new_bucket()}/{name}"
+    with object_store.filesystem.open_output_stream(f"{place}/one") as stream:
+        stream.write(b"1")
+    location = open_location(object_store.uri(quote(place)))
+    with location.writing("two") as stream:
+        stream.write(b"2")
+    assert location.names() == ["one", "two"]
+    assert location.read("one") == b"1"
+    assert object_store.objects(place) == {"one": b"1", "two": b"2"}
 
 
 def test_a_store_that_never_answers_is_given_up(object_store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:

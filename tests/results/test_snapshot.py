@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -13,7 +14,8 @@ from distmarl.report.write import write_report
 from distmarl.results import grid_columns
 from distmarl.results.fields import Table
 from distmarl.results.snapshot import Snapshot
-from distmarl.results.storage.location import File, LocalFolder
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import File
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, SETTINGS, TABLES, TRAININGS
 from distmarl.status.folder_status import read_status
@@ -130,10 +132,10 @@ def test_a_setting_is_parsed_once_for_all_rows(folder: CountingFolder, monkeypat
 
 def test_parts_stay_until_the_summary_of_them_is_published(folder: CountingFolder) -> None:
     class FullDisk(CountingFolder):
-        def writing(self, name: str):  # type: ignore[no-untyped-def]
+        def writing(self, name: str, **options: Any):  # type: ignore[no-untyped-def]
             if name.startswith("summary"):
                 raise OSError
-            return super().writing(name)
+            return super().writing(name, **options)
 
     with pytest.raises(OSError):  # noqa: PT011
         Store(FullDisk(folder.folder)).publish()

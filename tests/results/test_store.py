@@ -14,10 +14,13 @@ import pytest
 
 from distmarl.errors import ResultsError
 from distmarl.results.fields import SCHEMA_VERSION
-from distmarl.results.storage.location import File, LocalFolder
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.location import File
+from distmarl.results.storage.opening import open_location
 from distmarl.results.store import Store
 from distmarl.results.tables import EVALUATIONS, FAILURES, SETTINGS, TABLES, TRAININGS
-from tests.places import snapshot_of, store_in
+from tests.object_store import ObjectStore
+from tests.places import locked, snapshot_of, store_in
 
 
 def training(k: int, setting_id: str = "s", **changes: Any) -> dict[str, Any]:
@@ -271,3 +274,46 @@ def test_long_lists_are_merged_a_few_rows_at_a_time(tmp_path: Path) -> None:
     assert frame["seed"].tolist() == list(range(300))
     assert [row[0] for row in frame["returns"]] == [-1.0 if seed == 7 else float(seed) for seed in range(300)]
     assert pq.ParquetFile(tmp_path / "evaluations" / "data.parquet").num_row_groups == 3
+
+
+def test_what_another_one_published_meanwhile_is_taken_in_and_not_replaced(object_store: ObjectStore) -> None:
+    folder = f"{object_store.new_bucket()}/results"
+    place = object_store.uri(folder)
+    store, other = store_in(place), store_in(place)
+    store.add_settings([setting("s", n_agents=30)], [])
+    commit(store, training(1))
+    store.publish()
+    commit(store, training(2))
+    commit(other, training(3))
+    between = iter([other.publish])
+
+    def publish_first(request: dict[str, Any]) -> None:
+        if request["REQUEST_METHOD"] == "PUT" and request["PATH_INFO"].endswith("trainings/data.parquet"):
+            next(between, lambda: None)()
+
+    with object_store.failing(publish_first):
+        store.publish()
+    assert next(between, None) is None
+    assert pd.read_parquet(object_store.uri(f"{folder}/trainings"))["k"].tolist() == [1, 2, 3]
+
+
+def test_parts_bear_the_number_of_the_lock_that_they_were_written_with(tmp_path: Path) -> None:
+    for number in (1, 2):
+        with locked(tmp_path) as lock:
+            store = Store(open_location(tmp_path), lock)
+            commit(store, training(1, bound=0.5 / number))
+    names = sorted(path.name for path in (tmp_path / "_parts" / "trainings").iterdir())
+    assert names == ["000001-s-1.parquet", "000002-s-1.parquet"]
+    store_in(tmp_path).publish()
+    assert published(tmp_path)["bound"].tolist() == [0.25]  # the last holder's
+
+
+def test_clearing_leaves_empty_tables_and_no_part(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    commit(store, training(1))
+    store.publish()
+    commit(store, training(2))
+    store.clear()
+    assert store.keys(TRAININGS) == set()
+    assert len(published(tmp_path)) == 0
+    assert list((tmp_path / "_parts" / "trainings").iterdir()) == []

@@ -16,7 +16,7 @@ import pytest
 import distmarl as dm
 from distmarl.errors import ResultsError
 from distmarl.report.__main__ import main as report
-from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.tables import TABLES
 from distmarl.status.__main__ import main as status
 from distmarl.sweep.__main__ import main as sweep
@@ -150,6 +150,14 @@ def test_a_table_of_the_papers_method_is_made_again(
     check_mended(copied(plain), plain, {table: harm})
 
 
+@pytest.mark.parametrize("source", ["whole", "plain"])
+def test_what_tasks_need_in_turn_is_made_again_first(
+    source: str, request: pytest.FixtureRequest, copied: Callable[[Path], Path]
+) -> None:
+    undisturbed = request.getfixturevalue(source)
+    check_mended(copied(undisturbed), undisturbed, {"local_policies": deleted, "evaluations": cut, "rollouts": deleted})
+
+
 def test_readers_say_what_is_damaged_and_go_on_without_it(whole: Path, copied: Callable[[Path], Path]) -> None:
     folder = copied(whole)
     for table in ("nash_gaps", "timings"):
@@ -193,7 +201,7 @@ def test_an_interruption_between_keeping_aside_and_the_end_changes_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("distmarl.sweep.session._drive", lambda *_: (_ for _ in ()).throw(ResultsError("killed")))
         assert run_in(folder).returncode == 2
-    assert "choices/data.parquet: has gone" in call_in(folder, status)("results").stdout
+    assert "warning: results/choices/data.parquet: " in call_in(folder, status)("results").stdout
     run_in(folder)
     assert tables_of(folder) == tables_of(whole)
 

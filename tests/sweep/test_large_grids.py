@@ -14,7 +14,7 @@ from distmarl.config import reading
 from distmarl.report.__main__ import main as report_main
 from distmarl.report.figures import frames
 from distmarl.results import grid_columns, parquet_files
-from distmarl.results.storage.location import LocalFolder
+from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.tables import BASELINES, GLOBAL_POLICIES, NASH_GAPS
 from distmarl.status.__main__ import main as status_main
 from distmarl.sweep.__main__ import main as sweep_main

@@ -77,11 +77,18 @@ def test_a_sweep_leaves_the_same_tables_and_report_in_a_store_as_on_a_disk(
     reported = object_store.objects(place)
     vectors = {name for name in reported if name.endswith(".pdf")}
     assert vectors == {name.replace(".png", ".pdf") for name in objects if name.endswith(".png")}
-    assert {name: content for name, content in reported.items() if name not in vectors} == objects
+    assert unlocked({name: content for name, content in reported.items() if name not in vectors}) == unlocked(objects)
     assert read_status(object_store.uri(place)).is_done
     opened, local_results = dm.open(object_store.uri(place)), dm.open(tmp_path / "out")
     pd.testing.assert_frame_equal(opened.table("summary"), local_results.table("summary"))
     assert opened.global_policy(3).tolist() == local_results.global_policy(3).tolist()
+
+
+def unlocked(objects: dict[str, bytes]) -> dict[str, bytes]:
+    """Return objects but for the lock, which the last holder has given back."""
+    (last,) = [name for name in objects if name.startswith("_")]
+    assert json.loads(objects[last])["has_ended"]
+    return {name: content for name, content in objects.items() if name != last}
 
 
 def without_seconds(table: str) -> list[str]:
@@ -110,7 +117,7 @@ def test_a_driver_that_is_killed_is_resumed_and_nothing_is_lost_or_counted_twice
     assert done.returncode == 0, done.stderr
     assert f"s3://{place}: took over from process {process.pid} on " in done.stderr
     assert f"203 tasks, {n_before + 3} of them done before" in done.stderr
-    assert not [name for name in object_store.objects(place) if name.startswith("_")]
+    assert unlocked(object_store.objects(place))
     run(tmp_path / "whole", MANY)
     assert stored_tables(object_store, place) == table_bytes(tmp_path / "whole")
 
@@ -145,7 +152,7 @@ def test_parts_are_taken_in_while_the_sweep_runs(
     ):
         run(object_store.uri(place))
     assert written.count(f"/{place}/evaluations/data.parquet") >= 4
-    assert not [name for name in object_store.objects(place) if name.startswith("_")]
+    assert unlocked(object_store.objects(place))
     run(tmp_path)
     assert stored_tables(object_store, place) == table_bytes(tmp_path)
 
@@ -221,10 +228,10 @@ def foreign_folder(store: ObjectStore, _: pytest.MonkeyPatch) -> str:
 @pytest.mark.parametrize(
     ("prepare", "message"),
     [
-        (missing_bucket, "there is no such bucket; create it, or name another one (NO_SUCH_BUCKET)"),
+        (missing_bucket, "there is no such bucket; create it, or name another one (NoSuchBucket)"),
         (refused_credentials, "the credentials are refused; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-        (read_only_credentials, "_lock.json: cannot be written: the credentials are refused; set AWS_ACCESS_KEY_ID"),
-        (unreachable_endpoint, "the store cannot be reached; is the endpoint right? (NETWORK_CONNECTION"),
+        (read_only_credentials, "_lock-1.json: cannot be written: the credentials are refused; set AWS_ACCESS_KEY_ID"),
+        (unreachable_endpoint, "the store cannot be reached; is the endpoint right? (HTTP error: "),
         (foreign_folder, "is not a results folder of distmarl"),
     ],
 )

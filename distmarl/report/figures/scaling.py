@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from distmarl.config.grids import varied_keys
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import (
     LOG_SCALE_FROM,
@@ -104,7 +105,7 @@ def scaling(
 
 
 def _varies_n_agents(numbers: Numbers) -> bool:
-    return N_AGENTS in numbers.sweep.grid
+    return N_AGENTS in varied_keys(numbers.sweep.grid)
 
 
 SCALING = ReportFigure(

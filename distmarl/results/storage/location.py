@@ -1,39 +1,59 @@
 """Where results lie: a folder on a disk, or a prefix of an object store, behind one interface.
 
-A file is written whole or not at all. On a disk it is written aside, flushed, and renamed into its
-place. An object store has no renaming: the file is put together in memory and uploaded once,
-under its final name, where it appears when all of it has arrived.
+A file is written whole or not at all. On a disk it is written aside, flushed, and renamed into its place; an object
+is put together in memory and uploaded in one step. Whoever holds the folder's lock may lose it in any moment without
+noticing, so a write can be bound to two things:
+
+- in an object store, to the version that it replaces: it is refused when there is another one;
+- on a disk, to a guard, the lock: it is asked when the file lies aside, under a name with the guard's number, and
+  whoever takes the lock over deletes what lies aside with a lower one. What lies there no more cannot be renamed.
 """
 
 from __future__ import annotations
 
-import io
-import os
 import re
-import threading
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO, Protocol
 
 import pyarrow as pa
-from pyarrow import fs
 
 from distmarl.errors import ResultsError
-from distmarl.paths import unmistakable
-from distmarl.results.storage.folders import flush_folder, make_folder
-from distmarl.results.storage.reasons import OTHER_FOLDER, NotWritableError, forbids_writing, reason_of
-from distmarl.results.storage.worker import Worker
+from distmarl.results.storage.reasons import NotWritableError, forbids_writing, reason_of
 
 ASIDE = "_tmp-"  # readers of Parquet pass over names with a leading underscore
-ASIDE_NAME = re.compile(rf"{ASIDE}[0-9a-f]{{32}}")
-N_REQUESTS = 16  # at once; an object store answers each in some tens of milliseconds
+ASIDE_NAME = re.compile(rf"{ASIDE}([0-9a-f]{{8}})[0-9a-f]{{24}}")  # the number of the guard, and a random one
 
-_T = TypeVar("_T")
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a store says to tell one version of an object from the others.
+
+    Attributes
+    ----------
+    e_tag, version : str or None
+        Which of them there are depends on the store.
+    """
+
+    e_tag: str | None = None
+    version: str | None = None
+
+
+ANY = Version()  # of a file, where there are none
+
+
+class ReplacedError(ResultsError):
+    """A file is not the version any more that a write was to replace."""
+
+
+class Guard(Protocol):
+    """Says whether this process may still write; its number is higher than those of all before."""
+
+    number: int
+
+    def check(self) -> None:
+        """Raise if it may not."""
 
 
 def is_aside(name: str) -> bool:
@@ -51,46 +71,44 @@ class File:
         Where it lies, for people.
     open : callable
         Opens it; FileNotFoundError if it has gone.
+    version : Version
+        Its version, where there are any.
     """
 
     name: str
     open: Callable[[], pa.NativeFile]
+    version: Version = ANY
 
 
 class Location:
-    """A folder in an object store, or in any file system of pyarrow. Names in it have slashes.
+    """A folder. Names in it have slashes.
 
     Parameters
     ----------
-    filesystem : pyarrow.fs.FileSystem
-        The store.
     path : str
-        The folder's path in it.
+        Tells it from other folders.
     name : str
         The folder, for people.
-    typed : str, optional
+    typed : str
         What a command takes for it: the name with the store's options, if there are any, and as no option itself.
     """
 
-    def __init__(self, filesystem: fs.FileSystem, path: str, name: str, typed: str | None = None) -> None:
-        self.filesystem = filesystem
-        self.path = path.rstrip("/")
+    is_relative = False
+    """Whether it depends on the folder that the command was typed in."""
+    may_tear_files = False
+    """Whether a loss of power can leave a part of a file under its name; objects are whole or not there."""
+    has_versions = True
+    """Whether a write can be bound to the version that it replaces."""
+    faults: tuple[type[Exception], ...] = (OSError,)
+    """What is raised where files cannot be read or written."""
+
+    def __init__(self, path: str, name: str, typed: str) -> None:
+        self.path = path
         self.name = name
-        self.typed = name if typed is None else typed
-        self._worker: Worker | None = None
+        self.typed = typed
 
     def __str__(self) -> str:
         return self.name
-
-    @property
-    def is_relative(self) -> bool:
-        """Whether it depends on the folder that the command was typed in."""
-        return False
-
-    @property
-    def may_tear_files(self) -> bool:
-        """Whether a loss of power can leave a part of a file under its name; objects are whole or not there."""
-        return False
 
     def describe(self, name: str) -> str:
         """Return a file's whole name, for people."""
@@ -109,21 +127,19 @@ class Location:
 
     def names(self, folder: str = "") -> list[str]:
         """Return the names of what is in a folder, sorted; none when there is no such folder."""
-        with self._explained(folder, "cannot be listed"):
-            try:
-                found = self.filesystem.get_file_info(fs.FileSelector(self._at(folder)))
-            except FileNotFoundError:
-                return []
-        return sorted(entry.base_name for entry in found)
+        raise NotImplementedError
 
     def names_in(self, folders: Iterable[str]) -> list[list[str]]:
         """Return the names of what is in each of some folders."""
-        return self._for_each(self.names, list(folders))
+        return [self.names(folder) for folder in folders]
+
+    def version(self, name: str) -> Version | None:
+        """Return which version of a file there is, where there are any; None for none."""
+        raise NotImplementedError
 
     def exists(self, name: str) -> bool:
         """Return whether there is such a file."""
-        with self._explained(name, "cannot be looked up"):
-            return bool(self.filesystem.get_file_info(self._at(name)).type != fs.FileType.NotFound)
+        return self.version(name) is not None
 
     def read(self, name: str) -> bytes:
         """Return a file's content.
@@ -135,75 +151,55 @@ class Location:
         ResultsError
             When it cannot be read.
         """
-        return self._fetch(name).to_pybytes()
+        return self.read_version(name)[0]
+
+    def read_version(self, name: str) -> tuple[bytes, Version]:
+        """Return a file's content and which version that is, as :meth:`read` does."""
+        raise NotImplementedError
 
     def files(self, names: Iterable[str]) -> list[File]:
-        """Return files to read. Objects are fetched at once, each in one piece: they may be replaced meanwhile."""
-        chosen = list(names)
-        contents = self._for_each(self._fetch, chosen)
-        return [
-            File(self.describe(name), partial(pa.BufferReader, content))
-            for name, content in zip(chosen, contents, strict=True)
-        ]
+        """Return files to read."""
+        raise NotImplementedError
 
-    @contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
+    def create(self, name: str, content: bytes) -> bool:
+        """Write a new file; return False, and leave it as it is, if there is one. Of two that try, one does."""
+        raise NotImplementedError
+
+    def writing(
+        self, name: str, *, replaces: Version | None = ANY, guard: Guard | None = None
+    ) -> AbstractContextManager[BinaryIO]:
         """Write a file: it is there, whole, when the block ends, and unchanged if the block raises.
+
+        Parameters
+        ----------
+        name : str
+            The file.
+        replaces : Version or None
+            The version that there must be, where there are versions; None for no file.
+        guard : Guard, optional
+            Who must allow it, where there are no versions.
 
         Raises
         ------
+        ReplacedError
+            When there is another version.
         ResultsError
-            When it cannot be written.
+            When it cannot be written, or the guard forbids it.
         """
-        content = io.BytesIO()
-        with self._written(name):
-            yield content
-            self._upload(self._at(name), pa.py_buffer(content.getbuffer()))
+        raise NotImplementedError
 
     def delete(self, names: Iterable[str]) -> None:
         """Delete files, if they are there."""
-
-        def delete_one(name: str) -> None:
-            with self._explained(name, "cannot be deleted"), suppress(FileNotFoundError):
-                self.filesystem.delete_file(self._at(name))
-
-        self._for_each(delete_one, list(names))
+        raise NotImplementedError
 
     def delete_empty_folder(self, name: str) -> None:
         """Delete a folder, with those in it, if it is there and no file is in it."""
-        with self._explained(name, "cannot be deleted"), suppress(FileNotFoundError):
-            found = self.filesystem.get_file_info(fs.FileSelector(self._at(name), recursive=True))
-            if all(entry.type == fs.FileType.Directory for entry in found):
-                self.filesystem.delete_dir(self._at(name))
 
     def delete_torn_files(self) -> None:
         """Delete what was being written when a machine lost its power; an object store shows no such thing."""
 
-    def _at(self, name: str) -> str:
-        return f"{self.path}/{name}" if name else self.path
-
-    def _fetch(self, name: str) -> pa.Buffer:
-        with self._explained(name, "cannot be read"), self.filesystem.open_input_file(self._at(name)) as source:
-            return source.read_buffer()
-
-    def _upload(self, path: str, content: pa.Buffer) -> None:
-        """Upload an object in one piece, whatever happens: pyarrow publishes what is written when it is closed."""
-
-        def upload() -> None:
-            with self.filesystem.open_output_stream(path) as stream:
-                stream.write(content)
-
-        if threading.current_thread() is not threading.main_thread():
-            upload()  # nothing interrupts it
-            return
-        if self._worker is None:
-            self._worker = Worker()
-        self._worker.run(upload)
-
-    def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
-        """Do something for several names at the same time."""
-        with ThreadPoolExecutor(N_REQUESTS) as pool:
-            return list(pool.map(action, names))
+    def delete_asides(self, number: int) -> None:
+        """Let nothing that a guard with a lower number wrote aside get into its place any more."""
 
     @contextmanager
     def _explained(self, name: str, what: str) -> Iterator[None]:
@@ -212,7 +208,7 @@ class Location:
             yield
         except FileNotFoundError:
             raise
-        except OSError as error:
+        except self.faults as error:
             raise ResultsError(f"{self.describe(name)}: {what}: {reason_of(error)}") from error
 
     @contextmanager
@@ -220,101 +216,6 @@ class Location:
         """Turn a write that fails into a message."""
         try:
             yield
-        except OSError as error:
+        except self.faults as error:
             kind = NotWritableError if forbids_writing(error) else ResultsError
             raise kind(f"{self.describe(name)}: cannot be written: {reason_of(error, is_write=True)}") from error
-
-
-class LocalFolder(Location):
-    """A folder on a disk.
-
-    Parameters
-    ----------
-    name : str
-        Its path.
-    """
-
-    def __init__(self, name: str) -> None:
-        self.folder = Path(name)
-        shown = str(self.folder)
-        super().__init__(fs.LocalFileSystem(), str(self.folder.absolute()), shown, typed=unmistakable(shown))
-
-    @property
-    def is_relative(self) -> bool:
-        """Whether it depends on the folder that the command was typed in."""
-        return not self.folder.is_absolute()
-
-    @property
-    def may_tear_files(self) -> bool:
-        """Whether a loss of power can leave a part of a file under its name: on disks that do not keep their word."""
-        return True
-
-    def check(self) -> None:
-        """Refuse a path that is no folder, or in which none can be made or written."""
-        with self._explained("", "cannot be looked up"):
-            if self.folder.is_symlink() and not self.folder.exists():
-                missing = self.folder.readlink()
-                raise ResultsError(f"{self}: is a link to {missing}, which is not there; make that, or {OTHER_FOLDER}")
-            if self.folder.exists() and not self.folder.is_dir():
-                raise ResultsError(f"{self}: is not a folder; {OTHER_FOLDER}")
-            ancestor = next(path for path in (self.folder, *self.folder.absolute().parents) if path.exists())
-        if not ancestor.is_dir() or not os.access(ancestor, os.W_OK | os.X_OK):
-            raise NotWritableError(f"{self}: cannot be written ({ancestor} forbids it); {OTHER_FOLDER}")
-
-    def make(self) -> None:
-        """Make the folder."""
-        try:
-            make_folder(self.folder)
-        except OSError as error:
-            raise ResultsError(f"{self}: cannot be made: {error.strerror}; {OTHER_FOLDER}") from error
-
-    def is_there(self) -> bool:
-        """Return whether the folder exists."""
-        with self._explained("", "cannot be looked up"):
-            return self.folder.is_dir()
-
-    def names(self, folder: str = "") -> list[str]:
-        """Return the names of what is in a folder, sorted: also those that are not UTF-8, which Arrow cannot tell."""
-        with self._explained(folder, "cannot be listed"):
-            try:
-                return sorted(path.name for path in Path(self._at(folder)).iterdir())
-            except FileNotFoundError:
-                return []
-
-    def files(self, names: Iterable[str]) -> list[File]:
-        """Return files to read, which are opened when they are needed."""
-        return [File(self.describe(name), partial(self.filesystem.open_input_file, self._at(name))) for name in names]
-
-    @contextmanager
-    def writing(self, name: str) -> Iterator[BinaryIO]:
-        """Write a file aside, flush it to the disk, and rename it into its place."""
-        path = self.folder / name
-        aside = path.with_name(f"{ASIDE}{uuid.uuid4().hex}")
-        with self._written(name):
-            make_folder(path.parent)
-            try:
-                with aside.open("wb") as stream:
-                    yield stream
-                    stream.flush()
-                    os.fsync(stream.fileno())
-                aside.replace(path)
-            finally:
-                aside.unlink(missing_ok=True)
-            flush_folder(path.parent)
-
-    def delete(self, names: Iterable[str]) -> None:
-        """Delete files, if they are there; none of them comes back after a power loss."""
-        gone = list(names)
-        super().delete(gone)
-        for parent in {(self.folder / name).parent for name in gone}:
-            with self._explained("", "cannot be flushed"), suppress(FileNotFoundError):
-                flush_folder(parent)
-
-    def delete_torn_files(self) -> None:
-        """Delete what was being written when this machine lost its power."""
-        for path in self.folder.rglob(f"{ASIDE}*"):
-            if is_aside(path.name) and not path.is_dir():
-                path.unlink(missing_ok=True)
-
-    def _for_each(self, action: Callable[[str], _T], names: Sequence[str]) -> list[_T]:
-        return [action(name) for name in names]

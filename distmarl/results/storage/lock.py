@@ -1,82 +1,53 @@
 """One driver at a time: the lock of a results folder.
 
-``_lock.json`` names its holder and when it was last heard of; the holder writes it again every few
-seconds. Whoever finds one that is not its own listens: a holder that is heard of again is alive, one that
-stays silent for several of its intervals has died, and the lock is taken over. Two that take it over in the same
-moment find out at their next beat at the latest, and the one that lost stops. Until then both
-write parts that are named by task and equal in content.
+Every holder has a number, one more than the last one's, and a file of its own, ``_lock-7.json``, which only one can
+create; the highest number holds the lock. The file names its holder and when it was last heard of; the holder writes
+it again every few seconds, and says in it that it has ended, so numbers never repeat. Whoever finds a lock that is
+not its own listens: a holder that is heard of again is alive, one that stays silent for several of its intervals has
+died, and the next number is taken.
 
-On a disk the system locks the file ``_lock`` as well, and frees it when the process ends: there the
-lock is exact, and the next command starts at once. Not every network disk can do that, and some do it for one
-machine only; what is left then is the listening.
+A holder that was only asleep can wake up at any moment, also between a look at the lock and a write. What it
+writes then must not undo what others wrote (:mod:`distmarl.results.storage.location`): in an object store a write
+says which version it replaces, and is refused if that is not there any more. A disk knows no such write: there a file
+is written aside, with the holder's number in its name, before the holder looks, and whoever takes the lock over
+deletes what lies aside before it reads; so there is nothing left to be renamed.
+
+On a disk the system locks the file ``_lock`` as well, and frees it when the process ends: there the next command
+starts at once. Not every network disk can do that, and some do it for one machine only; what is left then is the
+listening.
 """
 
 from __future__ import annotations
 
 import errno
 import fcntl
-import getpass
-import json
-import os
-import socket
-import sys
+import re
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
-from datetime import datetime, timezone
 from typing import IO
 
 from distmarl.errors import ResultsError
-from distmarl.paths import shell_words
-from distmarl.results.storage.json_text import parse_json
-from distmarl.results.storage.location import LocalFolder, Location
-from distmarl.results.storage.processes import is_running
-from distmarl.wording import ago, timestamp
+from distmarl.results.storage.disk import LocalFolder
+from distmarl.results.storage.holder import Holder, parse_holder, this_process
+from distmarl.results.storage.location import Location
+from distmarl.wording import ago
 
 LOCK_FILE = "_lock"
-HOLDER_FILE = "_lock.json"
+HOLDER_NAME = re.compile(r"_lock(?:-([1-9]\d{0,17}))?\.json")  # earlier versions wrote it without a number
 
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 30.0
 POLL_EVERY_S = 0.5
-# Clocks of two machines agree better than this: S3 refuses requests of a machine whose clock does not.
+# The clock of whoever writes to an object store agrees better than this with the store's: it refuses others.
 CLOCKS_AGREE_S = 900.0
 
 CANNOT_LOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """A process that writes to a results folder.
-
-    Attributes
-    ----------
-    token : str
-        Tells this lock from all others.
-    host, pid, user, command : str, int, str, str
-        The process.
-    since, last_beat : str
-        When it took the lock and when it was last heard of, by its own clock (UTC).
-    """
-
-    token: str
-    host: str
-    pid: int
-    user: str
-    command: str
-    since: str
-    last_beat: str
-
-    def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} ({self.user}; {self.command})"
-
-    @property
-    def age_s(self) -> float:
-        """How long ago it was last heard of, if its clock agrees with this one."""
-        return (datetime.now(timezone.utc) - datetime.fromisoformat(self.last_beat)).total_seconds()
+class LostLockError(ResultsError):
+    """Another process has taken the lock over."""
 
 
 class Lock:
@@ -86,66 +57,121 @@ class Lock:
     ----------
     folder : Location
         The results folder.
+    number : int
+        The holder's number, which nobody has had before.
+
+    Raises
+    ------
+    ResultsError
+        When another process has taken this number in the same moment.
     """
 
-    def __init__(self, folder: Location) -> None:
-        self._holder = Holder(
-            token=uuid.uuid4().hex,
-            host=socket.gethostname(),
-            pid=os.getpid(),
-            user=_user(),
-            command=shell_words(sys.orig_argv),
-            since=timestamp(),
-            last_beat=timestamp("milliseconds"),
-        )
+    def __init__(self, folder: Location, number: int) -> None:
+        self.number = number
         self._folder = folder
-        self._rival: Holder | None = None
+        self._holder = this_process(number)
+        self._rival: Holder | str | None = None
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
-        _write_holder(folder, self._holder)
-        self._listen_for_rival()
-        self.check()
+        if not folder.create(_name(number), self._holder.as_json()):
+            raise _in_use(folder, _latest(folder)[1])
+        folder.delete_asides(number)
+        folder.delete([name for name in folder.names() if 0 <= number_of(name) < number])
         self._thread.start()
 
     def check(self) -> None:
-        """Raise if another process has taken the lock over; look, if this one may have seemed dead.
+        """Raise if another process has taken the lock over.
+
+        It is looked for where a write cannot say what it replaces, and if this process may have seemed dead.
 
         Raises
         ------
-        ResultsError
+        LostLockError
             Naming that process.
         """
-        if self._holder.age_s > SILENT_AFTER_S:
-            self._listen_for_rival()
+        if self._rival is not None or not self._folder.has_versions or self._holder.age_s > SILENT_AFTER_S:
+            self.look()
+
+    def look(self) -> None:
+        """Look whether another process has taken the lock over, and raise if it has.
+
+        Raises
+        ------
+        LostLockError
+            Naming that process.
+        """
+        self._rival = self._rival or self._higher()
         if self._rival is not None:
-            raise ResultsError(
-                f"{self._folder}: was taken over by {self._rival}, which did not hear of this process for "
-                f"{SILENT_AFTER_S:g} s; this one stops. What it committed is kept"
+            rival = self._rival
+            since = ", which has ended since" if isinstance(rival, Holder) and rival.has_ended else ""
+            raise LostLockError(
+                f"{self._folder}: was taken over by {rival}{since}; this process seemed to have ended, and stops. "
+                "What it committed is kept"
             )
 
     def release(self) -> None:
-        """Give the lock back, if it is still held. A store that cannot be reached keeps it; it goes stale."""
+        """Give the lock back. A store that cannot be reached keeps it; it goes stale.
+
+        Raises
+        ------
+        LostLockError
+            When another process has taken it over.
+        """
         self._released.set()
         self._thread.join()
-        with suppress(ResultsError):
-            self._listen_for_rival()
-            if self._rival is None:
-                self._folder.delete([HOLDER_FILE])
+        try:
+            self.look()
+            self._write(self._holder.ended())
+        except LostLockError:
+            raise
+        except ResultsError:
+            return
 
     def _keep_fresh(self) -> None:
         while not self._released.wait(BEAT_EVERY_S):
             with suppress(ResultsError):  # what cannot be reached now may be at the next beat
-                self._listen_for_rival()
+                self._rival = self._higher()
                 if self._rival is not None:
                     return
-                heard_of = replace(self._holder, last_beat=timestamp("milliseconds"))
-                _write_holder(self._folder, heard_of)
+                heard_of = self._holder.heard_now()
+                self._write(heard_of)
                 self._holder = heard_of
 
-    def _listen_for_rival(self) -> None:
-        holder = _read_holder(self._folder)
-        if holder is not None and holder.token != self._holder.token:
-            self._rival = holder
+    def _higher(self) -> Holder | str | None:
+        """Return who has taken the lock over, if anybody has."""
+        number, holder = _latest(self._folder)
+        return (holder or "another process") if number > self.number else None
+
+    def _write(self, holder: Holder) -> None:
+        """Write this holder's file, which matters to nobody once there is a higher number."""
+        with self._folder.writing(_name(self.number)) as stream:
+            stream.write(holder.as_json())
+
+
+def number_of(name: str) -> int:
+    """Return the number of the holder whose file has this name; -1 for any other file."""
+    match = HOLDER_NAME.fullmatch(name)
+    return int(match[1] or 0) if match else -1
+
+
+def is_of_lock(name: str) -> bool:
+    """Return whether a file in a results folder belongs to its lock."""
+    return name == LOCK_FILE or number_of(name) >= 0
+
+
+def current_holder(folder: Location) -> Holder | None:
+    """Return who holds a folder's lock, if anybody does."""
+    _, holder = _latest(folder)
+    return None if holder is None or holder.has_ended else holder
+
+
+def find_writer(folder: Location) -> Holder | None:
+    """Return which process writes to a folder now, if one does.
+
+    Nothing is locked to find out. Of a process on another machine it is told by the two clocks.
+    """
+    holder = current_holder(folder)
+    return None if holder is None or holder.age_s > SILENT_AFTER_S or holder.is_gone else holder
 
 
 def listen(folder: Location, tell: Callable[[str], None]) -> Holder | None:
@@ -159,8 +185,8 @@ def listen(folder: Location, tell: Callable[[str], None]) -> Holder | None:
     if isinstance(folder, LocalFolder) and not folder.is_there():
         return None
     with _system_lock(folder) as is_locked:
-        holder = _read_holder(folder)
-    if holder is None or _has_died(holder, is_locked) or not _is_silent(folder, holder, tell):
+        holder = current_holder(folder)
+    if holder is None or _has_died(folder, holder, is_locked) or not _is_silent(folder, holder, tell):
         return None
     return holder
 
@@ -190,31 +216,34 @@ def locked(
     ------
     ResultsError
         When another process holds the lock: which, since when, and when it was last heard of.
+    LostLockError
+        At the end of the block, when another process has taken the lock over.
     """
     with _system_lock(folder) as is_locked:
-        holder = _read_holder(folder)
-        if holder is not None:
-            has_died = holder == silent or _has_died(holder, is_locked)
-            if not has_died and not wait:
-                raise _in_use(folder, holder)
-            if has_died or _is_silent(folder, holder, tell):
-                tell(f"{folder}: took over from {holder}, which ended without a word {ago(holder.age_s)}")
-        lock = Lock(folder)
+        lock = Lock(folder, _free_number(folder, is_locked, wait, silent, tell))
         try:
             yield lock
-        finally:
-            lock.release()
+        except BaseException:
+            with suppress(LostLockError):  # there is something else to say
+                lock.release()
+            raise
+        lock.release()
 
 
-def find_writer(folder: Location) -> Holder | None:
-    """Return which process writes to a folder now, if one does.
-
-    Nothing is locked to find out. Of a process on another machine it is told by the two clocks.
-    """
-    holder = _read_holder(folder)
-    if holder is None or holder.age_s > SILENT_AFTER_S or _has_died(holder, is_locked=False):
-        return None
-    return holder
+def _free_number(
+    folder: Location, is_locked: bool, wait: bool, silent: Holder | None, tell: Callable[[str], None]
+) -> int:
+    """Return the number of the next holder, once there is none."""
+    while True:
+        number, holder = _latest(folder)
+        if holder is None or holder.has_ended:
+            return number + 1
+        has_died = holder == silent or _has_died(folder, holder, is_locked)
+        if not has_died and not wait:
+            raise _in_use(folder, holder)
+        if has_died or _is_silent(folder, holder, tell):
+            tell(f"{folder}: took over from {holder}, which ended without a word {ago(holder.age_s)}")
+            return number + 1
 
 
 @contextmanager
@@ -236,7 +265,7 @@ def _flock(location: Location, stream: IO[str]) -> bool:
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise _in_use(location, _read_holder(location)) from None
+        raise _in_use(location, current_holder(location)) from None
     except OSError as error:
         if error.errno in CANNOT_LOCK:
             return False
@@ -244,25 +273,27 @@ def _flock(location: Location, stream: IO[str]) -> bool:
     return True
 
 
-def _has_died(holder: Holder, is_locked: bool) -> bool:
+def _has_died(folder: Location, holder: Holder, is_locked: bool) -> bool:
     """Return whether a holder is certain to have ended."""
-    if holder.host == socket.gethostname():
-        return is_locked or not is_running(holder.pid)
-    return holder.age_s > CLOCKS_AGREE_S
+    if holder.is_of_this_machine:
+        return is_locked or holder.is_gone
+    return folder.has_versions and holder.age_s > CLOCKS_AGREE_S
 
 
-def _is_silent(location: Location, first: Holder, tell: Callable[[str], None]) -> bool:
+def _is_silent(folder: Location, first: Holder, tell: Callable[[str], None]) -> bool:
     """Listen for a holder; return False if it gives the lock back, raise if it, or another one, is heard of."""
-    tell(f"{location}: {first} wrote here {ago(first.age_s)}; listening for {SILENT_AFTER_S:g} s whether it still does")
+    tell(f"{folder}: {first} wrote here {ago(first.age_s)}; listening for {SILENT_AFTER_S:g} s whether it still does")
     deadline = time.monotonic() + SILENT_AFTER_S
-    while time.monotonic() < deadline:
-        time.sleep(POLL_EVERY_S)
-        holder = _read_holder(location)
+    while True:
+        is_last_look = time.monotonic() > deadline  # known before, since this process may sleep, too
+        holder = current_holder(folder)
         if holder is None:
             return False
         if holder != first:
-            raise _in_use(location, holder)
-    return True
+            raise _in_use(folder, holder)
+        if is_last_look:
+            return True
+        time.sleep(POLL_EVERY_S)
 
 
 def _in_use(location: Location, holder: Holder | None) -> ResultsError:
@@ -272,25 +303,15 @@ def _in_use(location: Location, holder: Holder | None) -> ResultsError:
     )
 
 
-def _read_holder(location: Location) -> Holder | None:
-    """Return who holds a lock, if anybody does; whatever is not of this form holds nothing."""
-    try:
-        holder = Holder(**parse_json(location.read(HOLDER_FILE)))
-        _ = holder.age_s  # which needs a time with its zone
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-    texts = (holder.token, holder.host, holder.user, holder.command, holder.since)
-    is_ours = isinstance(holder.pid, int) and all(isinstance(text, str) for text in texts)
-    return holder if is_ours else None
+def _latest(folder: Location) -> tuple[int, Holder | None]:
+    """Return the highest number in use, 0 if none is, and its holder; whatever is not of this form holds nothing."""
+    while True:
+        number = max(map(number_of, folder.names()), default=-1)
+        if number < 0:
+            return 0, None
+        with suppress(FileNotFoundError):  # a higher one has come
+            return number, parse_holder(folder.read(_name(number)), number)
 
 
-def _write_holder(location: Location, holder: Holder) -> None:
-    with location.writing(HOLDER_FILE) as stream:
-        stream.write(json.dumps(asdict(holder), indent=2).encode())
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user need not have a name
-        return str(os.getuid())
+def _name(number: int) -> str:
+    return f"_lock-{number}.json" if number else "_lock.json"

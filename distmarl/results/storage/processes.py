@@ -1,9 +1,14 @@
-"""Processes of this machine."""
+"""Processes, and the machine that they run on."""
 
 from __future__ import annotations
 
 import os
+import subprocess
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+PROC = Path("/proc")
 
 
 def is_running(pid: int) -> bool:
@@ -14,3 +19,47 @@ def is_running(pid: int) -> bool:
     except (ProcessLookupError, OverflowError):  # no system has numbers as large
         return False
     return True
+
+
+@cache
+def boot_id() -> str:
+    """Return what tells this start of this machine from all others; nothing where the system does not say.
+
+    Containers of one machine share it: they have one kernel.
+    """
+    if PROC.exists():
+        return _content(PROC / "sys/kernel/random/boot_id")
+    return _answer("sysctl", "-n", "kern.bootsessionuuid")
+
+
+@cache
+def pid_namespace() -> str:
+    """Return within what the numbers of processes count: each container of a machine begins anew."""
+    with suppress(OSError):
+        return str((PROC / "self/ns/pid").readlink())
+    return ""
+
+
+def started_at(pid: int) -> str:
+    """Return when a process of this machine started, in the system's own words; nothing when there is none.
+
+    The number alone is given again and again.
+    """
+    if not PROC.exists():
+        return _answer("ps", "-o", "lstart=", "-p", str(pid))
+    fields = _content(PROC / str(pid) / "stat").rpartition(")")[2].split()  # before it, a name, which may have spaces
+    return fields[19] if fields and fields[0] not in "ZX" else ""  # of what has ended, somebody has yet to hear
+
+
+def _content(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _answer(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.config.grids import varied_keys
 from distmarl.learning.answers import Choice, choose
 from distmarl.learning.searches import CandidateKind
 from distmarl.learning.starts import is_papers
@@ -26,7 +27,7 @@ LOOKED_AT_PER_START = 1
 
 def searches(sweep: SweepFile) -> bool:
     """Return whether a sweep has starts, or choices among what they led to, that the paper's protocol has not."""
-    varies = any(key in sweep.grid for key in SEARCHING)
+    varies = any(key in SEARCHING for key in varied_keys(sweep.grid))
     return varies or sweep.experiment.local_policy == "per_k" or not is_papers(sweep.alternating)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.errors import ResultsError
 from distmarl.learning.answers import larger_size
 from distmarl.learning.searches import search_from
 from distmarl.results.snapshot import Snapshot
@@ -73,6 +74,8 @@ def load_candidates(
     The second axis is that of :data:`PROPOSALS`.
     """
     rows = read_candidates(store, setting_id, train_seed)
+    if not rows:
+        raise ResultsError(f"{store.folder}: no start of the setting {setting_id} has been searched from yet")
     shape = (1 + max(row["number"] for row in rows), len(PROPOSALS), *rows[0]["shape"])
     candidates = np.full(shape, np.nan)
     for row in rows:

@@ -16,15 +16,18 @@ import time
 
 PAUSE_S = 0.5
 CONNECT_TIMEOUT_S = 5.0
+CLIENT = "ray://"  # before the place of a server that joins for us
 
 
 def main() -> int:
     """Wait until something listens, then join."""
     address = sys.argv[1]
-    host, _, port = address.rpartition(":")
+    host, _, port = address.removeprefix(CLIENT).rpartition(":")
     if host and port.isdecimal() and "/" not in host:
         _wait_for(host.strip("[]"), int(port))
-    _say("something listens there, but does not answer as a Ray of this version does")
+        _say("something listens there, but does not answer as a Ray of this version does")
+    else:  # such as auto
+        _say("no Ray has answered")
     import ray
 
     try:

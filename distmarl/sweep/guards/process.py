@@ -22,15 +22,12 @@ SHOW_CURSOR = b"\x1b[?25h\n"
 POLL_S = 1.0
 # Between two signals that end a process, and before the one that nothing survives.
 PATIENCE_S = 0.5
-# Takes the lock over from the process that has ended, and gives it back.
+# Takes the lock over from the process that has ended, which is certain on its own machine, and gives it back.
 GIVE_BACK = """
-import socket, sys
-from distmarl.results.storage.lock import find_writer, locked
+import sys
+from distmarl.results.storage.lock import locked
 from distmarl.results.storage.opening import open_location
-folder = open_location(sys.argv[1])
-holder = find_writer(folder)
-is_the_one = holder is not None and (str(holder.pid), holder.host) == (sys.argv[2], socket.gethostname())
-with locked(folder, silent=holder if is_the_one else None):
+with locked(open_location(sys.argv[1])):
     pass
 """
 
@@ -139,7 +136,7 @@ class Guard:
 
     def _give_lock_back(self) -> None:
         """Give the dead process's lock back; where that fails, the next one listens whether its holder lives."""
-        command = [sys.executable, "-c", GIVE_BACK, self._about["folder"], str(self._watched)]
+        command = [sys.executable, "-c", GIVE_BACK, self._about["folder"]]
         subprocess.run(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
 
 

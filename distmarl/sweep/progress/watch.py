@@ -24,7 +24,7 @@ FORECAST_SHARE = 0.02
 N_TIMED = 200
 NEAR = timedelta(hours=12)
 # A task is overdue once it has run for so many times what was expected, and so long besides.
-OVERDUE_FACTOR, OVERDUE_S = 2.0, 10.0
+OVERDUE_FACTOR, OVERDUE_S = 2.0, 30.0
 
 
 class Watch:

@@ -49,6 +49,16 @@ def test_an_address_where_nobody_listens_is_given_up(tmp_path: Path, call_sweep:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:{port}", "auto"])
+def test_nobody_is_said_to_listen_where_nobody_does(tmp_path: Path, call_sweep: RunCommand, address: str) -> None:
+    told = call_sweep(
+        write_sweep(tmp_path), "--quiet", "--join-timeout", "0.7", "--address", address.format(port=free_port())
+    )
+    assert told.returncode == 2
+    assert "something listens" not in told.stderr
+    assert ("no Ray has answered, for " if address == "auto" else "nobody listens there (") in told.stderr
+
+
 def test_an_address_where_something_else_listens_is_given_up(
     tmp_path: Path, call_sweep: RunCommand, silent_port: int
 ) -> None:

@@ -258,7 +258,7 @@ def test_a_task_that_takes_far_too_long_is_named_with_since_when(kind: str) -> N
     hang(clock, watch, key, 5)
     assert watch.overdue == ""
     assert watch.time_left
-    hang(clock, watch, key, 3595)
+    hang(clock, watch, key, 3600)
     numbers = "evaluation k=3 seed=0" if kind == "evaluate" else "global policy k=3"
     assert watch.overdue.startswith(f"overdue: {numbers} ({job.setting.label}), runs since ")
     found = re.search(r"since ([0-9]+):([0-9]+):", watch.overdue)
