@@ -73,7 +73,7 @@ def test_a_row_of_the_evaluations_is_played_again_bit_for_bit(grid: Path, finish
         )
         np.testing.assert_array_equal(value.returns, row["returns"])
     assert dm.open(finished).evaluate(k=3, seed=7).mean not in dm.open(finished).evaluations["mean_return"].tolist()
-    assert "evaluate(k=k, seed=seed)" in TABLES["evaluations"].schema.field("seed").metadata[b"description"].decode()
+    assert "evaluate(k=k, seed=seed, " in TABLES["evaluations"].schema.field("seed").metadata[b"description"].decode()
 
 
 def test_a_deleted_table_is_told_of(finished: Path, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ def test_a_point_is_summarised_over_its_seeds(tmp_path):
 def test_columns_are_the_documented_ones(tmp_path):
     store = start_folder(tmp_path)
     commit_points(store, grid_of(["only"], [1], 2))
-    documented = {*SUMMARY.schema.names, "label", "train_seconds", "bound", "converged"} - {"sweep"}
+    more = {"label", "train_seconds", "training_seconds", "bound", "converged"}
+    documented = {*SUMMARY.schema.names, *more} - {"sweep"}
     assert set(summary_of(store).columns) == documented
 
 

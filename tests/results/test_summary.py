@@ -199,9 +199,100 @@ def interval(prefix: str, sample: np.ndarray) -> dict[str, float | None]:
 def test_many_points_together_are_to_the_bit_what_each_is_alone(size: int) -> None:
     table = uneven_evaluations()
     chunks = [table.slice(start, size) for start in range(0, len(table), size)]
-    assert summary_rows(chunks, []) == one_by_one(table)
+    assert told_alone(summary_rows(chunks, [])) == one_by_one(table)
     few = table.filter(pa.array([row["seed"] in (1, 4) for row in table.to_pylist()]))
-    assert summary_rows(chunks, [], lambda _k, seed: np.isin(seed, [1, 4])) == one_by_one(few)
+    assert told_alone(summary_rows(chunks, [], lambda _k, seed: np.isin(seed, [1, 4]))) == one_by_one(few)
+
+
+def told_alone(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return rows without the columns about several trainings, which are empty or those of the only one."""
+    for row in rows:
+        assert row["n_train_seeds"] == 1
+        assert (
+            list(row["training_returns"]) == [row["mean_return"]] == [row["trainings_mean"]] == [row["trainings_max"]]
+        )
+        assert row["training_differences"] == [row.get("difference")]
+        unknown = ("trainings_ci95_low", "trainings_std", "between_trainings_std", "between_trainings_share")
+        assert all(row[name] is None for name in unknown)
+    about = ("train", "between_", "n_train")
+    return [{name: value for name, value in row.items() if not name.startswith(about)} for row in rows]
+
+
+def with_trainings(n_trainings: int) -> pa.Table:
+    """Return evaluations of two settings, each trained several times, sorted by their key."""
+    rng = np.random.default_rng(5)
+    rows = [
+        {
+            "sweep": "t",
+            "setting_id": setting_id,
+            "k": k,
+            "train_seed": train_seed,
+            "seed": seed,
+            "mode_accuracy": float(rng.random()),
+            "returns": rng.normal(10 * train_seed + k, size=4).tolist(),
+        }
+        for setting_id in "ab"
+        for k in (1, 3, 4)
+        for train_seed in range(n_trainings)
+        for seed in range(3)
+    ]
+    return pa.Table.from_pylist(rows, schema=pa.schema([EVALUATIONS.schema.field(name) for name in EVALUATION_COLUMNS]))
+
+
+@pytest.mark.parametrize("size", [1, 5, 10**6])
+def test_of_several_trainings_each_is_summed_up_first(size: int) -> None:
+    table = with_trainings(4)
+    chunks = [table.slice(start, size) for start in range(0, len(table), size)]
+    rows = {(row["setting_id"], row["k"]): row for row in summary_rows(chunks, [])}
+    drawn: dict[tuple[str, int], dict[int, list[list[float]]]] = {}
+    for row in table.to_pylist():
+        drawn.setdefault((row["setting_id"], row["k"]), {}).setdefault(row["train_seed"], []).append(row["returns"])
+    for (setting_id, k), row in rows.items():
+        of_point = np.array(list(drawn[setting_id, k].values()))  # (trainings, seeds, rollouts)
+        each = of_point.mean(axis=(1, 2))
+        estimate = estimate_mean(each)
+        assert (row["n_train_seeds"], row["n_seeds"], row["n_rollouts"], row["train_seeds"]) == (4, 3, 48, [0, 1, 2, 3])
+        np.testing.assert_allclose(row["training_returns"], each)
+        assert row["mean_return"] == pytest.approx(each.mean()) == pytest.approx(row["trainings_mean"])
+        assert (row["trainings_ci95_low"], row["trainings_ci95_high"]) == pytest.approx(
+            (estimate.ci95_low, estimate.ci95_high)
+        )
+        assert row["trainings_median"] == pytest.approx(np.median(each))
+        within = of_point.mean(axis=2).var(axis=1, ddof=1).mean()
+        assert row["std_return"] == pytest.approx(within**0.5) == pytest.approx(row["between_seeds_std"])
+        between = each.var(ddof=1) - within / 3
+        assert row["between_trainings_std"] == pytest.approx(between**0.5)
+        assert row["between_trainings_share"] == pytest.approx(between / (between + within))
+        assert row["between_seeds_share"] == pytest.approx(within / (between + within))
+        standard_error = (of_point.reshape(4, 12).var(axis=1, ddof=1) / 12).sum() ** 0.5 / 4
+        assert row["standard_error"] == pytest.approx(standard_error)
+        if k > 1:
+            before = np.array(list(drawn[setting_id, {3: 1, 4: 3}[k]].values())).mean(axis=(1, 2))
+            np.testing.assert_allclose(row["training_differences"], each - before)
+            assert row["difference_ci95_high"] == pytest.approx(estimate_mean(each - before).ci95_high)
+            assert row["n_pairs"] == 48
+
+
+def test_exact_returns_count_where_all_trainings_have_one() -> None:
+    exact = [
+        {
+            "sweep": "t",
+            "setting_id": "a",
+            "k": 1,
+            "train_seed": number,
+            "exact_return": 5.0 + number,
+            "exact_bound": 1e-9,
+        }
+        for number in range(3)
+    ]
+    rows = {(row["setting_id"], row["k"]): row for row in summary_rows([with_trainings(3)], exact)}
+    assert (rows["a", 1]["exact_return"], rows["a", 1]["trainings_std"]) == (6.0, 1.0)
+    np.testing.assert_array_equal(rows["a", 1]["training_returns"], [5.0, 6.0, 7.0])
+    some = {(row["setting_id"], row["k"]): row for row in summary_rows([with_trainings(3)], exact[:2])}
+    assert some["a", 1].get("exact_return") is None
+    assert summary_rows([with_trainings(3)], exact, n_train_seeds=2)[0]["exact_return"] == 5.5
+    (alone,) = summary_rows([], exact)
+    assert (alone["n_rollouts"], alone["trainings_mean"], alone["between_trainings_share"]) == (0, 6.0, 1.0)
 
 
 def test_chunks_grow_until_they_are_as_large_as_is_asked_for() -> None:

@@ -46,7 +46,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_raising_and_lowering_their_number_runs_what_is_missing_and_no_more(five: Path, tmp_path: Path) -> None:
     done = [run(tmp_path, of_trainings(WHOLE, number)) for number in (1, 5, 3, 5)]
-    per_training, once = 1 + 2 + 2 + 2 + 4, 2
+    per_training, once = 1 + 2 + 2 + 2 + 4, 3  # baselines, a bound, and the best pair
     assert [tally.total.total() for tally in done] == [number * per_training + once for number in (1, 5, 3, 5)]
     assert [tally.n_done_before for tally in done[1:]] == [tally.total.total() for tally in (done[0], *done[2:])]
     assert table_bytes(tmp_path) == table_bytes(five)
@@ -77,7 +77,7 @@ def test_each_has_policies_and_returns_of_its_own(five: Path) -> None:
 def test_what_does_not_depend_on_them_runs_once(five: Path) -> None:
     timings = pd.read_parquet(five / "timings")
     counts = timings.groupby("task")["setting_id"].size()
-    assert (counts["baselines"], counts["bound"], counts["shared_policy"]) == (1, 1, 5)
+    assert (counts["baselines"], counts["bound"], counts["welfare"], counts["shared_policy"]) == (1, 1, 1, 5)
 
 
 def test_a_stored_evaluation_of_any_of_them_is_played_again(five: Path) -> None:

@@ -60,10 +60,11 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         for head, end in zip(heads, ("first", "last"), strict=True)
     )
 
-    over = "over trainings" if (rows["last_n_train_seeds"] > 1).any() else "over rollouts, of this training alone"
+    several = has_trainings(rows.rename(columns={"last_n_train_seeds": "n_train_seeds"}))
+    over = "over trainings" if several else "over rollouts, of this training alone"
 
     def uncertainty(row: Row) -> Cell:
-        if row["last_n_train_seeds"] > 1:
+        if several:
             return interval(row["last_trainings_ci95_low"], row["last_trainings_ci95_high"], decimals)
         if math.isfinite(row["last_exact_return"]):
             return Cell("exact", 0.0)
