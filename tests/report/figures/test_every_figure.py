@@ -15,9 +15,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 import distmarl as dm
+from distmarl.model.options import Experiment
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.numbers import read_numbers
-from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS
+from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS, WELFARE
+from distmarl.study.effort import asked_effort
 from tests.places import snapshot_of, write_report
 from tests.report.results_folders import (
     PLAIN,
@@ -55,8 +57,10 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
     store.commit("points", [(TIMINGS, timings), (TRAININGS, trainings), (EVALUATIONS, rows)])
     commit_details(store, done, ks)
     quantities = {"joint_value": 90.0, "global_lower": 1.0, "global_upper": 3.0, "local_lower": 0.1, "local_upper": 0.2}
+    effort = asked_effort(Experiment())
     gaps = [
         {
+            **effort,
             "setting_id": name,
             "k": k,
             "train_seed": 0,
@@ -70,7 +74,8 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
         for k in ks
         for quantity, value in quantities.items()
     ]
-    store.commit("gaps", [(NASH_GAPS, gaps)])
+    welfare = [{**effort, "setting_id": name, "value": 101.0, "error": 0.0} for name in done]
+    store.commit("gaps", [(NASH_GAPS, gaps), (WELFARE, welfare)])
     if state == "failed":
         store.commit("failure", [(FAILURES, [failure_row(name, 12) for name in names])])
     sweep = folder / "sweep.yaml"
