@@ -105,13 +105,17 @@ def faulty(faults: dict[str, Any], function: Any) -> Any:
         trace = Path(faults["trace"])
         append(trace, line)
         append(trace.with_suffix(".memory"), f"{line}: {assigned_memory()}")
+        running = trace.with_suffix(".running")
+        append(running, f"+{os.getpid()}")
         time.sleep(faults.get("sleep_s", 0.0))
         while key.kind == "evaluate" and not Path(faults.get("gate", trace)).exists():
             time.sleep(0.02)
         for *which, how in faults.get("misbehave", []):
             if [key.kind, *numbers] == which:
                 eat_at_first(trace, line) if how == "eat_at_first" else WAYS[how]()
-        return function(job, key, n_threads, *values)
+        result = function(job, key, n_threads, *values)
+        append(running, f"-{os.getpid()}")
+        return result
 
     return run
 

@@ -27,6 +27,7 @@ ROBOTS: dict[str, Any] = {
 WORKER_KILLS_PER_RUN = 3
 # A busy machine needs longer than the usual half a minute to join: that is no fault of the sweep.
 JOIN_TIMEOUT_S = "600"
+LOOK_EVERY_S = 0.02
 
 
 @dataclass(slots=True)
@@ -71,9 +72,11 @@ def kill_loop(cluster: Cluster, folder: Path, n_driver_kills: int, seed: int, **
             until = time.monotonic() + rng.uniform(0.0, 2.0)
             kills = WORKER_KILLS_PER_RUN
             while process.poll() is None and (time.monotonic() < until or run == n_driver_kills):
-                if kills and kill_a_worker(cluster, rng, driver.at_work()):
+                if kills and kill_a_worker(cluster, rng, driver.at_work):
                     kills -= 1
-                time.sleep(rng.uniform(0.1, 0.6))
+                    time.sleep(rng.uniform(0.1, 0.6))
+                else:  # look again soon: a worker may be at work for a moment only
+                    time.sleep(LOOK_EVERY_S)
             n_worker_kills += WORKER_KILLS_PER_RUN - kills
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)

@@ -219,9 +219,13 @@ def is_busy(process: int) -> bool:
     return False
 
 
-def kill_a_worker(cluster: Cluster, rng: random.Random, at_work: Collection[int] | None = None) -> bool:
+def kill_a_worker(cluster: Cluster, rng: random.Random, at_work: Callable[[], Collection[int]] | None = None) -> bool:
     """Kill a random process that runs a task, if there is one; where it is told which are at work, one of these."""
-    if workers := [each for each in cluster.workers() if at_work is None or each in at_work]:
+    workers = cluster.workers()
+    if workers and at_work is not None:
+        now = at_work()
+        workers = [process for process in workers if process in now]
+    if workers:
         with suppress(ProcessLookupError):
             os.kill(rng.choice(workers), signal.SIGKILL)
             return True
