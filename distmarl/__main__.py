@@ -39,6 +39,7 @@ COMMANDS = (
     Command("status", "tell how far a sweep is: done, running, failed, missing", "results/robots"),
     Command("report", "print the numbers and draw the figures again, from the tables", "results/robots"),
     Command("config", "print the JSON schema of sweep files, for editors", "schema"),
+    Command("games", "list the built-in games, show the tables of one, or check one of your own", "show formation"),
     Command("new", "write a sweep file with a game of your own, to start from", "walkers"),
 )
 # What a name stands for that is no command of its own.

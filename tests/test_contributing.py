@@ -24,7 +24,13 @@ PACKAGE = Path(distmarl.__file__).parent
 # Beside the list that loops over them: the public names, and the values that are always computed exactly.
 ALSO = {
     "robots": {"distmarl"},
-    "exact": {"distmarl.equilibrium", "distmarl.equilibrium.ceilings", "distmarl.learning", "distmarl.values"},
+    "exact": {
+        "distmarl.equilibrium",
+        "distmarl.examine",
+        "distmarl.equilibrium.ceilings",
+        "distmarl.learning",
+        "distmarl.values",
+    },
 }
 
 

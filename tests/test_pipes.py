@@ -24,6 +24,7 @@ from tests.sweep.sweeps import write_sweep
 COMMANDS: dict[str, tuple[list[str], int]] = {
     "distmarl": ([], 0),
     "distmarl.new": (["--help"], 0),
+    "distmarl.games": ([], 0),
     "distmarl.config": (["schema"], 0),
     "distmarl.status": (["results"], 1),
     "distmarl.report": (["results"], 0),

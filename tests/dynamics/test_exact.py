@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distmarl import robots, uniform_local_policy
-from distmarl.dynamics.transitions.exact import ExactTransitions, dense_power
+from distmarl import game, robots, uniform_local_policy
+from distmarl.dynamics.transitions.exact import ExactTransitions, dense_power, exact_transitions, largest_exact_k
 from distmarl.dynamics.transitions.factorization import factor_kernel
 from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors
-from distmarl.model.policies import local_kernel
+from distmarl.model.policies import local_kernel, local_reward
 from tests.reference import dense_kernel, elevate, enumerate_counts, number_of
 from tests.strategies import DETERMINISTIC, FEW, KERNEL_FAMILIES, generators, random_kernel, random_rows
 
@@ -413,3 +413,15 @@ def test_sampled_expectations_scatter_around_the_exact_ones():
     assert largest_z_score(kernel, kernel, k=12, m=3000) < 4
     # Negative control: a kernel that is a little different.
     assert largest_z_score(0.95 * kernel + 0.05 / 3, kernel, k=12, m=3000) > 4
+
+
+def test_the_largest_k_is_the_last_for_which_exact_transitions_are_built():
+    for env in (game("ring"), game("random", n_local_states=7, seed=3), game("formation", n_agents=12)):
+        policy = uniform_local_policy(env)
+        kernel, reward = local_kernel(env, policy), local_reward(env, policy)
+        for tolerance in (1e-3, 1e-6):
+            k = largest_exact_k(env, kernel, reward, tolerance=tolerance)
+            exact_transitions(env, kernel, reward, k=k, tolerance=tolerance)
+            if k < env.n_agents:
+                with pytest.raises(InvalidArgumentError, match="'exact' would be off"):
+                    exact_transitions(env, kernel, reward, k=k + 1, tolerance=tolerance)

@@ -20,6 +20,7 @@ Where a kernel has no harmless factors, its dense C x C matrix serves as long as
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -62,13 +63,13 @@ class ExactTransitions(CountTransitions):
     def __init__(self, kernel: Array, *, k: int, max_relative_error: float) -> None:
         self._operators: list[_FactoredPower | _DensePower] = []
         for s_g, matrix in enumerate(kernel):
-            factorization = _precise_moves(matrix, k)
+            factorization = precise_moves(matrix, k)
             error = factorization.relative_error(k)
             if np.isfinite(error) and error <= max_relative_error:
                 self._operators.append(_FactoredPower(factorization, k, len(matrix)))
                 continue
-            dense_bytes = 8 * n_count_vectors(k, len(matrix)) ** 2
-            if dense_bytes > MAX_DENSE_BYTES / len(kernel):
+            if n_count_vectors(k, len(matrix)) > _most_dense(len(kernel)):
+                dense_bytes = 8 * n_count_vectors(k, len(matrix)) ** 2
                 raise InvalidArgumentError(
                     f"transitions: 'exact' would be off by up to {error:.1e} of the largest value "
                     f"for the kernel of s_g={s_g} at k={k}, where convergence_threshold allows "
@@ -92,7 +93,12 @@ class ExactTransitions(CountTransitions):
         return "+".join(sorted({operator.method for operator in self._operators}, reverse=True))
 
 
-def _precise_moves(kernel: Array, k: int) -> Factorization:
+def _most_dense(n_kernels: int) -> int:
+    """Return how many count vectors the dense matrix of each of some kernels may be of."""
+    return math.isqrt(MAX_DENSE_BYTES // (8 * n_kernels))
+
+
+def precise_moves(kernel: Array, k: int) -> Factorization:
     """Return a kernel as two-way moves where those are harmless, else as the more precise of both kinds.
 
     Where the weights of two-way moves would not fit beside the values, there are one-way moves.
@@ -194,10 +200,29 @@ def exact_transitions(env: Environment, kernel: Array, reward: Array, *, k: int,
     The kernel, (G, L, L), is the local transitions under the local policy. The range of the local rewards tells how far
     apart values can be.
     """
+    return ExactTransitions(kernel, k=k, max_relative_error=_allowed_error(env, reward, tolerance))
+
+
+def _allowed_error(env: Environment, reward: Array, tolerance: float) -> float:
+    """Return the rounding error per unit of max |values| that leaves half of a tolerance to value iteration."""
     reward_range = float(np.ptp(env.reward_global) + np.ptp(reward))
     largest_centred_value = max(reward_range / (2 * (1 - env.gamma)), np.finfo(np.float64).tiny)
-    allowed = tolerance * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
-    return ExactTransitions(kernel, k=k, max_relative_error=allowed)
+    return tolerance * (1 - env.gamma) / max(2 * env.gamma * largest_centred_value, 1e-300)
+
+
+def largest_exact_k(env: Environment, kernel: Array, reward: Array, *, tolerance: float) -> int:
+    """Return how many agents exact transitions can move, at most; the errors grow with their number."""
+    allowed = _allowed_error(env, reward, tolerance)
+
+    def is_possible(k: int) -> bool:
+        dense = n_count_vectors(k, env.n_local_states) <= _most_dense(len(kernel))
+        return dense or all(precise_moves(matrix, k).relative_error(k) <= allowed for matrix in kernel)
+
+    possible, impossible = 0, env.n_agents + 1
+    while possible + 1 < impossible:
+        middle = (possible + impossible) // 2
+        possible, impossible = (middle, impossible) if is_possible(middle) else (possible, middle)
+    return possible
 
 
 def exact_bytes(env: Environment, k: int) -> int:

@@ -90,7 +90,14 @@ def print_plan(
         Why what the folder holds is trained again.
     """
     for line in _overview(plan, folder):
-        _print_pair(output, *line)
+        print_pair(output, *line)
+    print_costs(plan, pending, costs, output, n_cpus=n_cpus, where=where)
+    for number, change in enumerate(changes):
+        print_pair(output, "" if number else "new", change)
+
+
+def print_costs(plan: Plan, pending: Pending, costs: Costs, output: Console, *, n_cpus: int, where: str) -> None:
+    """Print what would run of each kind of task, and how long all of it would take; see :func:`print_plan`."""
     stages = _stages(plan, pending, costs, n_cpus)
     table = _table(stages)
     if output.measure(table, options=output.options.update(max_width=PLAIN_WIDTH)).maximum <= output.width:
@@ -100,14 +107,12 @@ def print_plan(
             name, n_tasks, n_to_run, longest, total, memory = stage.cells
             output.print(f"{name}: {n_to_run} of {n_tasks}")
             if stage.n_to_run:
-                _print_pair(output, "", f"each at most {longest} and {memory}; {total} in all", indent=2)
+                print_pair(output, "", f"each at most {longest} and {memory}; {total} in all", indent=2)
     for line in _expectation(plan, pending, costs, n_cpus, where):
-        _print_pair(output, *line)
-    for number, change in enumerate(changes):
-        _print_pair(output, "" if number else "new", change)
+        print_pair(output, *line)
 
 
-def _print_pair(output: Console, name: str, text: str, indent: int = 11) -> None:
+def print_pair(output: Console, name: str, text: str, indent: int = 11) -> None:
     """Print a name and what belongs to it, folded beside it."""
     width = max(output.width - indent, 20)
     lines = Text(text).wrap(output, width)
