@@ -197,7 +197,7 @@ def test_the_grid_over_games_has_a_setting_for_each() -> None:
 
 def test_every_line_to_type_is_one_that_is_tried() -> None:
     ours = [line for line in typed() if line.startswith(("python3 -m venv", "python -m distmarl", "ray ", "--"))]
-    assert len(typed("python -m distmarl")) == 14
+    assert len(typed("python -m distmarl")) == 18
     for line in set(typed()) - set(ours):
         words = [word for word in shlex.split(line) if not re.match(r"[A-Z_]+=", word)]
         assert words[0] in PROGRAMS or words[:2] == ["python", "-m"] or words[0].startswith("python3.11"), line
@@ -307,7 +307,7 @@ def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     (checkout / "swarm.yaml").write_text(next(block for block in blocks("yaml") if "swarm:swarm" in block))
     commands = [line for line in typed("python -m distmarl") if "s3://" not in line]
     printed = {line: type_in(line, checkout) for line in commands}
-    assert len(printed) == 11
+    assert len(printed) == 15
     (plan,) = (text for line, text in printed.items() if "--plan" in line)
     assert re.search("^ ?global policies +25 +22 ", plan, flags=re.MULTILINE)  # three are done
     (own,) = (text for line, text in printed.items() if "swarm.yaml" in line)

@@ -59,17 +59,15 @@ def find_symmetries(env: Environment) -> list[Symmetry] | None:
 
 
 def _keeps_global(env: Environment, new: list[int]) -> bool:
-    """Return whether renamed global states have the same start, rewards and transitions."""
+    """Return whether renamed global states have the same rewards and transitions; their marks tell the start."""
     before = _by_action((env.reward_global, env.transition_global), axis=1)
     after = _by_action((env.reward_global[new], env.transition_global[new][:, :, new]), axis=1)
-    return _close(env.initial_global[new], env.initial_global) and _same_set(before, after)
+    return _same_set(before, after)
 
 
 def _keeps_local(env: Environment, new_global: list[int], new: list[int]) -> bool:
-    """Return whether local states, renamed with the global ones, have the same start, rewards and transitions."""
-    start, states = env.initial_local_concentration, np.ix_(new_global, new)
-    if not _close(start[new], start):
-        return False
+    """Return whether local states, renamed with the global ones, have the same rewards and transitions."""
+    states = np.ix_(new_global, new)
     before = _by_action((env.reward_local, env.transition_local), axis=2)
     after = _by_action((env.reward_local[states], env.transition_local[states][..., new]), axis=2)
     return _same_set(before, after)

@@ -416,7 +416,7 @@ def test_sampled_expectations_scatter_around_the_exact_ones():
 
 
 def test_the_largest_k_is_the_last_for_which_exact_transitions_are_built():
-    for env in (game("ring"), game("random", n_local_states=7, seed=3), game("formation", n_agents=12)):
+    for env in (game("ring", n_agents=20), game("random", n_local_states=5, seed=3), game("formation", n_agents=12)):
         policy = uniform_local_policy(env)
         kernel, reward = local_kernel(env, policy), local_reward(env, policy)
         for tolerance in (1e-3, 1e-6):
