@@ -68,7 +68,7 @@ def test_a_report_leaves_nothing_but_figures_its_page_and_tables(tmp_path):
     finished_folder(tmp_path).publish()
     before = {path.name for path in tmp_path.iterdir()}
     write_report(tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == before | {*FIGURES, "report.html", "_lock"}
+    assert {path.name for path in tmp_path.iterdir()} == before | {*FIGURES, "report.html", "_lock", "_lock-1.json"}
 
 
 def test_figures_are_the_same_bytes_each_time(tmp_path):
@@ -204,10 +204,11 @@ def test_a_part_that_is_published_while_it_is_read_is_not_lost(tmp_path, monkeyp
 def test_an_unfinished_sweep_is_told(tmp_path):
     store = start_folder(tmp_path, k_values=[1, 2, 4], n_eval_seeds=3)
     commit_points(store, grid_of(["only"], [1, 2], 2))
+    commit_details(store, ["only"], [1, 2])
     numbers = write_report(tmp_path).numbers
-    assert numbers.unfinished == "unfinished: 6 of 13 tasks"
-    missing = "0 of 1 shared local policies, 2 of 3 global policies, 4 of 9 evaluations"
-    assert numbers.unfinished_by_kind == f"unfinished: 6 of 13 tasks ({missing})"
+    assert numbers.unfinished == "unfinished: 7 of 13 tasks"
+    missing = "2 of 3 global policies, 4 of 9 evaluations"
+    assert numbers.unfinished_by_kind == f"unfinished: 7 of 13 tasks ({missing})"
 
 
 def test_the_unfinished_mark_is_in_the_figure(tmp_path):
