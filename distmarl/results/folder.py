@@ -134,7 +134,7 @@ def start_session(
     store = Store(folder, lock)
     if overwrite:
         store.clear()
-    folder.delete_torn_files()
+    folder.delete_torn_files(lock.number if lock is not None else 0)
     _rewrite(folder, PROVENANCE_FILE, begun, lock)
     _rewrite(folder, SWEEP_FILE, lambda _: dump_yaml(resolved).encode(), lock)
     folder.delete(store.torn_parts())

@@ -62,6 +62,8 @@ def variance_components(groups: Sequence[Array]) -> Components:
     within = pooled_std(groups)
     if len(groups) < 2:
         return Components(math.nan, within)
+    if math.isnan(within):
+        return Components(math.nan, math.nan)
     means = np.array([group.mean() for group in groups])
     noise = within**2 * float(np.mean([1 / len(group) for group in groups]))
     return Components(math.sqrt(max(0.0, float(means.var(ddof=1)) - noise)), within)

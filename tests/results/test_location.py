@@ -296,6 +296,12 @@ def test_files_that_a_power_loss_tore_are_deleted(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["_tmp-notes", "data.parquet"]
 
 
+def test_whoever_was_taken_over_deletes_nothing_that_the_next_one_writes(tmp_path: Path) -> None:
+    location = open_location(tmp_path)
+    write(location, "table", b"new", guard=Guarded(8, lambda: location.delete_torn_files(7)))
+    assert location.read("table") == b"new"
+
+
 def test_a_full_disk_is_told_and_leaves_what_was_there(small_disk: Path) -> None:
     location = open_location(small_disk)
     write(location, "table", b"whole")

@@ -20,12 +20,13 @@ from typing import Any
 import pytest
 
 from distmarl.errors import ResultsError
-from distmarl.results.storage import lock
+from distmarl.results.storage import lock, processes
+from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.storage.holder import Holder, this_process
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.lock import SILENT_AFTER_S, Lock, LostLockError, find_writer, number_of
 from distmarl.results.storage.opening import open_location
-from distmarl.results.storage.processes import is_running
+from distmarl.results.storage.processes import is_running, started_at
 from distmarl.results.store import Store
 from distmarl.results.tables import TRAININGS
 from tests.object_store import ObjectStore
@@ -241,6 +242,26 @@ def test_a_process_that_has_the_number_of_one_that_ended_is_not_that_one(folder:
         pass
 
 
+def test_a_process_that_the_system_hides_is_not_certain_to_have_ended(
+    folder: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine may show each user only processes of its own (``hidepid``); that there is one, it does not hide."""
+    leave(folder, this_process(0))
+    monkeypatch.setattr(processes, "_content", lambda path: "" if path.name == "stat" else path.read_text().strip())
+    assert find_writer(folder) == found(folder)
+    with pytest.raises(ResultsError, match=f"is being written by process {os.getpid()} on "), locked(folder):
+        pass
+
+
+def test_a_process_that_nobody_has_buried_yet_has_ended() -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        held = replace(this_process(0), pid=process.pid, started=started_at(process.pid) or "")
+        assert not held.is_gone
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert held.is_gone
+
+
 def test_a_container_of_this_machine_is_listened_for_while_it_lives(object_store: ObjectStore) -> None:
     """Its host name is ours and its process has a number that nobody has here."""
     folder = open_location(object_store.uri(f"{object_store.new_bucket()}/results"))
@@ -284,6 +305,18 @@ def test_whatever_is_no_lock_holds_nothing(folder: Location) -> None:
             stream.write(content)
         with locked(folder):
             pass
+
+
+def test_a_lock_file_that_leads_nowhere_is_refused(folder: Location) -> None:
+    if isinstance(folder, LocalFolder):
+        (folder.folder / "_lock-9.json").symlink_to("nothing")
+    else:  # a folder of that name
+        assert folder.create("_lock-9.json/file", b"")
+    nowhere = r"_lock-9\.json: cannot be read: it leads nowhere; move it away$"
+    with pytest.raises(ResultsError, match=nowhere):
+        find_writer(folder)
+    with pytest.raises(ResultsError, match=nowhere), locked(folder):
+        pass
 
 
 @pytest.mark.parametrize("rival", [holder(), replace(holder(), has_ended=True)], ids=["runs", "has ended"])

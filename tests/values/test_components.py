@@ -94,6 +94,13 @@ def test_where_only_the_evaluation_scatters_the_share_of_trainings_is_none() -> 
     assert found.between_share < 0.02
 
 
+def test_single_draws_do_not_tell_the_two_apart() -> None:
+    found = variance_components([np.array([1.0]), np.array([2.0]), np.array([4.0])])
+    assert math.isnan(found.between_std)
+    assert math.isnan(found.within_std)
+    assert math.isnan(found.between_share)
+
+
 def test_of_one_training_the_numbers_are_those_of_before() -> None:
     (group,) = mixture(1.0, 1.0, 1, (7,))
     assert estimate_stratified_mean([group]) == estimate_mean(group)

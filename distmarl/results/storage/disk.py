@@ -157,10 +157,11 @@ class LocalFolder(Location):
                     if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                         raise
 
-    def delete_torn_files(self) -> None:
-        """Delete what was being written when this machine lost its power."""
-        for path, _ in self._asides():
-            path.unlink(missing_ok=True)
+    def delete_torn_files(self, number: int = 0) -> None:
+        """Delete what was being written when this machine lost its power; guards with higher numbers still write."""
+        for path, guard in self._asides():
+            if not number or guard <= number:
+                path.unlink(missing_ok=True)
 
     def delete_asides(self, number: int) -> None:
         """Delete what guards with lower numbers were writing; whoever writes without one is left alone."""

@@ -68,7 +68,7 @@ class Holder:
     def is_gone(self) -> bool:
         """Whether it is certain that there is no such process any more."""
         can_tell = self.is_of_this_machine and bool(self.started) and self.namespace == pid_namespace()
-        return can_tell and started_at(self.pid) != self.started
+        return can_tell and started_at(self.pid) not in (self.started, None)
 
     def heard_now(self) -> Holder:
         """Return it as it is when it is heard of again."""
@@ -96,7 +96,7 @@ def this_process(number: int) -> Holder:
         number=number,
         boot=boot_id(),
         namespace=pid_namespace(),
-        started=started_at(os.getpid()),
+        started=started_at(os.getpid()) or "",
     )
 
 

@@ -195,8 +195,11 @@ class Location:
     def delete_empty_folder(self, name: str) -> None:
         """Delete a folder, with those in it, if it is there and no file is in it."""
 
-    def delete_torn_files(self) -> None:
-        """Delete what was being written when a machine lost its power; an object store shows no such thing."""
+    def delete_torn_files(self, number: int = 0) -> None:
+        """Delete what was being written when a machine lost its power; an object store shows no such thing.
+
+        What guards with a higher number than this one write aside is left alone: they have taken over meanwhile.
+        """
 
     def delete_asides(self, number: int) -> None:
         """Let nothing that a guard with a lower number wrote aside get into its place any more."""

@@ -40,6 +40,7 @@ HOLDER_NAME = re.compile(r"_lock(?:-([1-9]\d{0,17}))?\.json")  # earlier version
 BEAT_EVERY_S = 5.0
 SILENT_AFTER_S = 30.0
 POLL_EVERY_S = 0.5
+READ_ATTEMPTS = 5  # of a file that goes in the moment in which it is read, as a higher one comes
 # The clock of whoever writes to an object store agrees better than this with the store's: it refuses others.
 CLOCKS_AGREE_S = 900.0
 
@@ -305,12 +306,13 @@ def _in_use(location: Location, holder: Holder | None) -> ResultsError:
 
 def _latest(folder: Location) -> tuple[int, Holder | None]:
     """Return the highest number in use, 0 if none is, and its holder; whatever is not of this form holds nothing."""
-    while True:
+    for _ in range(READ_ATTEMPTS):
         number = max(map(number_of, folder.names()), default=-1)
         if number < 0:
             return 0, None
         with suppress(FileNotFoundError):  # a higher one has come
             return number, parse_holder(folder.read(_name(number)), number)
+    raise ResultsError(f"{folder.describe(_name(number))}: cannot be read: it leads nowhere; move it away")
 
 
 def _name(number: int) -> str:

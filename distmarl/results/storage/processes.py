@@ -40,15 +40,17 @@ def pid_namespace() -> str:
     return ""
 
 
-def started_at(pid: int) -> str:
+def started_at(pid: int) -> str | None:
     """Return when a process of this machine started, in the system's own words; nothing when there is none.
 
-    The number alone is given again and again.
+    The number alone is given again and again. None where there is a process, of which this user is told no more.
     """
     if not PROC.exists():
         return _answer("ps", "-o", "lstart=", "-p", str(pid))
     fields = _content(PROC / str(pid) / "stat").rpartition(")")[2].split()  # before it, a name, which may have spaces
-    return fields[19] if fields and fields[0] not in "ZX" else ""  # of what has ended, somebody has yet to hear
+    if not fields:
+        return None if is_running(pid) else ""
+    return fields[19] if fields[0] not in "ZX" else ""  # of what has ended, somebody has yet to hear
 
 
 def _content(path: Path) -> str:
