@@ -20,6 +20,7 @@ PACKAGES = ("numpy", "ray", "pyarrow", "pandas", "matplotlib")
 # Names the commit where the code is a copy without its history: in a submitted job, in an image.
 COMMIT_VARIABLE = "DISTMARL_COMMIT"
 DIRTY = "-dirty"
+MOST = 2**63  # of any number: nor is it infinite, nor no number at all
 
 
 def describe_session(command: list[str], resources: dict[str, Any]) -> dict[str, Any]:
@@ -82,6 +83,17 @@ def _is_object(value: Any) -> bool:
     return isinstance(value, dict)
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and -MOST < value < MOST
+
+
+def _is_resources(value: Any) -> bool:
+    nodes = value.get("nodes", []) if isinstance(value, dict) else None
+    return isinstance(nodes, list) and all(
+        isinstance(node, dict) and all(_is_number(node.get(name, 0)) for name in ("CPU", "memory")) for node in nodes
+    )
+
+
 # What is read of a session: what it must be, and whether it is that.
 SESSION_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "command": ("a list of words", _is_words),
@@ -89,7 +101,9 @@ SESSION_KEYS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "ended_at": ("a time with its zone", _is_time),
     "tables": ("a list of words", _is_words),
     "packages": ("an object", _is_object),
-    "resources": ("an object", _is_object),
+    "resources": ("an object, with nodes and their numbers", _is_resources),
+    "done": ("a number", _is_number),
+    "failed": ("a number", _is_number),
 }
 REQUIRED = ("command", "started_at")
 

@@ -69,6 +69,18 @@ def with_resources_that_are_none(folder: Path) -> None:
     _change_provenance(folder, sessions=[{**SESSION, "resources": 8}])
 
 
+def with_nodes_that_are_none(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "resources": {"nodes": [5]}}])
+
+
+def with_memory_that_is_none(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "resources": {"nodes": [{"CPU": 2, "memory": "much"}]}}])
+
+
+def with_more_done_than_can_be(folder: Path) -> None:
+    _change_provenance(folder, sessions=[{**SESSION, "done": float("inf"), "failed": 0}])
+
+
 def without_settings(folder: Path) -> None:
     start_folder(folder, settings={})
 
@@ -133,7 +145,10 @@ BAD_FOLDERS: dict[Callable[[Path], None], str] = {
     with_a_command_that_is_none: "sessions[0].command must be a list of words, got 'tiny'",
     with_a_session_that_started_never: "sessions[1].started_at must be a time with its zone, got 'never'",
     with_a_session_that_ended_anywhere: "sessions[0].ended_at must be a time with its zone",
-    with_resources_that_are_none: "sessions[0].resources must be an object, got 8",
+    with_resources_that_are_none: "sessions[0].resources must be an object, with nodes and their numbers, got 8",
+    with_nodes_that_are_none: "sessions[0].resources must be an object, with nodes and their numbers, got {",
+    with_memory_that_is_none: "sessions[0].resources must be an object, with nodes and their numbers, got {",
+    with_more_done_than_can_be: "sessions[0].done must be a number, got inf",
     without_settings: "has no settings of its sweep yet",
     without_sweep_file: "sweep.yaml: there is no such file",
     with_broken_sweep_file: "is not valid YAML",

@@ -135,7 +135,7 @@ def _session(session: Mapping[str, Any], seconds: float | None) -> Session:
         started=_time(session["started_at"]),
         duration=UNKNOWN if seconds is None else duration(round(seconds)),
         outcome=str(session.get("outcome", "killed, or still running")),
-        tasks=f"{session['done']} done, {session['failed']} failed" if "done" in session else UNKNOWN,
+        tasks=f"{session['done']} done, {session['failed']} failed" if {"done", "failed"} <= {*session} else UNKNOWN,
         host=str(session.get("hostname", UNKNOWN)),
         resources=_resources(session.get("resources", {})),
         versions=", ".join(f"{name} {version}" for name, version in packages.items() if version) or UNKNOWN,
