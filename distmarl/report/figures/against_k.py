@@ -27,15 +27,16 @@ from distmarl.report.returns import has_trainings
 
 SUMMARY_SOURCE = "dm.open(...).points()"
 POINT_COLUMNS = ("setting_id", "label", "k", "converged")
-RANGE_COLUMNS = ("min_return", "max_return", "ci95_low", "ci95_high")
+RANGE, INTERVAL = ("min_return", "max_return"), ("ci95_low", "ci95_high")
 DIFFERENCE_COLUMNS = ("difference", "difference_ci95_low", "difference_ci95_high")
 
 DIFFERENCE_LABEL = "gain over the next smaller k (reward)"
 SECONDS_LABEL = "G-LEARN wall-clock time (s)"
 ACCURACY_LABEL = "mode accuracy (% of steps)"
 BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
+BARS_NOTE = "bars: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
-DIFFERENCE_NOTE = "differences on the same random numbers; bars: 95 % interval"
+DIFFERENCE_NOTE = "on the same random numbers; bars: 95 % interval, not of other trainings"
 
 FEW_DECADES = 2
 
@@ -55,9 +56,9 @@ def reward_vs_k(
 ) -> Figure:
     """Draw the mean discounted return against k, with bars from the seeds' minimum to their maximum and its interval.
 
-    The bars of several settings stand side by side; bars and bands are left out where more than eight would hide
-    one another. The band is the 95 % interval over all rollouts: it does not contain how another training would turn
-    out. Exact returns are a line through the markers.
+    The band is the 95 % interval over all rollouts: it does not contain how another training would turn out. Bands of
+    several settings would hide one another, so there the interval is a bar, and the bars stand side by side; of more
+    than eight they are left out. Exact returns are a line through the markers.
 
     Where each setting was trained several times, each training is a thin line and their median a strong one; a bar is
     the 95 % interval of the mean over trainings (Student's t), and each setting has a panel.
@@ -83,7 +84,7 @@ def reward_vs_k(
     InvalidArgumentError
         When columns are missing, or there are no rows.
     """
-    needed = (*POINT_COLUMNS, "n_seeds", "mean_return", "exact_return", *RANGE_COLUMNS)
+    needed = (*POINT_COLUMNS, "n_seeds", "mean_return", "exact_return", *RANGE, *INTERVAL)
     check_frame(summary, "summary", SUMMARY_SOURCE, needed)
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
@@ -98,10 +99,12 @@ def reward_vs_k(
                 draw_levels(axes, ax, levels, is_named=number == 0)
         return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
-    has_bars = is_clear and summary["n_seeds"].max() > 1
-    has_band = is_clear and summary["ci95_low"].notna().any()
+    has_interval = is_clear and summary["ci95_low"].notna().any()
+    has_band = has_interval and summary["setting_id"].nunique() == 1
+    bars = INTERVAL if has_interval and not has_band else RANGE if is_clear and summary["n_seeds"].max() > 1 else None
     has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
-    notes = [_seeds_note(summary, has_bars), *([BAND_NOTE] if has_band else []), *([LINE_NOTE] if has_line else [])]
+    notes = [_seeds_note(summary, bars == RANGE), *([LINE_NOTE] if has_line else [])]
+    notes[1:1] = [BAND_NOTE] if has_band else [BARS_NOTE] if has_interval else []
     with paper_style():
         axes = draw_series(
             summary,
@@ -110,8 +113,8 @@ def reward_vs_k(
             unfinished,
             width=width,
             ax=ax,
-            bars=("min_return", "max_return") if has_bars else None,
-            band=("ci95_low", "ci95_high") if has_band else None,
+            bars=bars,
+            band=INTERVAL if has_band else None,
             is_joined=not has_line,
         )
         axes.set_ylabel(RETURN_LABEL)
@@ -129,10 +132,10 @@ REWARD = ReportFigure(
         "Reward against k",
         "The discounted return that the trained pair of policies earns, against the number k of local agents that the "
         "global agent sees. Of a single training, bars reach from the evaluation seeds' smallest mean to their largest "
-        "and the band is the 95 % interval of the mean: it contains the noise of the evaluation, not how another "
-        "training would turn out. Of several trainings, each is a thin line and their median a strong one, and a bar "
-        "is the mean with its 95 % interval over trainings. Lines without bars are exact returns or baselines. A solid "
-        "level is what no policies whatever earn more than.",
+        "and the band is the 95 % interval of the mean (a bar where there are several settings): it contains the noise "
+        "of the evaluation, not how another training would turn out. Of several trainings, each is a thin line and "
+        "their median a strong one, and a bar is the mean with its 95 % interval over trainings. Lines without bars "
+        "are exact returns or baselines. A solid level is what no policies whatever earn more than.",
         "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "
         "median over trainings of these. Intervals are Student's t: over the rollouts of a single training, else over "
         "the trainings, each with evaluation seeds of its own.",
@@ -191,8 +194,9 @@ DIFFERENCE = ReportFigure(
         "How much more the pair earns with k agents in view than with the next smaller k. Above the zero line, seeing "
         "more helped; an interval that crosses it leaves that open.",
         "The mean of paired differences: rollouts of the same evaluation seed have the same initial states and random "
-        "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs of a single training. Of several, "
-        "each training's difference is a dot, and bars are over the trainings.",
+        "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs of a single training, and do not "
+        "contain how another one would turn out. Of several, each training's difference is a dot, and bars are over the "
+        "trainings.",
         "Chart of the gain in return over the next smaller k against k, with 95 % intervals and a line at zero",
     ),
     absent="it needs rollouts of two subsample sizes, on the same seeds",

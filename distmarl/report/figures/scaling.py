@@ -160,7 +160,7 @@ def _draw(left: Axes, right: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> 
 
 
 def _interval_note(points: pd.DataFrame) -> list[str]:
-    over = ", over trainings" if has_trainings(points) else ""
+    over = ", over trainings" if has_trainings(points) else ", not of other trainings"
     return [f"bars: 95 % interval of the mean{over}"] if points["has_bar"].any() else []
 
 

@@ -11,6 +11,7 @@ from matplotlib.text import Annotation
 
 from distmarl.report.figures.against_k import (
     BAND_NOTE,
+    BARS_NOTE,
     difference_vs_k,
     mode_accuracy_vs_k,
     reward_vs_k,
@@ -126,6 +127,16 @@ def test_a_band_is_the_interval_of_the_mean():
     assert BAND_NOTE in notes(figure)
 
 
+def test_intervals_of_several_settings_are_bars_side_by_side_since_bands_would_hide_one_another():
+    figure = reward_vs_k(summary_of(4))
+    assert not bands(figure)
+    assert len(bars(figure)) == 4
+    for number, collection in enumerate(bars(figure)):
+        ends = [segment[:, 1].tolist() for segment in collection.get_segments()]
+        assert ends == [[10.0 * number + k - 0.25, 10.0 * number + k + 0.5] for k in K_VALUES]
+    assert notes(figure) == [BARS_NOTE, "mean of 3 evaluation seeds"]
+
+
 def test_a_single_rollout_has_no_band():
     figure = reward_vs_k(summary_of(ci95_low=np.nan, ci95_high=np.nan))
     assert not bands(figure)
@@ -157,8 +168,8 @@ def test_one_subsample_size_has_no_difference():
 def test_everything_drawn_lies_within_the_axes():
     axes = reward_vs_k(summary_of(3)).axes[0]
     low, high = axes.get_ylim()
-    assert low < 0.5
-    assert high > 27.0
+    assert low < 0.75
+    assert high > 25.5
     assert axes.get_xlim()[0] < 1
     assert axes.get_xlim()[1] > 5
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import distmarl as dm
-from distmarl.report.figures.against_k import BAND_NOTE
+from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE
 from distmarl.results.tables import EVALUATIONS, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
 
@@ -167,4 +167,6 @@ def test_of_a_single_training_it_is_said_what_the_band_does_not_contain(tmp_path
     commit_points(store, [("only", k, seed) for k in (1, 2) for seed in range(3)])
     figure = dm.figures.reward_vs_k(dm.open(tmp_path).points())
     assert BAND_NOTE in [text.get_text() for text in figure.axes[0].texts]
-    assert "not of other trainings" in BAND_NOTE
+    figure = dm.figures.difference_vs_k(dm.open(tmp_path).points())
+    assert DIFFERENCE_NOTE in [text.get_text() for text in figure.axes[0].texts]
+    assert all("not of other trainings" in note for note in (BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE))
