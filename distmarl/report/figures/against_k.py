@@ -36,7 +36,7 @@ ACCURACY_LABEL = "mode accuracy (% of steps)"
 BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
 BARS_NOTE = "bars: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
-DIFFERENCE_NOTE = "on the same random numbers; bars: 95 % interval, not of other trainings"
+DIFFERENCE_NOTE = "paired; bars: 95 % interval, not of other trainings"
 
 FEW_DECADES = 2
 
@@ -195,8 +195,8 @@ DIFFERENCE = ReportFigure(
         "more helped; an interval that crosses it leaves that open.",
         "The mean of paired differences: rollouts of the same evaluation seed have the same initial states and random "
         "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs of a single training, and do not "
-        "contain how another one would turn out. Of several, each training's difference is a dot, and bars are over the "
-        "trainings.",
+        "contain how another one would turn out. Of several, each training's difference is a dot, and bars are over "
+        "the trainings.",
         "Chart of the gain in return over the next smaller k against k, with 95 % intervals and a line at zero",
     ),
     absent="it needs rollouts of two subsample sizes, on the same seeds",
