@@ -410,8 +410,19 @@ def test_on_a_disk_a_killed_process_frees_its_lock_at_once(tmp_path: Path) -> No
 
 def test_on_a_disk_the_system_decides_and_not_the_text(tmp_path: Path) -> None:
     # The text is of a living process, this one; but the system's lock is free, so that was another life.
-    leave(open_location(tmp_path), this_process(0))
+    leave(open_location(tmp_path), this_process(0, str(tmp_path.stat().st_dev)))
     with locked(tmp_path):
+        pass
+
+
+def test_a_container_that_has_mounted_the_disk_itself_is_listened_for(tmp_path: Path) -> None:
+    """The system does not know there that it holds the lock."""
+    folder = open_location(tmp_path)
+    leave(folder, replace(this_process(0, "another"), namespace="pid:[1]"))
+    with pytest.raises(ResultsError, match=f"is being written by process {os.getpid()} on "), locked(folder):
+        pass
+    leave(folder, replace(this_process(0, str(tmp_path.stat().st_dev)), namespace="pid:[1]"))
+    with locked(folder):
         pass
 
 

@@ -36,6 +36,9 @@ class Holder:
         does not say.
     has_ended : bool
         Whether it has given the lock back.
+    disk : str
+        What tells the disk of the folder, as it is mounted for the process, from others of its machine; empty for an
+        object store.
     """
 
     token: str
@@ -50,6 +53,7 @@ class Holder:
     namespace: str = ""
     started: str = ""
     has_ended: bool = False
+    disk: str = ""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {self.host} ({self.user}; {self.command})"
@@ -83,8 +87,8 @@ class Holder:
         return json.dumps(asdict(self), indent=2).encode()
 
 
-def this_process(number: int) -> Holder:
-    """Return this process as the holder of a lock."""
+def this_process(number: int, disk: str = "") -> Holder:
+    """Return this process as the holder of a lock on a disk, or in an object store."""
     return Holder(
         token=uuid.uuid4().hex,
         host=socket.gethostname(),
@@ -97,6 +101,7 @@ def this_process(number: int) -> Holder:
         boot=boot_id(),
         namespace=pid_namespace(),
         started=started_at(os.getpid()) or "",
+        disk=disk,
     )
 
 
@@ -109,7 +114,7 @@ def parse_holder(content: bytes, number: int) -> Holder | None:
         return None
     texts = (
         *(holder.token, holder.host, holder.user, holder.command, holder.since),
-        *(holder.boot, holder.namespace, holder.started),
+        *(holder.boot, holder.namespace, holder.started, holder.disk),
     )
     is_ours = (
         isinstance(holder.pid, int)

@@ -70,7 +70,7 @@ class Lock:
     def __init__(self, folder: Location, number: int) -> None:
         self.number = number
         self._folder = folder
-        self._holder = this_process(number)
+        self._holder = this_process(number, _disk(folder))
         self._rival: Holder | str | None = None
         self._released = threading.Event()
         self._thread = threading.Thread(target=self._keep_fresh, daemon=True)
@@ -277,8 +277,17 @@ def _flock(location: Location, stream: IO[str]) -> bool:
 def _has_died(folder: Location, holder: Holder, is_locked: bool) -> bool:
     """Return whether a holder is certain to have ended."""
     if holder.is_of_this_machine:
-        return is_locked or holder.is_gone
+        # The system's lock is that of a disk as it is mounted; two containers may each have mounted it themselves.
+        return (is_locked and holder.disk == _disk(folder)) or holder.is_gone
     return folder.has_versions and holder.age_s > CLOCKS_AGREE_S
+
+
+def _disk(folder: Location) -> str:
+    """Return what tells a folder's disk, as it is mounted, from others of this machine; nothing for an object store."""
+    try:
+        return str(folder.folder.stat().st_dev) if isinstance(folder, LocalFolder) else ""
+    except OSError as error:
+        raise ResultsError(f"{folder}: cannot be looked up: {error.strerror}") from error
 
 
 def _is_silent(folder: Location, first: Holder, tell: Callable[[str], None]) -> bool:
