@@ -135,6 +135,11 @@ class Snapshot:
         for table in TABLES.values():
             self._read(table, lambda _: None)
 
+    def check_whole(self) -> None:
+        """Read all of all tables: of a file that is damaged in its middle, nothing is known until it is read."""
+        for table in TABLES.values():
+            self._read(table, read_whole)
+
     def strangers(self) -> list[str]:
         """Return the files in tables' folders that are not ours: who reads such a folder reads their rows, too."""
         return [
@@ -238,6 +243,12 @@ class Snapshot:
         if folder not in self._listed:
             self._listed[folder] = self.folder.names(folder)
         return self._listed[folder]
+
+
+def read_whole(merged: MergedTable) -> None:
+    """Read all of a table, a few rows at a time."""
+    for _ in merged.chunks(merged.column_names):
+        pass
 
 
 def published_name(table: Table) -> str:

@@ -24,9 +24,8 @@ import pyarrow.parquet as pq
 
 from distmarl.results.fields import Table
 from distmarl.results.grid_columns import GridColumns
-from distmarl.results.merging import MergedTable
 from distmarl.results.parquet_files import DamagedTableError
-from distmarl.results.snapshot import PART_ENDING, PARTS, Row, Snapshot, published_name
+from distmarl.results.snapshot import PART_ENDING, PARTS, Row, Snapshot, published_name, read_whole
 from distmarl.results.storage.location import ANY, Location, ReplacedError, Version
 from distmarl.results.storage.lock import Lock
 from distmarl.results.tables import EVALUATIONS, EXACT_RETURNS, SETTINGS, SUMMARY, TABLES
@@ -142,7 +141,7 @@ class Store(Snapshot):
         kept: dict[str, str] = {}
         for table in (TABLES[name] for name in names):
             try:
-                self._read(table, _read_whole)
+                self._read(table, read_whole)
             except DamagedTableError as error:
                 there = self.folder.names(table.name)
                 aside = next(each for each in _names_aside() if each not in there)
@@ -219,12 +218,6 @@ class Store(Snapshot):
         """Stop if another process has taken the folder over."""
         if self._lock is not None:
             self._lock.check()
-
-
-def _read_whole(merged: MergedTable) -> None:
-    """Read all of a table, a few rows at a time."""
-    for _ in merged.chunks(merged.column_names):
-        pass
 
 
 def _names_aside() -> Iterator[str]:

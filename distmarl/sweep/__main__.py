@@ -167,6 +167,9 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     store = check_folder(folder, plan.sweep.name, overwrite=arguments.overwrite)
     tell_if_slow(f"comparing {counted(plan.n_tasks.total(), 'task')} with what is in {folder}")
     pending = plan.pending(store)
+    if store is not None and not pending.missing:  # who merges nothing would not read the tables
+        store.check_whole()
+        pending = plan.pending(store)
     if arguments.retry_failed:
         pending = pending.only(failed_keys(store, pending) if store else ())
     guard = Guard(folder.typed, command_again(sys.orig_argv, has_failures=True))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import distmarl as dm
@@ -90,6 +91,16 @@ def scrambled(path: Path) -> None:
     content = path.read_bytes()
     end = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
     path.write_bytes(content[:4] + bytes(end - 4) + content[end:])
+
+
+def rotten(path: Path) -> None:
+    """Leave all but a column that no key has, which nobody reads who looks what is done."""
+    content = bytearray(path.read_bytes())
+    column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+    assert column.path_in_schema == "sweep"
+    start = column.dictionary_page_offset or column.data_page_offset
+    content[start : start + column.total_compressed_size] = b"\xff" * column.total_compressed_size
+    path.write_bytes(content)
 
 
 def deleted(path: Path) -> None:
@@ -334,3 +345,16 @@ def test_new_folders_are_flushed_into_their_parents_before_anything_is_deleted(
     assert run_in(folder).returncode == 0
     assert not unknown
     assert {path.name for path in flushed} >= {"results", "_parts", "evaluations", "summary"}
+
+
+@pytest.mark.parametrize("table", ["evaluations", "trainings", "summary"])
+def test_damage_that_only_reading_all_of_it_shows_is_found_once_nothing_is_left_to_do(
+    copied: Callable[[Path], Path], plain: Path, table: str
+) -> None:
+    folder = copied(plain)
+    rotten(data_file(folder, table))
+    done = run_in(folder)
+    assert done.returncode == 0, done.stderr
+    assert f"{table}/data.parquet: is not a readable Parquet file of distmarl" in done.stderr
+    assert "; kept as " in done.stderr
+    assert tables_of(folder) == tables_of(plain)
