@@ -48,7 +48,7 @@ RULES = {
     "less_than": "must be less than {lt}",
     "literal_error": "must be {expected}",
     "missing": "is missing",
-    "too_short": "must have at least {min_length} values",
+    "too_short": "must have at least {min_length} value",
     "too_long": "must have at most {max_length} values",
     "string_pattern_mismatch": "must match {pattern}",
 }
@@ -246,6 +246,8 @@ def _with_checked(
             kept[name] = adapter.validate_python(tuple(value) if isinstance(value, list) else value)
         except ValidationError as error:
             found = [((*here, *details["loc"]), details) for details in error.errors()]
+            # pydantic leaves out the items that are wrong, and calls a list too short of which none is left.
+            found = [(place, details) for place, details in found if details["type"] != "too_short" or not value]
             problems += [(place, _describe_rule(details, place)) for place, details in found]
     for name in mapping:
         if name not in kinds:

@@ -65,9 +65,13 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
     name = section["name"]
     if not isinstance(name, str):
         raise ConfigError(f"{raw.place(('environment', 'name'))}: environment.name: must be a string, got {name!r}")
-    function = find_function(name, lambda: raw.place(("environment", "name")))
+    function = find_function(name, lambda: f"{raw.place(('environment', 'name'))}: environment.name")
     given = {key: value for key, value in section.items() if key != "name"}
-    parameters = bind_parameters(function, given, raw, "environment")
+    try:
+        parameters = bind_parameters(function, given, raw, "environment")
+    except ConfigError as error:
+        which = _in_setting(raw) if raw.is_varied(("environment", "name")) else ""
+        raise ConfigError(f"{error}{which}") from None
     try:
         environment = function(**parameters)
     except DistmarlError as error:

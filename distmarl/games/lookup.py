@@ -84,7 +84,7 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
     name : str
         Name of a built-in game, or ``package.module:function``.
     place : callable
-        Tells where the name was written, for messages.
+        Tells where the name was written, and under which key, for messages.
 
     Raises
     ------
@@ -96,7 +96,7 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
     module_name, colon, function_name = name.partition(":")
     if not colon or not module_name or not function_name:
         raise EnvironmentLookupError(
-            f"{place()}: environment.name: must be a built-in environment or 'package.module:function', "
+            f"{place()}: must be a built-in environment or 'package.module:function', "
             f"got {name!r}; {nearest_name(name, GAMES)}"
         )
     try:
@@ -104,18 +104,18 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
             raise EnvironmentLookupError(
-                f"{place()}: environment.name: there is no module {error.name!r} to import {name!r} from; "
+                f"{place()}: there is no module {error.name!r} to import {name!r} from; "
                 "modules are looked for among what is installed, in the current folder and beside the sweep file"
             ) from error
         raise EnvironmentLookupError(
-            f"{place()}: environment.name: importing {module_name} {describe_failure(error)}"
+            f"{place()}: importing {module_name} {describe_failure(error)}"
         ) from error
     function = getattr(module, function_name, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         hint = f"; {nearest_name(function_name, known)}" if known else ""
         raise EnvironmentLookupError(
-            f"{place()}: environment.name: module {module_name} has no function {function_name!r}{hint} "
+            f"{place()}: module {module_name} has no function {function_name!r}{hint} "
             f"(it is {getattr(module, '__file__', 'built in')})"
         )
     return function

@@ -46,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(arguments: argparse.Namespace, messages: Console) -> int:
     sweep, game = _write(arguments.name)
     messages.print(f"wrote {sweep}, the sweep, and {game}, its game. To go on:", markup=False)
-    messages.print(f"  python -m distmarl.sweep {sweep} --plan\n  python -m distmarl.sweep {sweep}", markup=False)
+    commands = [f"games check {game.stem}:game", f"sweep {sweep} --plan", f"sweep {sweep}"]
+    messages.print(*(f"  python -m distmarl.{command}" for command in commands), sep="\n", markup=False)
     return DONE
 
 

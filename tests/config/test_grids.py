@@ -135,6 +135,15 @@ def test_a_broken_rule_is_named_with_its_line(grid: str, message: str) -> None:
     assert message in str(caught.value)
 
 
+def test_an_unknown_parameter_is_said_to_be_of_one_of_the_games() -> None:
+    grid = "environment: {gamma: 0.5, noise: 0}\ngrid:\n  environment: [{name: observable}, {name: ring}]\n"
+    with pytest.raises(DistmarlError) as caught:
+        make_plan(parse_sweep(grid.encode(), "sweep.yaml"))
+    first, second = str(caught.value).splitlines()
+    assert first.startswith("sweep.yaml:1: environment.noise: unknown key; known are cost, gamma")
+    assert second == "(in the grid's setting environment={'name': 'ring'})"
+
+
 def test_an_override_of_what_a_section_varies_is_refused() -> None:
     raw = RawSweep(copy.deepcopy(TWO_GAMES), "sweep.yaml")
     with pytest.raises(DistmarlError, match=r"--set environment.n_agents=7: .* override grid.environment with a list"):

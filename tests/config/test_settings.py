@@ -27,6 +27,12 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
     }
 
 
+def test_a_list_of_wrong_values_is_not_called_too_short() -> None:
+    with pytest.raises(DistmarlError) as caught:
+        make_plan(RawSweep({"experiment": {"k_values": [0]}}, "sweep.yaml"))
+    assert str(caught.value) == "sweep.yaml: experiment.k_values[0]: must be at least 1, got 0"
+
+
 @pytest.mark.parametrize(
     ("mapping", "message"),
     [
@@ -51,7 +57,7 @@ def ids(mapping: dict[str, Any]) -> dict[str, str]:
         ({"experiment": {"k_range": [5, 2]}}, "experiment.k_range: must not end before it starts, got [5, 2]"),
         ({"experiment": {"k_values": [1, 0]}}, "experiment.k_values[1]: must be at least 1, got 0"),
         ({"experiment": {"k_values": [3, 1, 3]}}, "experiment.k_values[2]: must not repeat a value, got 3 twice"),
-        ({"experiment": {"k_values": []}}, "experiment.k_values: must have at least 1 values"),
+        ({"experiment": {"k_values": []}}, "experiment.k_values: must have at least 1 value"),
         ({"experiment": {"k_values": [1], "k_range": [1, 2]}}, "k_range and k_values say the same thing twice"),
         ({"experiment": {"seed": -1}}, "experiment.seed: must be at least 0, got -1"),
         ({"name": "a/b"}, "name: must match"),

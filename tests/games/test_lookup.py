@@ -41,5 +41,5 @@ def test_a_game_is_a_function_in_one_list(monkeypatch):
     (job,) = make_plan(raw).jobs
     assert (job.environment.n_agents, job.environment.gamma, job.environment.n_local_states) == (2, 0.5, 1)
     assert sweep_schema(GAMES)["properties"]["environment"]["properties"]["name"]["anyOf"][0]["enum"] == list(GAMES)
-    with pytest.raises(EnvironmentLookupError, match=r"environment.name: must be a built-in .* did you mean 'coin'"):
+    with pytest.raises(EnvironmentLookupError, match=r"^here: must be a built-in .* did you mean 'coin'"):
         find_function("coins", lambda: "here")

@@ -18,8 +18,12 @@ def test_what_is_written_plans_and_runs(
     monkeypatch.chdir(tmp_path)
     assert main(["walkers"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"walkers.yaml", "walkers_game.py"}
-    commands = [line.strip() for line in capsys.readouterr().err.splitlines() if "distmarl.sweep" in line]
-    assert commands == ["python -m distmarl.sweep walkers.yaml --plan", "python -m distmarl.sweep walkers.yaml"]
+    commands = [line.strip() for line in capsys.readouterr().err.splitlines() if "python -m" in line]
+    assert commands == [
+        "python -m distmarl.games check walkers_game:game",
+        "python -m distmarl.sweep walkers.yaml --plan",
+        "python -m distmarl.sweep walkers.yaml",
+    ]
     planned = run_sweep("walkers.yaml", "--plan")
     assert planned.returncode == 0, planned.stderr
     assert "k=4: 15 count vectors" in planned.stdout

@@ -163,7 +163,7 @@ def test_the_plan_tells_of_starts_and_choices(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ({"starts": []}, "alternating.starts: must have at least 1 values, got []"),
+        ({"starts": []}, "alternating.starts: must have at least 1 value, got []"),
         ({"starts": ["stay", "stay"]}, "alternating.starts: must not repeat a start, got 'stay' twice"),
         (
             {"starts": ["sty"]},

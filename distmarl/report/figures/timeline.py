@@ -25,7 +25,8 @@ SOURCE = "dm.open(...).timings"
 COLUMNS = ("task", "seconds", "hostname", "started_at")
 
 # In the order of the kinds of task; the first six are as far from one another as those of the palette are.
-KIND_COLOURS = tuple(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7))
+# The palette has eight; the last two are the wine and the olive of Paul Tol's muted colours.
+KIND_COLOURS = (*(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7)), "#882255", "#999933")
 PART_OF_A_TASK = "outer_iteration"
 BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
 BREAK_WIDTH = 0.02
@@ -136,6 +137,10 @@ def _as_bars(timings: pd.DataFrame) -> pd.DataFrame:
     """Return when each task started and ended, in seconds since the first started, in the order of their starts."""
     started = pd.to_datetime(timings["started_at"], utc=True)
     start = (started - started.min()).dt.total_seconds()
+    # Tasks that a worker took together have one start, and each an equal share of the time: they ran in turn.
+    together = [name for name in ("hostname", "pid", "task", "started_at") if name in timings.columns]
+    if "pid" in together:
+        start += timings.groupby(together, dropna=False).cumcount() * timings["seconds"]
     bars = pd.DataFrame({"task": timings["task"], "hostname": timings["hostname"].astype("string").fillna("unknown")})
     cpu_seconds = timings["cpu_seconds"] if "cpu_seconds" in timings.columns else np.nan
     bars = bars.assign(start=start, end=start + timings["seconds"], cpu_seconds=cpu_seconds)

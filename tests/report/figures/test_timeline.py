@@ -46,6 +46,17 @@ def bars(figure: Figure) -> dict[str, list[Bar]]:
     return found
 
 
+def test_each_kind_has_a_colour_of_its_own() -> None:
+    colours = kind_colours()
+    assert len(set(colours.values())) == len(colours)
+
+
+def test_tasks_that_one_process_took_together_lie_in_one_row_one_after_another() -> None:
+    row = task_row("evaluate", 0, 2)
+    figure = timeline_of({**row, "pid": 1}, {**row, "pid": 1}, {**row, "pid": 2})
+    assert bars(figure) == {"evaluate": [(0, 4, 0), (0, 2, 1)]}
+
+
 def test_tasks_at_the_same_time_lie_in_different_rows() -> None:
     figure = timeline_of(
         task_row("shared_policy", 0, 4),
