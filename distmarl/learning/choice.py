@@ -69,7 +69,10 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Worth:
-    """What a pair earns over all steps: exactly with a certified error, or as a mean with its standard error."""
+    """What a pair earns over all steps: exactly with a certified error, or as a mean with its standard error.
+
+    Rollouts leave out the last steps, those whose weights sum to less than ``LEFT_OUT`` of all.
+    """
 
     value: float
     error: float

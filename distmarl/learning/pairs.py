@@ -67,7 +67,8 @@ class BestPair:
     local_policy : ndarray, shape (G, L, A_l)
         pi_l.
     value : float
-        What the pair earns over all steps: exactly or, where there are too many populations, the mean of rollouts.
+        What the pair earns over all steps: exactly or, where there are too many populations, the mean of rollouts,
+        which leave out the last steps, whose weights sum to less than 1 % of all.
     error : float
         Certified error of an exact value, or standard error of the mean.
     method : {"exact", "rollouts"}

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.learning.blind import blind_answer, blind_return, simple_actions
+from distmarl.learning.blind import blind_answer, blind_return, law_return, simple_actions
 from distmarl.learning.l_learn import learn_local
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent
 from distmarl.model.policies import uniform_local_policy
 
-# The minimum is told of where it decides in so large a share of (s_g, s_l) and the greedy policy earns more by so
-# large a share of what the softmax earns.
+# The minimum is told of where it decides in so large a share of (s_g, s_l) and the softmax gives away so large a share
+# of what the greedy policy earns more than random actions: wherever rewards have their zero, that is the same.
 MOST, NOTABLE_GAIN = 0.5, 0.1
 
 
@@ -32,16 +32,19 @@ class SoftmaxPreview:
         Share of (s_g, s_l) at which it has its minimum temperature.
     value, greedy_value : float
         What it earns over all steps, and what the greedy policy does.
+    random_value : float
+        What uniform actions of everybody earn.
     """
 
     minimum_share: float
     value: float
     greedy_value: float
+    random_value: float
 
     @property
     def is_notable(self) -> bool:
         """Whether the minimum decides, and costs much."""
-        costs_much = self.greedy_value - self.value > NOTABLE_GAIN * abs(self.value)
+        costs_much = self.greedy_value - self.value > NOTABLE_GAIN * abs(self.greedy_value - self.random_value)
         return self.minimum_share >= MOST and costs_much
 
 
@@ -53,4 +56,6 @@ def preview_softmax(env: Environment, options: LocalAgent) -> SoftmaxPreview:
     seeing_one = np.repeat(actions[:, None], env.n_local_states, axis=1)
     found = learn_local(env, seeing_one, uniform_local_policy(env), k=1, options=options)
     value = blind_return(env, actions, found.policy).value
-    return SoftmaxPreview(found.minimum_share, value, max(worths))
+    law = np.full((env.n_global_states, env.n_global_actions), 1 / env.n_global_actions)
+    at_random = law_return(env, law, uniform_local_policy(env)).value
+    return SoftmaxPreview(found.minimum_share, value, max(worths), at_random)

@@ -105,7 +105,7 @@ class Numbers:
     def summary(self) -> pd.DataFrame:
         """What :func:`distmarl.report.returns.summarise` returns, with the ceilings and the welfare gaps."""
         summary = summarise(self._points, self.trainings, self.timings, self.settings)
-        return with_welfare_gaps(with_ceilings(summary, self.bounds), self.nash_gaps)
+        return with_welfare_gaps(with_ceilings(summary, self.bounds), self.nash_gaps, self.bounds)
 
     @cached_property
     def trainings(self) -> pd.DataFrame:

@@ -86,7 +86,7 @@ def with_ceilings(summary: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(ceiling_share=(known_returns(joined) - joined["random_return"]) / room)
 
 
-def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame:
+def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     """Return a summary with what the best pair would gain over each row's, NaN where that is not known.
 
     Parameters
@@ -95,19 +95,57 @@ def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame) -> pd.DataFrame
         What :func:`summarise` returns.
     gaps : DataFrame
         Rows of the table ``nash_gaps`` of one method.
+    bounds : DataFrame
+        The table ``bounds``.
 
     Returns
     -------
     DataFrame
         With two columns more, ``welfare_lower`` and ``welfare_upper`` (reward): what the best pair that was found would
-        gain, and what no policies whatever gain more than. Both are about the returns of the gaps, over all steps where
-        these are exact.
+        gain, and what no policies whatever gain more than, errors included, by the lower of the ceilings of both tables
+        over the same steps. And ``welfare_steps``: how many these are, infinite for all steps.
     """
-    joined = summary
-    for name in WELFARE_GAPS:
-        over_trainings = gaps[gaps["quantity"] == name].groupby(POINT)["value"].mean()
-        joined = joined.merge(over_trainings.rename(name).reset_index(), on=POINT, how="left")
-    return joined
+    # Infinity equals itself, so it can be merged on.
+    present = gaps.assign(steps=gaps["horizon"].astype(float).fillna(math.inf), least=gaps["value"] - gaps["error"])
+    most = gaps.assign(most=gaps["value"] + gaps["error"])
+    joined = (
+        summary.merge(_over_trainings(gaps, "welfare_lower", "value", "welfare_lower"), on=POINT, how="left")
+        .merge(_over_trainings(most, "welfare_upper", "most", "welfare_upper"), on=POINT, how="left")
+        .merge(_over_trainings(present, "joint_value", "steps", "welfare_steps"), on=POINT, how="left")
+        .merge(_over_trainings(present, "joint_value", "least", "least"), on=POINT, how="left")
+    )
+    over = bounds["horizon"].astype(float).fillna(math.inf)
+    ceilings = bounds[["setting_id"]].assign(welfare_steps=over, most=bounds["ceiling"])
+    room = joined.merge(ceilings.astype({"most": float}), on=["setting_id", "welfare_steps"], how="left")
+    uppers = room[["welfare_upper"]].assign(by_bounds=room["most"] - room["least"])
+    return joined.drop(columns="least").assign(welfare_upper=uppers.min(axis=1))
+
+
+def _over_trainings(gaps: pd.DataFrame, quantity: str, column: str, name: str) -> pd.DataFrame:
+    """Return the mean of a column over the trainings of each setting and k, in the rows of one quantity."""
+    return gaps[gaps["quantity"] == quantity].groupby(POINT)[column].mean().rename(name).reset_index()
+
+
+def welfare_meaning(has_found: bool, steps: float) -> str:
+    """Return what a welfare gap means, in words.
+
+    Parameters
+    ----------
+    has_found : bool
+        Whether a best pair was searched for.
+    steps : float
+        Steps that the returns are over, infinite for all; NaN where rows differ.
+    """
+    found = "what the best pair that was found would gain, and " if has_found else ""
+    over = "all steps" if math.isinf(steps) else "the steps of the gaps" if math.isnan(steps) else f"{steps:.0f} steps"
+    return f"{found}what nobody gains more than, over {over}"
+
+
+def welfare_meaning_of(summary: pd.DataFrame, prefix: str = "") -> str:
+    """Return what the welfare gaps of several rows mean, in words; columns may have a prefix."""
+    steps = summary[f"{prefix}welfare_steps"].dropna().unique()
+    has_found = bool(summary[f"{prefix}welfare_lower"].notna().any())
+    return welfare_meaning(has_found, float(steps[0]) if len(steps) == 1 else math.nan)
 
 
 def has_welfare_gap(summary: pd.DataFrame) -> bool:

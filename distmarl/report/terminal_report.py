@@ -23,6 +23,7 @@ from distmarl.report.returns import (
     has_welfare_gap,
     improvement,
     is_unconverged,
+    welfare_meaning_of,
 )
 from distmarl.report.write import Report
 from distmarl.wording import fixed, shortened
@@ -222,9 +223,7 @@ def welfare_lines(summary: pd.DataFrame) -> list[str]:
     """
     if not has_welfare_gap(summary):
         return []
-    return [
-        "Welfare gap: what the best pair that was found would gain, and what nobody gains more than, over all steps"
-    ]
+    return [f"Welfare gap: {welfare_meaning_of(summary)}"]
 
 
 def _cells(rows: pd.DataFrame, decimals: int, *, exact: bool, shares: bool, gaps: bool) -> Iterator[list[str]]:

@@ -244,6 +244,7 @@ ALTERNATIONS = table(
     field("minimum_share", pa.float64(), "share of (s_g, s_l) at which the softmax has its minimum temperature"),
     field("blind_softmax_value", pa.float64(), f"{OF_SOFTMAX}, in its softmax; null for greedy", "reward"),
     field("blind_greedy_value", pa.float64(), f"{OF_SOFTMAX}, greedy; null for greedy", "reward"),
+    field("random_value", pa.float64(), "return over all steps of uniform actions; null for greedy", "reward"),
 )
 
 LOCAL_POLICIES = table(
@@ -277,7 +278,12 @@ CHOICES = table(
     field("start", pa.string(), "what led to the chosen one", "name"),
     PROPOSAL,
     field("answer", pa.string(), "what the global agent answered to it: surrogate, averaged or blind", "name"),
-    field("value", pa.float64(), "what the pair earns over all steps", "reward"),
+    field(
+        "value",
+        pa.float64(),
+        "what the pair earns over all steps; rollouts leave out the last ones, whose weights sum to less than 1 %",
+        "reward",
+    ),
     field("error", pa.float64(), "certified error of an exact value, standard error of a mean of rollouts", "reward"),
     field("method", pa.string(), "exact or rollouts", "name"),
     field("n_candidates", pa.int64(), "local policies that were compared", "policies"),

@@ -27,9 +27,10 @@ def test_what_a_policy_is_worth_is_its_exact_return_with_the_best_answer(seed, n
     assert solved.worth == pytest.approx(exact_return(env, answer, policy, k=n_agents).value, abs=1e-6)
 
 
-def gradient_errors(seed, n_agents, gradient_of):
+def gradient_errors(seed, n_agents, gradient_of, env=None):
     """Differences between directional derivatives by a gradient and by finite differences."""
-    rng, env = small_game(seed, n_agents)
+    rng, random = small_game(seed, n_agents)
+    env = random if env is None else env
     game, policy = SmallGame(env, n_agents), random_local_policy(rng, env)
     gradient, step = gradient_of(game, game.solve(policy)), 1e-4
     errors = []
@@ -44,6 +45,25 @@ def gradient_errors(seed, n_agents, gradient_of):
 @pytest.mark.parametrize(("seed", "n_agents"), [(0, 1), (1, 2), (2, 3), (3, 4)])
 def test_the_gradient_is_that_of_finite_differences(seed, n_agents):
     assert max(gradient_errors(seed, n_agents, SmallGame.gradient)) < 1e-3
+
+
+def reacting_robots():
+    return robots(n_agents=3, n_global_states=3, n_local_states=3, n_global_actions=3)
+
+
+def test_so_it_is_where_the_global_agent_reacts_to_what_it_sees():
+    env = reacting_robots()
+    actions = SmallGame(env, 3).solve(uniform_local_policy(env)).global_policy
+    assert (actions != actions[:, :1]).any(axis=1).all()
+    assert max(gradient_errors(1, 3, SmallGame.gradient, env)) < 1e-3
+
+
+def test_finite_differences_would_tell_a_gradient_of_another_global_policy():
+    def of_one_that_does_not_react(game, solved):
+        deaf = np.repeat(solved.global_policy[:, :1], solved.global_policy.shape[1], axis=1)
+        return game.gradient(dataclasses.replace(solved, global_policy=deaf))
+
+    assert max(gradient_errors(1, 3, of_one_that_does_not_react, reacting_robots())) > 1e-2
 
 
 def test_finite_differences_would_tell_a_wrong_gradient():

@@ -48,6 +48,14 @@ def test_a_minimum_that_decides_is_told_with_its_price():
     assert preview_softmax(scaled(0.01), LocalAgent(policy="greedy")).minimum_share == 0.0
 
 
+def test_what_it_costs_does_not_depend_on_where_rewards_have_their_zero():
+    for factor, is_told in ((1.0, False), (0.01, True)):
+        env = scaled(factor)
+        for constant in (-2.0, 0.0, 100.0):
+            moved = dataclasses.replace(env, reward_global=env.reward_global + constant)
+            assert preview_softmax(moved, LocalAgent()).is_notable == is_told, constant
+
+
 def test_a_game_whose_rewards_are_all_the_same_has_a_temperature():
     env = dataclasses.replace(dm.robots(), reward_local=np.ones((5, 5, 3)))
     assert minimum_temperature(env, BY_RANGE) == 0.3

@@ -3,7 +3,7 @@ import math
 import pandas as pd
 import pytest
 
-from distmarl.report.returns import improvement, is_unconverged, summarise
+from distmarl.report.returns import improvement, is_unconverged, summarise, welfare_meaning_of, with_welfare_gaps
 from distmarl.results.folder import sweep_settings
 from distmarl.results.store import Store
 from distmarl.results.tables import SETTINGS, SUMMARY, TIMINGS, TRAININGS
@@ -126,3 +126,59 @@ def test_improvement_on_nothing_has_no_percentage(tmp_path):
     gains = improvement(summary_of(store))
     assert gains["absolute"].tolist() == [1.0]
     assert gains["percent"].isna().all()
+
+
+POINTS = pd.DataFrame({"setting_id": ["one", "one"], "k": [1, 2]})
+
+
+def gaps_of(horizon: float, *, lower: float = math.nan) -> pd.DataFrame:
+    """Gaps of two trainings, at k = 1 alone."""
+    values = [("joint_value", (100.0, 102.0), 0.5), ("welfare_lower", (lower, lower), 0.0)]
+    values.append(("welfare_upper", (31.0, 29.0), 0.5))
+    return pd.DataFrame(
+        {"setting_id": "one", "k": 1, "quantity": quantity, "value": value, "error": error, "horizon": horizon}
+        for quantity, of_trainings, error in values
+        for value in of_trainings
+    )
+
+
+def ceilings_of(**ceilings: float) -> pd.DataFrame:
+    steps = {"endless": math.nan, "fifty": 50.0}
+    rows = [{"setting_id": "one", "horizon": steps[name], "ceiling": ceiling} for name, ceiling in ceilings.items()]
+    return pd.DataFrame(rows, columns=["setting_id", "horizon", "ceiling"])
+
+
+@pytest.mark.parametrize(
+    ("horizon", "ceilings", "upper"),
+    [
+        (math.nan, {}, 30.5),
+        (math.nan, {"endless": 125.0, "fifty": 110.0}, 24.5),
+        (math.nan, {"endless": 140.0, "fifty": 110.0}, 30.5),
+        (math.nan, {"fifty": 110.0}, 30.5),
+        (50.0, {"endless": 125.0, "fifty": 110.0}, 9.5),
+        (66.0, {"endless": 125.0, "fifty": 110.0}, 30.5),
+    ],
+)
+def test_the_welfare_gap_takes_the_lower_ceiling_over_as_many_steps_with_all_errors(horizon, ceilings, upper):
+    found = with_welfare_gaps(POINTS, gaps_of(horizon, lower=3.0), ceilings_of(**ceilings))
+    assert found["welfare_upper"].tolist() == pytest.approx([upper, math.nan], nan_ok=True)
+    assert found["welfare_lower"].tolist() == pytest.approx([3.0, math.nan], nan_ok=True)
+    assert found["k"].tolist() == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("gaps", "meaning"),
+    [
+        (
+            gaps_of(math.nan, lower=3.0),
+            "best pair that was found would gain, and what nobody gains more than, over all",
+        ),
+        (gaps_of(math.nan), "what nobody gains more than, over all steps"),
+        (gaps_of(66.0), "what nobody gains more than, over 66 steps"),
+        (pd.concat([gaps_of(66.0), gaps_of(math.nan).assign(k=2)]), "gains more than, over the steps of the gaps"),
+    ],
+)
+def test_what_a_welfare_gap_means_says_over_how_many_steps_and_whether_one_was_searched_for(gaps, meaning):
+    said = welfare_meaning_of(with_welfare_gaps(POINTS, gaps, ceilings_of()))
+    assert meaning in said
+    assert ("best pair" in meaning) == ("best pair" in said)

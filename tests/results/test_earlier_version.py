@@ -18,7 +18,7 @@ from tests.sweep.sweeps import run, table_bytes
 NEW_TABLES = {"welfare"}
 NEW_COLUMNS = {
     "trainings": ["answer"],
-    "alternations": ["start", "minimum_share"],
+    "alternations": ["start", "minimum_share", "random_value"],
     "nash_gaps": ["asked_max_enumerated", "asked_starts"],
 }
 TRAIN_SEED = "train_seed"

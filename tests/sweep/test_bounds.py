@@ -81,6 +81,7 @@ def test_the_report_tells_the_share_of_the_ceiling(folder: Path) -> None:
     assert f"Share of the ceiling at k = 3 {100 * share[3]:.1f} %" in text
     assert f"to what nobody earns more than, {row['ceiling']:.2f}" in text
     assert "What nobody earns more than" in text
+    assert ("not of what is possible" in text) == (share[3] < 0.95)
 
 
 def test_the_final_table_has_the_share_and_the_ceiling(call_sweep: RunCommand, tmp_path: Path) -> None:

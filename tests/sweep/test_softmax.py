@@ -14,9 +14,9 @@ GAME = """
 import dataclasses
 import distmarl as dm
 
-def pennies(*, n_agents: int = 4, factor: float = 0.02) -> dm.Environment:
+def pennies(*, n_agents: int = 4, factor: float = 0.02, bonus: float = 3.0) -> dm.Environment:
     env = dm.robots(n_agents=n_agents, n_global_states=3, n_local_states=3, n_global_actions=3)
-    return dataclasses.replace(env, reward_local=factor * env.reward_local, reward_global=0 * env.reward_global)
+    return dataclasses.replace(env, reward_local=factor * env.reward_local, reward_global=0 * env.reward_global + bonus)
 """
 PENNIES: dict[str, Any] = {**TINY, "environment": {"name": "pennies:pennies"}}
 SAID = "softmax_temperature_min"

@@ -166,8 +166,8 @@ def test_estimates_search_for_nothing(tmp_path: Path) -> None:
     assert rows["asked_max_enumerated"].isna().all()
     points = dm.open(tmp_path).points()
     assert points["welfare_lower"].isna().all()
-    upper = rows.set_index("quantity").loc["welfare_upper", "value"]
-    assert points["welfare_upper"].tolist() == [upper]
+    upper = rows.set_index("quantity").loc["welfare_upper"]
+    assert points["welfare_upper"].tolist() == [upper["value"] + upper["error"]]
 
 
 def test_the_headline_the_tables_and_the_end_tell_the_welfare_gap(

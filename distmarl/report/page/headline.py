@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import WELFARE_GAPS, bracket, improvement, known_returns
+from distmarl.report.returns import WELFARE_GAPS, bracket, improvement, known_returns, welfare_meaning
 
 SHARE = 0.95
 BASELINE = "full_information"
@@ -81,6 +81,19 @@ class Headline:
         """Return what the best pair would gain over the largest k's, by bounds, as text; None where not known."""
         low, high = (float(self.last.get(name, math.nan)) for name in WELFARE_GAPS)
         return None if math.isnan(low) and math.isnan(high) else bracket(low, high, decimals)
+
+    @property
+    def welfare_meaning(self) -> str:
+        """What the welfare gap means, in words."""
+        return welfare_meaning(not math.isnan(self.last["welfare_lower"]), self.last["welfare_steps"])
+
+    @property
+    def is_of_poor_pairs(self) -> bool:
+        """Whether it is known, or not ruled out, that other local policies earn clearly more than full information."""
+        share = self.ceiling_share
+        missing = float(self.last.get("welfare_lower", math.nan))
+        is_below = self.full is not None and missing > (1 - SHARE) * abs(self.full.value)
+        return is_below or (share is not None and share < SHARE)
 
     @property
     def has_share(self) -> bool:

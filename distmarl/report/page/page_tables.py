@@ -34,6 +34,7 @@ from distmarl.report.returns import (
     has_exact,
     has_trainings,
     has_welfare_gap,
+    welfare_meaning_of,
 )
 
 
@@ -91,11 +92,15 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         meaning = "where the largest k is between random actions and what nobody earns more than"
         columns.append(Column("Of ceiling", meaning, lambda row: number(100 * row["last_ceiling_share"], 1, unit=" %")))
     if has_welfare_gap(rows.rename(columns={f"last_{name}": name for name in WELFARE_GAPS})):
-        columns.append(_welfare_column("at the largest k: ", decimals, "last_"))
+        columns.append(_welfare_column(rows, "at the largest k: ", decimals, "last_"))
     if rows["full"].notna().any():
         meaning = "smallest k whose value is at least 95 % of the one with full information"
         columns.append(Column("95 % at k", meaning, reached))
-        columns.append(Column("Full information", "value of a global agent that sees everybody", full))
+        columns.append(
+            Column(
+                "Full information", "value of a global agent that sees everybody, with the shared local policy", full
+            )
+        )
     return columns
 
 
@@ -104,9 +109,9 @@ SETTINGS = PageTable(
 )
 
 
-def _welfare_column(where: str, decimals: int, prefix: str = "") -> Column:
+def _welfare_column(rows: pd.DataFrame, where: str, decimals: int, prefix: str = "") -> Column:
     """Return the column of what the best pair would gain, by its bounds."""
-    meaning = f"{where}what the best pair that was found would gain, and what nobody gains more than, over all steps"
+    meaning = f"{where}{welfare_meaning_of(rows, prefix)}"
     low, high = (f"{prefix}{name}" for name in WELFARE_GAPS)
 
     def gap(row: Row) -> Cell:
@@ -161,7 +166,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         number_column("Seeds' std", "standard deviation of the evaluation seeds' means", "std_return", decimals),
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
-        *([_welfare_column("", decimals)] if has_welfare_gap(rows) else []),
+        *([_welfare_column(rows, "", decimals)] if has_welfare_gap(rows) else []),
         Column("Gain", f"over the next smaller k, by paired {pairs}, with half its 95 % interval", gain),
         Column(
             "Mode acc.",

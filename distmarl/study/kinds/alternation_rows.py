@@ -61,7 +61,11 @@ def alternation_rows(job: Job, key: TaskKey, history: Sequence[ProposalOutcome])
     values: dict[str, float] = {}
     if job.setting.local_agent.policy == "softmax":
         preview = preview_softmax(job.environment, job.setting.local_agent)
-        values = {"blind_softmax_value": preview.value, "blind_greedy_value": preview.greedy_value}
+        values = {
+            "blind_softmax_value": preview.value,
+            "blind_greedy_value": preview.greedy_value,
+            "random_value": preview.random_value,
+        }
     return [{**name, **nan_as_null(asdict(outcome)), **values} for outcome in history]
 
 

@@ -77,3 +77,21 @@ def test_the_table_of_settings_names_k_in_its_heads_where_all_have_the_same():
     same = headline_of({1: 80.0, 8: 100.0})
     assert heads_of(same, same)[:2] == ["Value, k = 1", "Value, k = 8"]
     assert heads_of(same, headline_of({2: 80.0, 8: 100.0}))[:3] == ["Smallest k", "Value there", "Largest k"]
+
+
+@pytest.mark.parametrize(
+    ("known", "is_told"),
+    [
+        ({}, False),
+        ({"ceiling_share": 0.96}, False),
+        ({"ceiling_share": 0.3}, True),
+        ({"welfare_lower": 4.0}, False),
+        ({"welfare_lower": 6.0}, True),
+        ({"ceiling_share": 0.96, "welfare_lower": 6.0}, True),
+    ],
+)
+def test_a_share_of_full_information_does_not_reassure_where_others_earn_more(known, is_told):
+    summary = summary_of({1: 99.0, 8: 100.0}).assign(**known)
+    (one,) = headlines(summary, baselines_of(), N_AGENTS)
+    assert one.reached_at == 1
+    assert one.is_of_poor_pairs == is_told
