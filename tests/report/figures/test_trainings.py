@@ -136,6 +136,19 @@ def test_several_settings_have_a_panel_each_with_one_axis(points: pd.DataFrame) 
     np.testing.assert_allclose(grey[0].get_ydata(), points.loc[points["setting_id"] == "b", "trainings_median"])
 
 
+@pytest.mark.parametrize("n_words", [4, 40])
+def test_long_names_above_panels_are_folded(points: pd.DataFrame, n_words: int) -> None:
+    words = ", ".join(f"alternating.word{number}" for number in range(n_words))
+    named = points.assign(label=[f"{words}, {label}" for label in points["label"]])
+    figure = dm.figures.reward_vs_k(named)
+    figure.draw_without_rendering()
+    first, second = (axes.title.get_window_extent() for axes in figure.axes)
+    assert 0 <= first.x0 < first.x1 < second.x0 < second.x1 <= figure.bbox.x1
+    assert [axes.get_title().splitlines()[-1].endswith("policy=softmax") for axes in figure.axes] == [True, False]
+    notes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert max(first.y1, second.y1) <= min(note.y0 for note in notes)
+
+
 def test_on_axes_of_ones_own_they_stand_side_by_side(points: pd.DataFrame) -> None:
     figure, axes = plt.subplots()
     assert dm.figures.reward_vs_k(points, ax=axes) is figure
