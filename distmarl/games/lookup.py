@@ -107,9 +107,7 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
                 f"{place()}: there is no module {error.name!r} to import {name!r} from; "
                 "modules are looked for among what is installed, in the current folder and beside the sweep file"
             ) from error
-        raise EnvironmentLookupError(
-            f"{place()}: importing {module_name} {describe_failure(error)}"
-        ) from error
+        raise EnvironmentLookupError(f"{place()}: importing {module_name} {describe_failure(error)}") from error
     function = getattr(module, function_name, None)
     if not callable(function):
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]

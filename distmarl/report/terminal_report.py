@@ -209,7 +209,7 @@ def ceiling_lines(summary: pd.DataFrame) -> list[str]:
     for row in settings.to_dict("records"):
         label = f"{row['label']}: " if summary["setting_id"].nunique() > 1 else ""
         random, ceiling = f"{row['random_return']:.{decimals}f}", f"{row['ceiling']:.{decimals}f}"
-        lines.append(f"{label}Nobody earns more than {ceiling} (100 % of the ceiling); random actions earn {random} (0 %)")
+        lines.append(f"{label}Nobody earns more than {ceiling} (100 % of ceiling); random actions earn {random} (0 %)")
     return lines
 
 

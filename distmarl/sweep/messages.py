@@ -93,8 +93,9 @@ def warn_of_temperature(plan: Plan, console: Console) -> None:
             where = f" in the setting {job.setting.label}" if job.setting.label else ""
             warn(
                 f"local_agent.softmax_temperature_min: {options.softmax_temperature_min:g} decides{where}: the softmax "
-                f"has that temperature in {100 * preview.minimum_share:.0f} % of (s_g, s_l). Against a global agent that sees "
-                f"nobody it earns {preview.value:.4g} over all steps, the greedy policy {preview.greedy_value:.4g}; "
+                f"has that temperature in {100 * preview.minimum_share:.0f} % of (s_g, s_l). Against a global agent "
+                f"that sees nobody it earns {preview.value:.4g} over all steps, the greedy policy "
+                f"{preview.greedy_value:.4g}; "
                 "set local_agent.softmax_temperature_unit to range, or local_agent.policy to greedy",
                 console,
             )

@@ -25,10 +25,10 @@ def softmax_notes(alternations: pd.DataFrame) -> list[str]:
         if last["minimum_share"] >= MOST and greedy - softmax > price:
             setting = f"{last['label']}: " if last["label"] else ""
             notes.append(
-                f"{setting}local_agent.softmax_temperature_min makes the local policy in {100 * last['minimum_share']:.0f} % "
-                f"of (s_g, s_l). Against a global agent that sees nobody it earns {softmax:.4g} over all steps, the "
-                f"greedy policy {greedy:.4g}. So the share of full information below is of what is possible with this "
-                "local policy, not of what is possible with the best one. Set local_agent.softmax_temperature_unit to range, or "
-                "local_agent.policy to greedy."
+                f"{setting}local_agent.softmax_temperature_min makes the local policy in "
+                f"{100 * last['minimum_share']:.0f} % of (s_g, s_l). Against a global agent that sees nobody it earns "
+                f"{softmax:.4g} over all steps, the greedy policy {greedy:.4g}. So the share of full information below "
+                "is of what is possible with this local policy, not of what is possible with the best one. Set "
+                "local_agent.softmax_temperature_unit to range, or local_agent.policy to greedy."
             )
     return notes
