@@ -57,5 +57,7 @@ def test_large_populations_are_valued_by_rollouts():
 def test_wrong_arguments_are_refused():
     with pytest.raises(InvalidArgumentError, match="starts: must list at least one"):
         dm.best_pair(dm.robots(), k=1, starts=[])
+    with pytest.raises(InvalidArgumentError, match=r"starts: must be a list of names, as in \['stay'\], got 'blind'"):
+        dm.best_pair(dm.robots(), k=1, starts="blind")
     with pytest.raises(InvalidArgumentError, match="n_threads: must be at least 1"):
         dm.best_pair(dm.robots(), k=1, n_threads=0)
