@@ -23,6 +23,7 @@ import numpy as np
 from distmarl.errors import InvalidArgumentError, nearest_name
 from distmarl.learning.blind import blind_answer, blind_pair, simple_actions
 from distmarl.model.arrays import Array
+from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import MAX_RANDOM_STARTS, Alternating, StartKind
 from distmarl.model.policies import uniform_local_policy
@@ -62,8 +63,7 @@ def start_names(alternating: Alternating, n_global_actions: int) -> list[str]:
         raise InvalidArgumentError(f"ascent: must be True or False, got {alternating.ascent!r}")
     if not kinds:
         raise InvalidArgumentError(f"starts: must list at least one of {', '.join(STARTS)}, got none")
-    if isinstance(n_random, bool) or not isinstance(n_random, (int, np.integer)) or n_random < 0:
-        raise InvalidArgumentError(f"n_random_starts: must be an integer of 0 or more, got {n_random!r}")
+    checked_integer("n_random_starts", n_random, least=0)
     if n_random > MAX_RANDOM_STARTS:
         raise InvalidArgumentError(f"n_random_starts: must be at most {MAX_RANDOM_STARTS:,}, got {n_random:,}")
     names: list[str] = []
