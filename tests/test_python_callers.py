@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -91,9 +92,13 @@ def test_numpys_numbers_are_taken_like_pythons(
         (
             dm.train_alternating,
             (ENV,),
-            ["k", "n_outer_iterations", "n_rollouts", "horizon", "seed"],
+            ["k", "n_outer_iterations", "n_rollouts", "horizon", "n_random_starts", "seed"],
             ["convergence_rtol"],
         ),
+        (dm.best_pair, (ENV,), ["k", "n_random_starts", "n_threads", "seed"], []),
+        (dm.best_answer, (ENV, UNIFORM), ["k", "seed"], []),
+        (dm.best_welfare, (ENV,), ["max_enumerated", "n_starts", "seed"], ["tolerance"]),
+        (dm.value_bound, (ENV,), ["horizon", "m", "max_vectors"], ["tolerance"]),
         (dm.exact_return, PAIR, ["k", "horizon"], ["tolerance"]),
         (dm.nash_gap, PAIR, ["k", "max_enumerated", "n_starts", "n_rollouts", "horizon", "seed"], ["tolerance"]),
         (
@@ -108,11 +113,12 @@ def test_numpys_numbers_are_taken_like_pythons(
 def test_what_is_no_number_is_refused_in_our_words(
     function: Callable[..., Any], arguments: tuple[Any, ...], integers: list[str], floats: list[str]
 ) -> None:
-    good = {"k": 2, "n_states": 2} if function is dm.count_vectors else {} if function is dm.robots else {"k": 2}
+    parameters = inspect.signature(function).parameters
+    good = {name: 2 for name in ("k", "n_states") if name in parameters}
     for name in [*integers, *floats]:
         for bad in ("4", 2.5, np.float64(2.0), np.bool_(True), np.ones(2), 1j, None):
             is_fine = name in floats and isinstance(bad, float)
-            is_default = bad is None and name == "horizon" and function in (dm.exact_return, dm.nash_gap)
+            is_default = bad is None and name in parameters and parameters[name].default is None
             is_seeds = name == "seed" and bad is None
             if is_fine or is_default or is_seeds:
                 continue

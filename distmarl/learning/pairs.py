@@ -18,7 +18,7 @@ from distmarl.learning.choice import AnswerKind, ValueMethod, accuracy
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import ProposalKind
-from distmarl.learning.starts import STARTS, start_names, start_policy
+from distmarl.learning.starts import STARTS, checked_starts, start_names, start_policy
 from distmarl.model.arrays import Array, GlobalPolicy, read_only
 from distmarl.model.checks import check_at_least_one
 from distmarl.model.environment import Environment
@@ -132,7 +132,7 @@ def best_pair(
     """
     k = checked_k(env, k)
     check_at_least_one(n_threads=n_threads)
-    options = Alternating(starts=tuple(starts), n_random_starts=n_random_starts)
+    options = Alternating(starts=checked_starts(starts), n_random_starts=n_random_starts)
     found = local_candidates(env, start_names(options, env.n_global_actions), seed)
     chosen = choose(env, [each.local_policy for each in found], k=k, seed=seed, n_threads=n_threads)
     return BestPair(

@@ -15,6 +15,7 @@ All but the first are deterministic.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import get_args
 
 import numpy as np
@@ -22,6 +23,7 @@ import numpy as np
 from distmarl.errors import InvalidArgumentError, nearest_name
 from distmarl.learning.blind import blind_answer, blind_pair, simple_actions
 from distmarl.model.arrays import Array
+from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import MAX_RANDOM_STARTS, Alternating, StartKind
 from distmarl.model.policies import uniform_local_policy
@@ -35,6 +37,19 @@ def is_papers(alternating: Alternating) -> bool:
     return tuple(alternating.starts) == ("uniform",) and not (alternating.n_random_starts or alternating.ascent)
 
 
+def checked_starts(starts: Iterable[StartKind]) -> tuple[StartKind, ...]:
+    """Return the starts that a function was given; what they are is checked with their names.
+
+    Raises
+    ------
+    InvalidArgumentError
+        When it is no list: the letters of a name alone are no starts.
+    """
+    if isinstance(starts, str) or not isinstance(starts, Iterable):
+        raise InvalidArgumentError(f"starts: must be a list of names, as in ['stay'], got {starts!r}")
+    return tuple(starts)
+
+
 def start_names(alternating: Alternating, n_global_actions: int) -> list[str]:
     """Return the names of all starts, in order.
 
@@ -44,10 +59,11 @@ def start_names(alternating: Alternating, n_global_actions: int) -> list[str]:
         When no start is asked for, or one is unknown or repeated.
     """
     kinds, n_random = alternating.starts, alternating.n_random_starts
+    if not isinstance(alternating.ascent, (bool, np.bool_)):
+        raise InvalidArgumentError(f"ascent: must be True or False, got {alternating.ascent!r}")
     if not kinds:
         raise InvalidArgumentError(f"starts: must list at least one of {', '.join(STARTS)}, got none")
-    if isinstance(n_random, bool) or not isinstance(n_random, (int, np.integer)) or n_random < 0:
-        raise InvalidArgumentError(f"n_random_starts: must be an integer of 0 or more, got {n_random!r}")
+    checked_integer("n_random_starts", n_random, least=0)
     if n_random > MAX_RANDOM_STARTS:
         raise InvalidArgumentError(f"n_random_starts: must be at most {MAX_RANDOM_STARTS:,}, got {n_random:,}")
     names: list[str] = []

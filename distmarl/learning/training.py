@@ -10,7 +10,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.learning.alternating import AlternatingResult, alternate
 from distmarl.learning.proposals import ProposalOutcome
 from distmarl.learning.searches import Sections, best_of_starts, search_from
-from distmarl.learning.starts import is_papers, start_names
+from distmarl.learning.starts import checked_starts, is_papers, start_names
 from distmarl.model.environment import Environment
 from distmarl.model.options import (
     Alternating,
@@ -140,7 +140,7 @@ def train_alternating(
             joint_value=joint_value,
             n_outer_iterations=n_outer_iterations,
             convergence_rtol=convergence_rtol,
-            starts=tuple(starts),
+            starts=checked_starts(starts),
             n_random_starts=n_random_starts,
             ascent=ascent,
         ),

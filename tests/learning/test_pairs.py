@@ -22,12 +22,22 @@ def test_the_best_pair_is_no_worse_than_trained_ones(game):
     assert found.value == pytest.approx(exact, abs=2 * found.error + 1e-6)
 
 
-@pytest.mark.parametrize("game", [name for name, make in GAMES.items() if n_deterministic_policies(make()) <= 256])
+@pytest.mark.parametrize("game", [name for name, make in GAMES.items() if n_deterministic_policies(make()) <= 10_000])
 def test_seeing_everyone_it_is_the_best_of_all(game):
     env = GAMES[game]()
     best = best_welfare(env)
+    assert best.is_exhaustive
     found = dm.best_pair(env, k=env.n_agents)
     assert found.value == pytest.approx(best.value, abs=1e-4)
+
+
+@pytest.mark.parametrize("game", GAMES)
+def test_no_best_pair_earns_more_than_any_ceiling(game):
+    env = GAMES[game]()
+    found = dm.best_pair(env, k=env.n_agents)
+    for m in range(1, env.n_agents + 1):
+        for options in ({}, {"local_policy": found.local_policy}):
+            assert found.value - found.error <= dm.value_bound(env, m=m, **options).ceiling
 
 
 def test_the_history_tells_of_every_candidate():
@@ -57,5 +67,7 @@ def test_large_populations_are_valued_by_rollouts():
 def test_wrong_arguments_are_refused():
     with pytest.raises(InvalidArgumentError, match="starts: must list at least one"):
         dm.best_pair(dm.robots(), k=1, starts=[])
+    with pytest.raises(InvalidArgumentError, match=r"starts: must be a list of names, as in \['stay'\], got 'blind'"):
+        dm.best_pair(dm.robots(), k=1, starts="blind")
     with pytest.raises(InvalidArgumentError, match="n_threads: must be at least 1"):
         dm.best_pair(dm.robots(), k=1, n_threads=0)

@@ -51,7 +51,10 @@ def test_random_starts_are_drawn_from_the_seed():
         ({"starts": ()}, "starts: must list at least one of uniform, constant_action, stay, blind, got none"),
         ({"starts": ["uniform", "sty"]}, "starts: there is no start 'sty'; did you mean 'stay'?"),
         ({"starts": ["stay", "stay"]}, "starts: must not repeat a start, got 'stay' twice"),
-        ({"n_random_starts": -1}, "n_random_starts: must be an integer of 0 or more, got -1"),
+        ({"starts": "stay"}, "starts: must be a list of names, as in ['stay'], got 'stay'"),
+        ({"starts": None}, "starts: must be a list of names, as in ['stay'], got None"),
+        ({"ascent": "no"}, "ascent: must be True or False, got 'no'"),
+        ({"n_random_starts": -1}, "n_random_starts: must be at least 0, got -1"),
         ({"ascent": True, "initial_local_policy": np.full((5, 5, 3), 1 / 3)}, "initial_local_policy: takes the place"),
     ],
 )
