@@ -59,7 +59,7 @@ class BestAnswer:
         pi_g over the count vectors of k agents.
     value : float
         What the pair earns over all steps: exactly or, where there are too many populations, the mean of rollouts,
-        which leave out the last steps, whose weights sum to less than 1 % of all.
+        which leave out the last steps, whose weights sum to less than 0.01 % of all.
     error : float
         Certified error of an exact value, or standard error of the mean.
     method : {"exact", "rollouts"}

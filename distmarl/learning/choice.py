@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -32,8 +31,9 @@ CHEAP_STATES, MAX_STATES = 5_000, 500_000
 # So many are, of those whose rollouts earn no less than the best by more standard errors than this.
 N_EXACT, STANDARD_ERRORS = 4, 3.0
 N_ROLLOUTS = 1000
-# Share of an infinite sum that the rollouts leave out.
-LEFT_OUT = 0.01
+# Share of an infinite sum that rollouts leave out: those that compare, and those that tell what the best one is worth,
+# which stands beside exact values.
+LEFT_OUT, LEFT_OUT_OF_A_VALUE = 0.01, 1e-4
 # Certified error of a value, as a share of the largest difference between returns.
 ACCURACY = 1e-6
 COMPARING, TELLING = 0, 1
@@ -71,7 +71,7 @@ class Candidate:
 class Worth:
     """What a pair earns over all steps: exactly with a certified error, or as a mean with its standard error.
 
-    Rollouts leave out the last steps, those whose weights sum to less than ``LEFT_OUT`` of all.
+    Rollouts leave out the last steps, whose weights sum to less than 0.01 % of all.
     """
 
     value: float
@@ -178,17 +178,16 @@ class Contest:
             candidate.local_policy,
             k=self._k,
             n_rollouts=N_ROLLOUTS,
-            horizon=self.horizon,
+            horizon=self._horizon(LEFT_OUT if purpose == COMPARING else LEFT_OUT_OF_A_VALUE),
             seed=[*self._seed, purpose],
             role=Role.CHOICE,
             reward="expected",
         ).returns
 
-    @cached_property
-    def horizon(self) -> int:
-        """Steps of the rollouts."""
+    def _horizon(self, left_out: float) -> int:
+        """Return the steps of rollouts that leave out less than such a share."""
         gamma = self._env.gamma
-        return 1 if gamma == 0 else math.floor(math.log(LEFT_OUT) / math.log(gamma)) + 1
+        return 1 if gamma == 0 else math.floor(math.log(left_out) / math.log(gamma)) + 1
 
 
 def contest_bytes(env: Environment) -> int:

@@ -281,7 +281,7 @@ CHOICES = table(
     field(
         "value",
         pa.float64(),
-        "what the pair earns over all steps; rollouts leave out the last ones, whose weights sum to less than 1 %",
+        "what the pair earns over all steps; rollouts leave out the last ones, whose weights sum to less than 0.01 %",
         "reward",
     ),
     field("error", pa.float64(), "certified error of an exact value, standard error of a mean of rollouts", "reward"),
