@@ -15,7 +15,7 @@ from distmarl.report.__main__ import main as report_main
 from distmarl.report.figures import frames
 from distmarl.results import grid_columns, parquet_files
 from distmarl.results.storage.disk import LocalFolder
-from distmarl.results.tables import BASELINES, GLOBAL_POLICIES, NASH_GAPS
+from distmarl.results.tables import BASELINES, GLOBAL_POLICIES, NASH_GAPS, TABLES
 from distmarl.status.__main__ import main as status_main
 from distmarl.sweep.__main__ import main as sweep_main
 from distmarl.sweep.progress import patience
@@ -116,9 +116,9 @@ def test_the_status_opens_each_part_once(tmp_path: Path, calls: Callable[[Any, s
     calls(LocalFolder, "names")
     done = call_in(tmp_path, status_main)("results/large")
     assert "140 of 140 tasks done" in done.stdout
-    needed = ("timings", "alternations", "trainings", "evaluations")
-    n_published = len(needed) + len(("settings", "failures"))  # looked for, at least
-    assert counted["_opened"] == sum(n_parts[name] for name in needed) + n_published
+    needed = ("timings", "alternations", "trainings", "evaluations", "local_policies", "global_policies", "rollouts")
+    # Of each table, what is published is looked for.
+    assert counted["_opened"] == sum(n_parts[name] for name in needed) + len(TABLES)
     assert counted["names"] < 30
 
 

@@ -86,7 +86,7 @@ def test_tasks_wait_unmade() -> None:
 
 def test_what_gives_the_curve_comes_before_nash_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(VirtualExecutor, "batch_seconds", 100.0)
-    plan = plan_of(changed(TINY, experiment={"k_values": [1, 2, 3], "nash_gap": "exact"}))
+    plan = plan_of(changed(TINY, experiment={"k_values": [1, 2, 3], "nash_gap": "estimate"}))
     order: list[set[str]] = []
     submit = VirtualExecutor.submit
     monkeypatch.setattr(

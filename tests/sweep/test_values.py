@@ -68,7 +68,7 @@ def test_values_can_be_asked_for_later_without_training_again(tmp_path: Path) ->
     added = CountingExecutor()
     run(tmp_path / "later", asked, added)
     kinds = sorted(key.kind for key in added.submitted)
-    assert kinds == ["baselines", "exact_return", "exact_return", "nash_gap", "nash_gap"]
+    assert kinds == ["baselines", "exact_return", "exact_return", "nash_gap", "nash_gap", "welfare"]
     assert all_bytes(tmp_path / "later") == all_bytes(tmp_path / "at once")
     nothing = CountingExecutor()
     run(tmp_path / "later", asked, nothing)

@@ -165,7 +165,7 @@ def test_tasks_of_several_cores_take_several_slots() -> None:
     costs = Costs(plan, {}, "")
     forecast = Forecast(plan.pending(None), costs, cpus_per_train=4)
     forecast.n_slots = 4
-    work = sum(costs.seconds(*group) for group in plan.pending(None).missing)
+    work = sum(costs.seconds(group.kind, group.setting_id, group.k) for group in plan.pending(None).missing)
     assert forecast.remaining_s() == pytest.approx(work / 4, rel=0.01)
     forecast.n_slots = 7  # three of them have nothing but evaluations to do
     assert forecast.remaining_s() > 0.8 * work / 4

@@ -76,7 +76,7 @@ def test_the_affinity_counts_and_the_tests_heed_it(
     monkeypatch.undo()  # the system's own
     with on_one_core():
         assert expected(call_sweep, cgroups).startswith("1 core")
-        assert pytest_xdist_auto_num_workers() == 2
+        assert pytest_xdist_auto_num_workers() in (2, 3)
 
 
 def test_what_is_asked_for_is_not_cut(call_sweep: RunCommand, cgroups: Path) -> None:

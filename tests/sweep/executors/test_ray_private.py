@@ -96,4 +96,6 @@ def test_a_sweep_runs_all_the_same_where_ray_has_no_private_names(tmp_path: Path
     assert said.count("\n") == 1
     run(tmp_path / "whole")
     assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
-    assert pd.read_parquet(tmp_path / "out" / "timings")["attempt"].isna().all()
+    timings = pd.read_parquet(tmp_path / "out" / "timings")
+    assert timings.loc[timings["node_id"].notna(), "attempt"].isna().all()
+    assert set(timings.loc[timings["node_id"].isna(), "task"]) == {"shared_policy", "outer_iteration"}  # meanwhile

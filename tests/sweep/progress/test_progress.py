@@ -173,9 +173,15 @@ def test_a_line_that_says_nothing_new_is_not_written() -> None:
     for _ in range(100):
         clock.now += 60.0
         progress.look(4, 2)
-    assert stream.getvalue().count("\n") == n_lines
+    overdue = stream.getvalue().splitlines()[n_lines:]
+    assert all("; overdue: global policy " in line for line in overdue)  # which is news, ever more rarely
+    times = [float(line.partition(" s:")[0]) for line in overdue]
+    gaps = [after - before for before, after in itertools.pairwise(times)]
+    assert gaps[-1] > 3 * gaps[0]
+    n_lines += len(overdue)
     tally.done["g_learn"] += 1
-    progress.look(4, 2)  # at once: the last line is long ago
+    clock.now += 3600.0
+    progress.look(4, 2)
     assert stream.getvalue().count("\n") == n_lines + 1
     assert "global policies 3/25" in stream.getvalue().splitlines()[-1]
 
