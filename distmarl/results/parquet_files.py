@@ -149,7 +149,7 @@ def _has_end(source: pa.NativeFile) -> bool:
 def _opened(file: File, table: Table, remedy: str) -> pq.ParquetFile:
     """Return a file of a table, open; refuse one of another version of the schemas, or of another table."""
     with _explained(file, remedy):
-        parquet = pq.ParquetFile(file.open())
+        parquet = pq.ParquetFile(file.open(), page_checksum_verification=True)
     schema = parquet.schema_arrow  # made anew each time that it is asked for
     found = (schema.metadata or {}).get(VERSION_KEY, b"none").decode()
     if found not in (SCHEMA_VERSION, *EARLIER_VERSIONS):

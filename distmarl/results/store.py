@@ -232,9 +232,9 @@ def _typed(table: Table, rows: Iterable[Row]) -> pa.Table:
 
 
 def _write_chunks(chunks: Iterable[pa.Table], stream: BinaryIO) -> None:
-    """Write tables of one schema, at least one of them, as the row groups of a Parquet file."""
+    """Write tables of one schema, at least one of them, as the row groups of a Parquet file with checksums."""
     remaining = iter(chunks)
     first = next(remaining)
-    with pq.ParquetWriter(stream, first.schema) as writer:
+    with pq.ParquetWriter(stream, first.schema, write_page_checksum=True) as writer:
         for chunk in itertools.chain([first], remaining):
             writer.write_table(chunk, row_group_size=max(1, len(chunk)))

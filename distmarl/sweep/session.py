@@ -78,12 +78,12 @@ def run_session(
     Interrupted
         After Ctrl-C, SIGTERM or SIGHUP, once what is done is published.
     """
-    stop, silent = Stop(), listen(folder, tell)
+    stop, silent, started_at = Stop(), listen(folder, tell), timestamp()
     with ExitStack() as life:
         executor = life.enter_context(start_executor())
         folder.make()
         with locked(folder, wait=True, silent=silent, tell=tell) as lock:
-            session = describe_session(sys.orig_argv, executor.resources)
+            session = describe_session(sys.orig_argv, executor.resources) | {"started_at": started_at}
             store = start_session(folder, plan.sweep.name, plan.resolved, session, overwrite=overwrite, lock=lock)
             if overwrite:
                 from distmarl.report.write import delete_report  # and with it matplotlib

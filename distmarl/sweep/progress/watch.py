@@ -48,7 +48,7 @@ class Watch:
         self._forecast = forecast
         self._labels = labels
         self._clock = clock
-        self._started_at = clock()
+        self._made_at = self._started_at = clock()
         self._ended_at: deque[float] = deque(maxlen=N_TIMED)
         self._in_flight: dict[TaskKey, float | None] = {}  # when it was first taken to run, if it is
         self._look_at = -float("inf")
@@ -59,7 +59,7 @@ class Watch:
         self.tally = Tally(Counter())
 
     def start(self, tally: Tally) -> None:
-        """Begin: the clock counts from here."""
+        """Begin: what is done in how long is counted from here."""
         self.tally = tally
         self._started_at = self._clock()
 
@@ -128,8 +128,8 @@ class Watch:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since tasks were first submitted."""
-        return self._clock() - self._started_at
+        """Seconds since it was made, just before a Ray was started: tasks run meanwhile."""
+        return self._clock() - self._made_at
 
     @property
     def time_left(self) -> str:
