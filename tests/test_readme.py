@@ -55,7 +55,7 @@ SMALLER = shlex.split(
     "--set experiment.n_eval_seeds=3"
 )
 # And the one of the best pairs.
-FEWER_AGENTS = shlex.split("--set environment.n_agents=10 --set experiment.bound_m=2 --set experiment.k_values=[1,3]")
+FEWER_AGENTS = shlex.split("--set environment.n_agents=5 --set experiment.bound_m=2 --set experiment.k_values=[1]")
 
 
 def blocks(language: str, document: str | None = None) -> list[str]:

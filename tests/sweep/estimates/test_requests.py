@@ -85,7 +85,7 @@ by_rollouts = {"method": "rollouts"}
         ("g_learn", 28, 1, robots(28, "sampled")),
         ("g_learn", 28, 4, robots(28, "exact")),
         ("g_learn", 32, 1, robots(32, "rounded")),
-        ("g_learn", 250, 1, robots(250, "exact", n_states=3)),
+        ("g_learn", 180, 1, robots(180, "exact", n_states=3)),
         ("shared_policy", None, 2, robots(25, "sampled")),
         ("shared_policy", None, 1, robots(25, "exact")),
         ("shared_policy", None, 1, changed(population(28), alternating={"joint_value": "exact"})),
@@ -95,7 +95,7 @@ by_rollouts = {"method": "rollouts"}
         ("nash_gap", 2, 1, changed(population(200, nash_gap="estimate"), evaluation=by_rollouts)),
         ("welfare", None, 1, population(32, nash_gap="exact", welfare_starts=1)),
         ("exact_return", 3, 1, population(32, k=3)),
-        ("bound", None, 1, changed(population(1000, bound="exact", bound_m=20), evaluation=by_rollouts)),
+        ("bound", None, 1, changed(population(1000, bound="exact", bound_m=12), evaluation=by_rollouts)),
         ("evaluate", 2, 1, changed(population(1000), evaluation={**by_rollouts, "n_rollouts": 30_000})),
     ],
 )
