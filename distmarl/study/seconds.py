@@ -18,9 +18,10 @@ from distmarl.study.job import Job
 # Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn.
 PER_STEP_S, PER_AGENT_S, PER_WAY_S = 1e-5, 4e-8, 1e-7
 
-
-# Answers of a global agent that compete, beside those that are valued at once.
-N_ANSWERS = 4
+# Under a greedy local policy agents move in leaps: exact transitions then take so many times as many sweeps.
+GREEDY_SWEEPS = 1.9
+# Answers of a global agent that compete, beside those that are valued at once; sweeps of an exact value over all steps.
+N_ANSWERS, N_SWEEPS_OF_A_VALUE = 4, 25
 # An ascent takes about as long as so many trainings in the larger surrogate game.
 N_TRAININGS_OF_AN_ASCENT = 6
 
@@ -29,7 +30,8 @@ def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> f
     """Return the time of G-LEARN at k, with the setting's transitions unless others are given."""
     options = job.setting.global_agent
     kind = transitions or options.transitions
-    n_sweeps = min(TRANSITIONS[kind].n_sweeps, options.max_vi_iterations)
+    leaps = kind == "exact" and job.setting.local_agent.policy == "greedy"
+    n_sweeps = min(TRANSITIONS[kind].n_sweeps * (GREEDY_SWEEPS if leaps else 1), options.max_vi_iterations)
     return n_sweeps * sweep_s(job, k, job.n_count_vectors(k), kind)
 
 
@@ -53,12 +55,13 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
     env, larger = job.environment, larger_size(job.environment)
     n_answers = 1 if job.setting.global_agent.answer == "surrogate" or k >= larger else N_ANSWERS
     each_s = training_s(job, k) + training_s(job, larger, "exact")
-    each_s += n_answers * (population_s(job) if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
-    dear_s = N_EXACT * population_s(job) if has_exact_values(env) and not is_cheap(env) else 0.0
+    value_s = N_SWEEPS_OF_A_VALUE * sweep_s(job, env.n_agents, job.n_count_vectors(env.n_agents), "exact")
+    each_s += n_answers * (value_s if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
+    dear_s = min(N_EXACT, n_policies) * value_s if has_exact_values(env) and not is_cheap(env) else 0.0
     return n_policies * each_s + dear_s
 
 
 def population_s(job: Job) -> float:
-    """Return the time of an exact value over the count vectors of all agents."""
+    """Return the time of an exact value over the horizon, on the count vectors of all agents."""
     n_agents = job.environment.n_agents
     return job.setting.evaluation.horizon * sweep_s(job, n_agents, job.n_count_vectors(n_agents), "exact")

@@ -247,7 +247,7 @@ EXACT = TransitionRecord(
     n_bytes=lambda env, k, _options: exact_bytes(env, k),
     n_arrays=8,
     n_operations=lambda env, k, _options: _operations(env, k),
-    per_kernel_s=5e-4,
-    per_operation_s=0.8e-9,
+    per_kernel_s=2.5e-4,
+    per_operation_s=0.45e-9,
     n_sweeps=18,
 )

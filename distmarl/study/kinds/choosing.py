@@ -22,7 +22,7 @@ from distmarl.study.seconds import choice_s
 SEARCHING = ("alternating.starts", "alternating.n_random_starts", "alternating.ascent")
 PROPOSALS: tuple[CandidateKind, ...] = get_args(CandidateKind)
 # The starts lead to fewer policies than there could be, and bounds pass over some: about so many are looked at.
-LOOKED_AT_PER_START = 1
+LOOKED_AT_PER_START = 1.5
 
 
 def searches(sweep: SweepFile) -> bool:
@@ -69,7 +69,7 @@ def choose_at(job: Job, key: TaskKey, k: int, n_threads: int, candidates: NDArra
 
 def choice_seconds(job: Job, k: int) -> float:
     """Return the time of a choice on a reference core."""
-    return choice_s(job, k, LOOKED_AT_PER_START * len(job.starts))
+    return choice_s(job, k, round(LOOKED_AT_PER_START * len(job.starts)))
 
 
 def choice_results(rows: Rows, _seconds: float) -> Iterator[str]:

@@ -28,6 +28,7 @@ from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
+from distmarl.study.seconds import sweep_s, training_s
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
 
@@ -155,14 +156,16 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
     job = plan.jobs[0]
     env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
     local_policy = uniform_local_policy(env)
-    trainings = {k: KINDS["g_learn"].seconds(job, k) for k in plan.k_values}
+    trainings = {k: training_s(job, k) for k in plan.k_values}
     rollouts = N_SEEDS_TIMED * KINDS["evaluate"].seconds(job, None) * N_STEPS_TIMED / evaluation.horizon
     k = max((k for k, seconds in trainings.items() if seconds <= MAX_TIMED_S), default=None)
     factors: dict[str, float] = {}
 
-    def train() -> object:
+    n_sweeps: list[int] = []
+
+    def train() -> None:
         short = replace(options, max_vi_iterations=min(options.max_vi_iterations, MAX_SWEEPS_TIMED))
-        return learn_global(env, local_policy, k=k or 1, options=short)
+        n_sweeps.append(learn_global(env, local_policy, k=k or 1, options=short).n_iterations)
 
     def roll_out() -> object:
         blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)
@@ -173,7 +176,7 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
         factors = dict.fromkeys(KINDS, _fastest(roll_out) / rollouts)
     if k is not None:
         with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
-            slower = _fastest(train) / trainings[k]
+            slower = _fastest(train) / (n_sweeps[0] * sweep_s(job, k, job.n_count_vectors(k), options.transitions))
             factors = dict.fromkeys(KINDS, slower) | {"evaluate": factors.get("evaluate", slower)}
     return factors
 
