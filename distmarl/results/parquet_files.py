@@ -20,6 +20,8 @@ from distmarl.results.storage.reasons import reason_of
 # A Parquet file ends with its metadata, their length, and these letters, which it also starts with.
 MAGIC = b"PAR1"
 FOOTER_BYTES = 8
+# A file is checked so much at a time, as it is in memory.
+CHECKED_BYTES = 2**25
 # What to do about a file that cannot be read.
 RESTORE = "restore it from a copy, or move it away and run the sweep's command again, which makes it again"
 DELETE = "delete it and run the sweep's command again, which runs what is missing"
@@ -91,6 +93,17 @@ class PublishedFile:
     def read(self, columns: Sequence[str]) -> pa.Table:
         """Return some columns of all rows."""
         return self._read(range(self._parquet.num_row_groups), columns)
+
+    def check(self) -> None:
+        """Read all of it, about so many bytes at a time, and keep nothing."""
+        metadata, groups, n_bytes = self._parquet.metadata, list[int](), 0
+        for group in range(metadata.num_row_groups):
+            groups.append(group)
+            n_bytes += metadata.row_group(group).total_byte_size
+            if n_bytes > CHECKED_BYTES or group == metadata.num_row_groups - 1:
+                with _published(self._file), _explained(self._file, RESTORE):
+                    self._parquet.read_row_groups(groups)
+                groups, n_bytes = [], 0
 
     def rows(self, rows: NDArray[np.int64], columns: Sequence[str]) -> pa.Table:
         """Return some columns of some rows, reading only the row groups that hold them."""
