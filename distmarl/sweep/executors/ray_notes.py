@@ -24,7 +24,7 @@ from distmarl.sweep.executors.task_log import LogMark
 
 _T = TypeVar("_T")
 
-LOG_TIMEOUT_S = 10.0
+LOG_TIMEOUT_S = 30.0
 
 
 @contextmanager
@@ -67,9 +67,11 @@ class Notes:
         note = self._read(number)
         if note is None:
             return None, None
+        mark = LogMark(tuple(map(tuple, note["log"])))
+        if note["hostname"] == socket.gethostname() and mark.is_readable():
+            return note["hostname"], mark.tail()
         log_tail = None
         with suppress(RayError):  # the node is gone, too
-            mark = LogMark(tuple(map(tuple, note["log"])))
             log_tail = ray.get(_ask(note, LogMark.tail, mark), timeout=LOG_TIMEOUT_S)
         return note["hostname"], log_tail
 

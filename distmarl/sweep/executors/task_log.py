@@ -35,6 +35,10 @@ class LogMark:
         sizes = {path: status.st_size for path, status in found if path and stat.S_ISREG(status.st_mode)}
         return cls(tuple(sizes.items()))
 
+    def is_readable(self) -> bool:
+        """Return whether all of the files can be read here, as on the machine of the process."""
+        return all(os.access(path, os.R_OK) for path, _ in self.files)
+
     def tail(self) -> str | None:
         """Return the end of what was written since the mark; None where the streams do not go to files."""
         _flush()
