@@ -18,6 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from distmarl.dynamics.draws import draw_subsample
+from distmarl.dynamics.population import draw_shares
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
@@ -68,7 +69,7 @@ def run_paired_rollouts(
     team, own = np.zeros((2, n_rollouts)), np.zeros((2, n_rollouts))
     discount = 1.0
     for _ in range(horizon):
-        a_g = global_policy[world, s_g, rank_valid(_observe(s_i, others, k, rng), k)]
+        a_g = global_policy[world, s_g, rank_valid(_observe(env.observation[s_i], env.observed(others), k, rng), k)]
         a_i = _draw_alike(own_policy[world, s_g, s_i], rng)
         earned = own_reward[world, s_g, s_i]
         population_reward = np.einsum("wrl,wrl->wr", others, reward[s_g]) + earned
@@ -83,7 +84,7 @@ def run_paired_rollouts(
 
 def _start(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple[Ints, Ints, Ints]:
     """Draw s_g and s_i, (2, R), and the counts of the others, (2, R, L), the same in both worlds."""
-    shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
+    shares = draw_shares(env, n_rollouts, rng)
     others = rng.multinomial(env.n_agents - 1, shares)
     s_g = _draw_alike(np.tile(env.initial_global, (2, n_rollouts, 1)), rng)
     s_i = _draw_alike(np.tile(shares, (2, 1, 1)), rng)
@@ -91,7 +92,10 @@ def _start(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple
 
 
 def _observe(s_i: Ints, others: Ints, k: int, rng: np.random.Generator) -> Ints:
-    """Draw k of all n agents in each world, (2, R, L): the same ones, as far as they are matched."""
+    """Draw k of all n agents in each world, (2, R, B): the same ones, as far as they are matched.
+
+    Agents are told by their classes, the others as counts, (2, R, B).
+    """
     n_agents = int(others[0, 0].sum()) + 1
     seen_itself = (rng.random(len(others[0])) * n_agents < k).astype(np.int64)
     matched = others.min(axis=0)

@@ -18,8 +18,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from distmarl.dynamics.draws import draw_categorical
 from distmarl.model.arrays import EPSILON, Array, GlobalPolicy
-from distmarl.model.counts import count_vectors, n_count_vectors
+from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
 
 
@@ -45,7 +46,7 @@ def global_action_law(env: Environment, global_policy: GlobalPolicy, *, k: int) 
     Only actions that occur are worked on, and none where a global state has a single one. Takes about four arrays of
     the result's size.
     """
-    shape = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_local_states))
+    shape = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_classes))
     law = np.zeros(shape)
     occurring = [np.unique(actions) for actions in global_policy]
     mixed = [(s_g, a_g) for s_g, actions in enumerate(occurring) for a_g in actions if len(actions) > 1]
@@ -53,46 +54,78 @@ def global_action_law(env: Environment, global_policy: GlobalPolicy, *, k: int) 
         if len(actions) == 1:
             law[s_g, actions[0]] = 1.0
     if not mixed:
-        return law
+        return _given_states(env, law)
     probabilities = np.stack([global_policy[s_g] == a_g for s_g, a_g in mixed], axis=1).astype(np.float64)
     for n_agents in range(k, env.n_agents):
-        probabilities = elevate(probabilities, k=n_agents, n_states=env.n_local_states)
+        probabilities = elevate(probabilities, k=n_agents, n_states=env.n_classes)
     for column, (s_g, a_g) in enumerate(mixed):
         law[s_g, a_g] = probabilities[:, column]
     law /= law.sum(axis=1, keepdims=True)
-    return law
+    return _given_states(env, law)
+
+
+def _given_states(env: Environment, law: Array) -> Array:
+    """Return a law given how many agents are in each class, (G, A_g, C_B), as one given how many are in each state."""
+    if env.sees_states:
+        return law
+    return law[:, :, rank_valid(env.observed(count_vectors(env.n_agents, env.n_local_states)), env.n_agents)]
 
 
 def initial_population(env: Environment) -> Array:
     """Return the probability of each first population, shape (C_n,).
 
-    The shares are Dirichlet and the counts multinomial, so with concentrations alpha the weight of N is
-    prod_j Gamma(alpha_j + N_j) / (Gamma(alpha_j) N_j!).
+    Counts are multinomial. Where the shares are Dirichlet with concentrations alpha, the weight of N is
+    prod_j Gamma(alpha_j + N_j) / (Gamma(alpha_j) N_j!); where they are one of several parts, it is the mean of
+    prod_j shares_j^N_j / N_j! over the parts.
     """
     counts = count_vectors(env.n_agents, env.n_local_states)
-    log_probability = np.zeros(len(counts))
-    for state, log_weights in enumerate(_log_weights(env)):
-        log_probability += log_weights[counts[:, state]]
-    probability = np.exp(log_probability - log_probability.max())
+    probability = np.zeros(len(counts))
+    for weight, part in zip(_part_weights(env), _log_weights(env), strict=True):
+        log_probability = np.zeros(len(counts))
+        for state, log_weights in enumerate(part):
+            log_probability += log_weights[counts[:, state]]
+        within = np.exp(log_probability - log_probability.max())
+        probability += weight * (within / within.sum())
     return probability / probability.sum()
+
+
+def draw_shares(env: Environment, n_populations: int, rng: np.random.Generator) -> Array:
+    """Draw the shares of the local states in some first populations, (n_populations, L)."""
+    if env.initial_local_concentration is not None:
+        return rng.dirichlet(env.initial_local_concentration, size=n_populations)
+    weights = np.tile(_part_weights(env), (n_populations, 1))
+    return np.asarray(env.initial_shares)[draw_categorical(weights, rng.random(n_populations))]
 
 
 def initial_population_error(env: Environment) -> float:
     """Return a bound of the relative rounding error of :func:`initial_population`."""
     log_weights = _log_weights(env)
-    largest = float(np.abs(log_weights).max(axis=1).sum())
-    return 2 * EPSILON * ((env.n_agents + 4) * (4 * len(log_weights) + largest) + 32)
+    finite = np.where(np.isfinite(log_weights), log_weights, 0.0)
+    n_parts, n_states = log_weights.shape[:2]
+    largest = float(np.abs(finite).max(axis=2).sum(axis=1).max())
+    return 2 * EPSILON * ((env.n_agents + 4) * (4 * n_states + largest) + 31 + n_parts)
 
 
 def _log_weights(env: Environment) -> Array:
-    """Return log(Gamma(alpha_j + c) / (Gamma(alpha_j) c!)) for c = 0 .. n, up to a multiple of c; (L, n + 1).
+    """Return the logarithm of what c agents in state j weigh, c = 0 .. n, in each part of the start; (M, L, n + 1).
 
-    The multiple is the same for all states, so it is the same for all populations; it keeps
-    the logarithms of large concentrations small.
+    It is log(shares_j^c / c!), or log(Gamma(alpha_j + c) / (Gamma(alpha_j) c!)) of a Dirichlet start, up to a multiple
+    of c. The multiple is the same for all states, so it is the same for all populations; it keeps the logarithms of
+    large concentrations small.
     """
-    concentration = env.initial_local_concentration[:, None]
-    scale = max(1.0, float(concentration.max()) / env.n_agents)
     added = np.arange(env.n_agents)
-    log_weights = np.zeros((len(concentration), env.n_agents + 1))
-    np.cumsum(np.log((concentration + added) / scale / (added + 1)), axis=1, out=log_weights[:, 1:])
+    if env.initial_local_concentration is None:
+        factors = np.repeat(np.asarray(env.initial_shares)[:, :, None], env.n_agents, axis=2)
+    else:
+        concentration = env.initial_local_concentration[None, :, None]
+        scale = max(1.0, float(concentration.max()) / env.n_agents)
+        factors = (concentration + added) / scale
+    log_weights = np.zeros((*factors.shape[:2], env.n_agents + 1))
+    with np.errstate(divide="ignore"):  # nobody starts in a state of share 0
+        np.cumsum(np.log(factors / (added + 1)), axis=2, out=log_weights[:, :, 1:])
     return log_weights
+
+
+def _part_weights(env: Environment) -> Array:
+    """Return the probability of each part of the start, (M,); a Dirichlet start is a single one."""
+    return np.ones(1) if env.initial_weights is None else env.initial_weights

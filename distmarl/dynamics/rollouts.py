@@ -18,6 +18,7 @@ import numpy as np
 from distmarl.dynamics.by_agents import DrawsByAgents, bytes_by_agents
 from distmarl.dynamics.by_counts import DrawsByCounts, bytes_by_counts
 from distmarl.dynamics.draws import draw_categorical
+from distmarl.dynamics.population import draw_shares
 from distmarl.dynamics.purposes import GLOBAL_STATE, OBSERVATION, START, streams, uniforms
 from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.counts import rank_valid
@@ -82,8 +83,7 @@ class Rollouts:
 def initial_states(env: Environment, n_rollouts: int, rng: np.random.Generator) -> tuple[Ints, Ints]:
     """Draw the first global states, (R,), and the first populations as counts, (R, L)."""
     states = draw_categorical(np.tile(env.initial_global, (n_rollouts, 1)), rng.random(n_rollouts))
-    shares = rng.dirichlet(env.initial_local_concentration, size=n_rollouts)
-    return states, rng.multinomial(env.n_agents, shares)
+    return states, rng.multinomial(env.n_agents, draw_shares(env, n_rollouts, rng))
 
 
 def run_rollouts(
@@ -222,7 +222,7 @@ class _Together:
         if self._k == 0:
             law = np.asarray(self._global_policy[s_g], dtype=np.float64)
             return draw_categorical(law, uniforms(self._observations, self._n_rollouts))
-        seen = self._draws.observe(population)
+        seen = self._draws.observe(self._env.observed(population))
         return np.asarray(self._global_policy[s_g, rank_valid(seen, self._k)], dtype=np.int64)
 
 

@@ -15,6 +15,7 @@ from distmarl.config.environments import BuiltEnvironment
 from distmarl.examine.listing import source, summary
 from distmarl.games.lookup import find_function
 from distmarl.model.arrays import Array
+from distmarl.model.environment import Environment
 
 MAX_ROWS = 100
 MAX_COLUMNS = 12
@@ -38,10 +39,19 @@ def print_game(name: str, built: BuiltEnvironment, output: Console) -> None:
         if text:
             output.print(Text(text))
     output.print(Text(", ".join(f"{key}={value}" for key, value in built.parameters.items())))
-    shares = f"Dirichlet({_numbers(env.initial_local_concentration)})"
-    output.print(Text(f"start: s_g ~ {_numbers(env.initial_global)}, shares of s_l ~ {shares}"))
+    output.print(Text(f"start: s_g ~ {_numbers(env.initial_global)}, shares of s_l ~ {_start(env)}"))
+    if not env.sees_states:
+        output.print(Text(f"classes of s_l that are seen: {env.observation.tolist()}"))
     _print_table("P_g and r_g", ("s_g", "a_g"), "s_g'", env.transition_global, env.reward_global, output)
     _print_table("P_l and r_l", ("s_g", "s_l", "a_l"), "s_l'", env.transition_local, env.reward_local, output)
+
+
+def _start(env: Environment) -> str:
+    """Return what the first shares of the local states are drawn from."""
+    if env.initial_local_concentration is not None:
+        return f"Dirichlet({_numbers(env.initial_local_concentration)})"
+    parts = zip(np.asarray(env.initial_weights), np.asarray(env.initial_shares), strict=True)
+    return " or ".join(f"{_numbers(shares)} with probability {_number(float(weight))}" for weight, shares in parts)
 
 
 def _print_table(

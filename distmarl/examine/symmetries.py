@@ -70,7 +70,20 @@ def _keeps_local(env: Environment, new_global: list[int], new: list[int]) -> boo
     states = np.ix_(new_global, new)
     before = _by_action((env.reward_local, env.transition_local), axis=2)
     after = _by_action((env.reward_local[states], env.transition_local[states][..., new]), axis=2)
-    return _same_set(before, after)
+    return _same_set(before, after) and _keeps_classes(env, new) and _keeps_parts(env, new)
+
+
+def _keeps_classes(env: Environment, new: list[int]) -> bool:
+    """Return whether renamed local states are seen alike when they were."""
+    return len({*zip(env.observation.tolist(), env.observation[new].tolist(), strict=True)}) == env.n_classes
+
+
+def _keeps_parts(env: Environment, new: list[int]) -> bool:
+    """Return whether renamed local states have the same mixture of parts at the start, if it is one."""
+    if env.initial_shares is None or env.initial_weights is None:
+        return True
+    before = np.column_stack([env.initial_weights, env.initial_shares])
+    return _same_set(before, np.column_stack([env.initial_weights, env.initial_shares[:, new]]))
 
 
 def _by_action(tables: Sequence[Array], *, axis: int) -> Array:
@@ -101,7 +114,7 @@ def _marks(env: Environment, s_g: int) -> Hashable:
 
 def _local_marks(env: Environment, s_l: int) -> Hashable:
     """Return what no renaming changes of a local state."""
-    start = env.initial_local_concentration[s_l : s_l + 1]
+    start = env.initial_local_weights[s_l : s_l + 1]
     return _sorted([start, env.reward_local[:, s_l], env.transition_local[:, s_l]])
 
 

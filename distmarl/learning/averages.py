@@ -115,11 +115,11 @@ def mean_field_given_global(env: Environment, global_policy: GlobalPolicy, local
     the mean field itself.
     """
     kernel = local_kernel(env, local_policy)
-    overall = find_mean_field(kernel, env.initial_local_concentration).distribution
+    overall = find_mean_field(kernel, env.initial_local_weights).distribution
     moves = induced_global_kernel(env, global_policy, overall, k=k)
     n_states = kernel.shape[0] * kernel.shape[1]
     joint = np.einsum("gh,glm->glhm", moves, kernel).reshape(1, n_states, n_states)
-    start = np.outer(env.initial_global, env.initial_local_concentration).ravel()
+    start = np.outer(env.initial_global, env.initial_local_weights).ravel()
     visited = find_mean_field(joint, start).distribution.reshape(kernel.shape[:2]) + UNVISITED * overall
     return visited / visited.sum(axis=1, keepdims=True)
 

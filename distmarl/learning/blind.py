@@ -206,7 +206,7 @@ def _pair_moves(moves_global: Array, kernel: Array) -> Array:
 
 def _start(env: Environment) -> Array:
     """Return where one agent and the global agent start, shape (G·L,)."""
-    shares = env.initial_local_concentration / env.initial_local_concentration.sum()
+    shares = env.initial_local_weights / env.initial_local_weights.sum()
     return np.outer(env.initial_global, shares).ravel()
 
 

@@ -147,7 +147,7 @@ def learn_local(
     global_policy = checked_global_policy(env, global_policy, k)
     local_policy = checked_local_policy(env, local_policy)
     _check(options)
-    mean_field = find_mean_field(local_kernel(env, local_policy), env.initial_local_concentration)
+    mean_field = find_mean_field(local_kernel(env, local_policy), env.initial_local_weights)
     # One row for each s_g, or for each (s_g, s_l).
     global_kernel = induced_global_kernel(env, global_policy, mean_field.distribution, k=k)[:, None]
     if options.observation == "included":

@@ -16,26 +16,18 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidEnvironmentError, shown
-from distmarl.model.arrays import EPSILON, Array, real_array, remedy_of
+from distmarl.model.arrays import Array, Ints
 from distmarl.model.checks import is_integer, is_number
 from distmarl.model.random_streams import Seed
+from distmarl.model.tables import AXES, as_table, checked_observation, checked_table
 from distmarl.model.tabulating import GameFunction, tabulate
 
 DEFAULT_CONCENTRATION = 0.3
 # numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
 MAX_AGENTS = 10**9 - 1
-
-AXES = {
-    "transition_global": ("s_g", "a_g", "s_g'"),
-    "transition_local": ("s_g", "s_l", "a_l", "s_l'"),
-    "reward_global": ("s_g", "a_g"),
-    "reward_local": ("s_g", "s_l", "a_l"),
-    "initial_global": ("s_g",),
-    "initial_local_concentration": ("s_l",),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
@@ -67,6 +59,14 @@ class Environment:
     initial_local_concentration : array_like, shape (L,), optional
         Concentration of the Dirichlet distribution that the first population is
         drawn from; 0.3 for every local state by default.
+    initial_shares : array_like, shape (M, L), optional
+        Another start, in the place of the Dirichlet distribution: a mixture of M parts, each with the shares of the
+        local states. One of them is drawn, and the first population is multinomial with its shares.
+    initial_weights : array_like, shape (M,), optional
+        Probability of each part; the same for all by default.
+    observation : array_like of int, shape (L,), optional
+        What the global agent sees of a local agent: the class, from 0 to B - 1, of each local state. By default
+        every state is a class of its own.
 
     Raises
     ------
@@ -98,42 +98,55 @@ class Environment:
     n_agents: int
     gamma: float
     initial_global: Array = None  # type: ignore[assignment]  # filled in below
-    initial_local_concentration: Array = None  # type: ignore[assignment]
+    initial_local_concentration: Array | None = None
+    initial_shares: Array | None = None
+    initial_weights: Array | None = None
+    observation: Ints = None  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_agents", _checked_n_agents(self.n_agents))
         object.__setattr__(self, "gamma", _checked_gamma(self.gamma))
         tolerances: dict[str, float] = {}
         for name in ("transition_global", "transition_local", "reward_global", "reward_local"):
-            table, tolerances[name] = _as_table(name, getattr(self, name))
+            table, tolerances[name] = as_table(name, getattr(self, name))
             object.__setattr__(self, name, table)
         sizes = {"s_g": self.n_global_states, "s_l": self.n_local_states}
         sizes |= {"a_g": self.n_global_actions, "a_l": self.n_local_actions}
+        self._fill_in_start(sizes)
+        for name in [name for name in AXES if getattr(self, name) is not None]:
+            if name not in tolerances:
+                table, tolerances[name] = as_table(name, getattr(self, name))
+                object.__setattr__(self, name, table)
+            sizes.setdefault(AXES[name][0], len(getattr(self, name)))  # the parts of a mixture
+            object.__setattr__(self, name, checked_table(name, getattr(self, name), tolerances[name], sizes))
+        object.__setattr__(self, "observation", checked_observation(self.observation, sizes["s_l"]))
+
+    def _fill_in_start(self, sizes: dict[str, int]) -> None:
+        """Set what the start has by default; refuse two starts at once."""
         if self.initial_global is None:
             object.__setattr__(self, "initial_global", np.full(sizes["s_g"], 1.0 / sizes["s_g"]))
-        if self.initial_local_concentration is None:
-            object.__setattr__(self, "initial_local_concentration", np.full(sizes["s_l"], DEFAULT_CONCENTRATION))
-        for name in ("initial_global", "initial_local_concentration"):
-            table, tolerances[name] = _as_table(name, getattr(self, name))
-            object.__setattr__(self, name, table)
-        for name, axes in AXES.items():
-            table = getattr(self, name)
-            _check_shape(name, table, axes, sizes)
-            _check_finite(name, table, axes)
-            if name in ("transition_global", "transition_local", "initial_global"):
-                table = _checked_distributions(name, table, axes, tolerances[name])
-            if name == "initial_local_concentration" and not (table > 0).all():
-                _refuse_entry(name, table, ~(table > 0), axes, "must be positive")
-            table.flags.writeable = False
-            object.__setattr__(self, name, table)
+        if self.initial_shares is None:
+            if self.initial_weights is not None:
+                raise InvalidEnvironmentError("initial_weights: belongs to initial_shares; give both, or leave it out")
+            if self.initial_local_concentration is None:
+                object.__setattr__(self, "initial_local_concentration", np.full(sizes["s_l"], DEFAULT_CONCENTRATION))
+            return
+        if self.initial_local_concentration is not None:
+            raise InvalidEnvironmentError(
+                "initial_shares: takes the place of initial_local_concentration; leave one of them out"
+            )
+        if self.initial_weights is None:
+            n_parts = len(as_table("initial_shares", self.initial_shares)[0])
+            object.__setattr__(self, "initial_weights", np.full(n_parts, 1.0 / n_parts))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Copies and unpickled games are built anew, so that their tables are read-only, too.
         return _rebuilt, ({field.name: getattr(self, field.name) for field in fields(self)},)
 
     def __repr__(self) -> str:
+        classes = "" if self.sees_states else f" in B={self.n_classes}"
         return (
-            f"Environment(G={self.n_global_states}, L={self.n_local_states}, A_g={self.n_global_actions}, "
+            f"Environment(G={self.n_global_states}, L={self.n_local_states}{classes}, A_g={self.n_global_actions}, "
             f"A_l={self.n_local_actions}, n_agents={self.n_agents}, gamma={self.gamma})"
         )
 
@@ -153,6 +166,9 @@ class Environment:
         gamma: float,
         initial_global: ArrayLike | None = None,
         initial_local_concentration: ArrayLike | None = None,
+        initial_shares: ArrayLike | None = None,
+        initial_weights: ArrayLike | None = None,
+        observation: ArrayLike | None = None,
         n_samples: int | None = None,
         seed: Seed = 0,
     ) -> Environment:
@@ -170,7 +186,7 @@ class Environment:
             ``r_l(s_l, s_g, a_l)``: a number.
         n_global_states, n_local_states, n_global_actions, n_local_actions : int
             Sizes G, L, A_g and A_l.
-        n_agents, gamma, initial_global, initial_local_concentration
+        n_agents, gamma, initial_global, initial_local_concentration, initial_shares, initial_weights, observation
             As in :class:`Environment`.
         n_samples : int, optional
             Where transitions can only be sampled: they are called ``P_g(s_g, a_g, rng)`` and
@@ -216,7 +232,8 @@ class Environment:
         )
         start: dict[str, Any] = {"initial_global": initial_global}
         start["initial_local_concentration"] = initial_local_concentration
-        return cls(**tables, **start, n_agents=n_agents, gamma=gamma)
+        start |= {"initial_shares": initial_shares, "initial_weights": initial_weights}
+        return cls(**tables, **start, observation=observation, n_agents=n_agents, gamma=gamma)  # type: ignore[arg-type]
 
     @property
     def n_global_states(self) -> int:
@@ -238,13 +255,42 @@ class Environment:
         """A_l, the number of local actions."""
         return int(self.transition_local.shape[2])
 
+    @property
+    def n_classes(self) -> int:
+        """B, the number of classes of local states that the global agent tells apart."""
+        return int(self.observation.max()) + 1
+
+    @property
+    def sees_states(self) -> bool:
+        """Whether the global agent sees the local states themselves: every one is a class of its own, in order."""
+        return bool((self.observation == np.arange(self.n_local_states)).all())
+
+    @property
+    def initial_local_weights(self) -> Array:
+        """How likely a local agent starts in each local state, up to a factor, shape (L,)."""
+        if self.initial_local_concentration is not None:
+            return self.initial_local_concentration
+        return self.initial_weights @ self.initial_shares  # type: ignore[operator]  # one of both starts is there
+
+    def observed(self, populations: Ints) -> Ints:
+        """Return how many agents are in each class, from how many are in each local state, (..., L) to (..., B)."""
+        if self.sees_states:
+            return populations
+        by_class = np.argsort(self.observation, kind="stable")
+        first = np.searchsorted(self.observation[by_class], np.arange(self.n_classes))
+        seen: Ints = np.add.reduceat(populations[..., by_class], first, axis=-1)
+        return seen
+
     def digest(self) -> str:
         """Return a hexadecimal SHA-256 digest of all that defines the game."""
         digest = hashlib.sha256(f"{self.n_agents} {self.gamma!r}".encode())
-        for name in AXES:
-            table = getattr(self, name)
-            digest.update(f"{name} {table.shape}".encode())
-            digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
+        tables = {name: getattr(self, name) for name in AXES}
+        if not self.sees_states:
+            tables["observation"] = self.observation
+        for name, table in tables.items():
+            if table is not None:
+                digest.update(f"{name} {table.shape}".encode())
+                digest.update(np.ascontiguousarray(table, dtype="<f8").tobytes())
         return digest.hexdigest()
 
 
@@ -266,55 +312,3 @@ def _checked_gamma(value: Any) -> float:
     if not (math.isfinite(value) and 0 <= value < 1):
         raise InvalidEnvironmentError(f"gamma: must satisfy 0 <= gamma < 1, got {shown(value)}")
     return float(value)
-
-
-def _as_table(name: str, value: Any) -> tuple[Array, float]:
-    """Copy a table, as numbers and with the right number of axes, none empty; return how far sums may be off, too."""
-    axes = AXES[name]
-    try:
-        table, tolerance = real_array(value)
-    except (TypeError, ValueError) as error:
-        raise InvalidEnvironmentError(f"{name}: must be an array of numbers, got {error}") from error
-    if table.ndim != len(axes) or 0 in table.shape:
-        raise InvalidEnvironmentError(
-            f"{name}: must have the axes [{', '.join(axes)}], each of size 1 or more, got shape {table.shape}"
-        )
-    return np.array(table), tolerance
-
-
-def _check_shape(name: str, table: Array, axes: tuple[str, ...], sizes: dict[str, int]) -> None:
-    expected = tuple(sizes[axis.rstrip("'")] for axis in axes)
-    if table.shape != expected:
-        raise InvalidEnvironmentError(
-            f"{name}: must have shape {expected} for the axes [{', '.join(axes)}] "
-            f"(sizes are read from transition_global and transition_local), got {table.shape}"
-        )
-
-
-def _check_finite(name: str, table: Array, axes: tuple[str, ...]) -> None:
-    if not np.isfinite(table).all():
-        _refuse_entry(name, table, ~np.isfinite(table), axes, "must be finite")
-
-
-def _checked_distributions(name: str, table: Array, axes: tuple[str, ...], tolerance: float) -> Array:
-    """Return the rows along the last axis as distributions that sum to 1."""
-    if (table < 0).any():
-        _refuse_entry(name, table, table < 0, axes, "must not be negative")
-    sums = table.sum(axis=-1, keepdims=True)
-    wrong = np.abs(sums[..., 0] - 1.0) > tolerance
-    if wrong.any():
-        index = tuple(int(i) for i in np.argwhere(wrong)[0])
-        place = "".join(f"{axis}={i}, " for axis, i in zip(axes, index, strict=False)).rstrip(", ")
-        raise InvalidEnvironmentError(
-            f"{name}[{place or ':'}]: must sum to 1 within {tolerance:.2g}, "
-            f"got a sum of {float(sums[index][0])!r}{remedy_of(abs(float(sums[index][0]) - 1))}"
-        )
-    # Sums that are 1 up to rounding are left alone, so that a game built from its own tables is the same game.
-    return np.where(np.abs(sums - 1.0) <= 8 * EPSILON, table, table / sums)
-
-
-def _refuse_entry(name: str, table: Array, wrong: NDArray[np.bool_], axes: tuple[str, ...], rule: str) -> None:
-    """Raise for the first entry that breaks a rule."""
-    index = tuple(int(i) for i in np.argwhere(wrong)[0])
-    place = ", ".join(f"{axis}={i}" for axis, i in zip(axes, index, strict=True))
-    raise InvalidEnvironmentError(f"{name}[{place}]: {rule}, got {float(table[index])!r}")

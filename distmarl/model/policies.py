@@ -74,7 +74,7 @@ def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) ->
     InvalidArgumentError
         When its shape does not fit ``k`` or an entry is not an action.
     """
-    expected = (env.n_global_states, n_count_vectors(k, env.n_local_states))
+    expected = (env.n_global_states, n_count_vectors(k, env.n_classes))
     rule = f"global_policy: must be integers of shape (G, C) = {expected} for k={k}"
     try:
         policy = np.asarray(global_policy)
