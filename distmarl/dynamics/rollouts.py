@@ -69,8 +69,8 @@ class Rollouts:
     returns : ndarray, shape (n_rollouts,)
         Discounted return of each rollout, sum over t < horizon of gamma^t r(t).
     mode_accuracy : float
-        Share of all steps at which the global action was one of the most populated local
-        states; NaN where global actions are not local states (A_g != L).
+        Share of all steps at which the global action was one of the most populated classes (local states, where those
+        are seen); NaN where global actions are no classes (A_g != B).
     first : RecordedRollout
         The first of them, step by step.
     """
@@ -193,7 +193,7 @@ class _Together:
         env, n_seeds = self._env, len(self._starts)
         starts = [initial_states(env, self._n_rollouts, rng) for rng in self._starts]
         s_g, population = map(np.concatenate, zip(*starts, strict=True))
-        tracks_mode = env.n_global_actions == env.n_local_states
+        tracks_mode = env.n_global_actions == env.n_classes
         number = np.arange(len(s_g))
         returns, n_hits = np.zeros(len(s_g)), np.zeros(len(s_g), dtype=np.int64)
         firsts = slice(None, None, self._n_rollouts)
@@ -212,7 +212,8 @@ class _Together:
             ):
                 record.note(step, *values)
             if tracks_mode:
-                n_hits += population[number, a_g] == population.max(axis=1)
+                in_class = env.observed(population)
+                n_hits += in_class[number, a_g] == in_class.max(axis=1)
             population = moved
             s_g = draw_categorical(env.transition_global[s_g, a_g], uniforms(self._global_states, self._n_rollouts))
         for each, hits, record in zip(np.split(returns, n_seeds), np.split(n_hits, n_seeds), records, strict=True):

@@ -224,6 +224,12 @@ class Numbers:
                 return Chosen(setting_id, sorted(found[setting_id]), label, len(settings))
         return None
 
+    def observation(self, setting_id: str) -> list[int] | None:
+        """Return the class of each local state in a setting's game; None where the states themselves are seen."""
+        own = self.settings.loc[self.settings["setting_id"] == setting_id, "observation"]
+        classes = None if own.empty else own.iloc[0]
+        return None if classes is None else [int(number) for number in classes]
+
     def read(self, table: Table, **key: Any) -> pd.DataFrame:
         """Return some rows of a table that is too long to be read whole."""
         return self._snapshot.read(table, **key)

@@ -70,7 +70,8 @@ EVALUATIONS = table(
     field(
         "mode_accuracy",
         pa.float64(),
-        "share of steps at which the global action is a most populated local state; null where A_g differs from L",
+        "share of steps at which the global action is a most populated class (local state, where those are seen); null "
+        "where there are more or fewer actions than classes",
     ),
     field("returns", pa.list_(pa.float64()), "discounted return of each rollout", "reward"),
     rows_per_chunk=128,
@@ -87,7 +88,12 @@ ROLLOUTS = table(
     field("global_states", _PER_STEP, "global state at each step", "index"),
     field("global_actions", _PER_STEP, "global action at each step", "index"),
     field("populations", pa.list_(_PER_STEP), "number of agents in each local state, at each step", "agents"),
-    field("modes", pa.list_(_PER_STEP), "most populated local states at each step; several where they tie", "index"),
+    field(
+        "modes",
+        pa.list_(_PER_STEP),
+        "most populated classes at each step (local states, where those are seen)",
+        "index",
+    ),
     field("rewards", pa.list_(pa.float64()), "reward of each step; discounted, they sum to the return", "reward"),
     rows_per_chunk=128,
 )
@@ -351,6 +357,12 @@ SETTINGS = table(
     field("position", pa.int32(), "place among the settings of its sweep file, from 0 on", "1"),
     field("label", pa.string(), "the grid's values in short", "text"),
     field("content", pa.string(), "everything that the id is a hash of", "JSON"),
+    field(
+        "observation",
+        pa.list_(pa.int64()),
+        "class of each local state, which is what the global agent sees of it; null where it sees the states",
+        "index",
+    ),
 )
 
 INTERVAL = "of the 95 % confidence interval (Student's t) of the mean return"
@@ -379,7 +391,7 @@ SUMMARY = table(
     field("std_return", pa.float64(), "standard deviation of a training's seeds' means (ddof = 1 each)", "reward"),
     field("min_return", pa.float64(), "smallest of the seeds' means", "reward"),
     field("max_return", pa.float64(), "largest of the seeds' means", "reward"),
-    field("mode_accuracy", pa.float64(), "mean over seeds; null where A_g differs from L"),
+    field("mode_accuracy", pa.float64(), "mean over seeds; null where there are more or fewer actions than classes"),
     EXACT_RETURN,
     EXACT_BOUND,
     field("trainings_mean", pa.float64(), "mean of training_returns: what the method earns", "reward"),

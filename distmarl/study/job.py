@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 from distmarl.config.settings import Setting
-from distmarl.model.counts import n_count_vectors
+from distmarl.model.counts import MAX_RANK, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import Experiment
 from distmarl.model.random_streams import Seed, evaluation_seed, training_seed
@@ -54,5 +55,10 @@ class Job:
         return evaluation_seed(self.setting.seed, train_seed, number)
 
     def n_count_vectors(self, k: int) -> int:
-        """Return the number C of count vectors of k agents in the game."""
-        return n_count_vectors(k, self.environment.n_local_states)
+        """Return the number C of count vectors of k agents that are seen, by their classes."""
+        return n_count_vectors(k, self.environment.n_classes)
+
+    def n_populations(self, n_agents: int) -> int:
+        """Return the number of count vectors of so many agents, by their states; a large one where there are more."""
+        n_others = self.environment.n_local_states - 1
+        return min(math.comb(n_agents + n_others, n_others), MAX_RANK)

@@ -32,7 +32,7 @@ def answer_bytes(job: Job, k: int, n_threads: int = 1) -> int:
 def exact_value_bytes(job: Job) -> int:
     """Return what an exact value over the horizon of the rollouts takes: a sum of so many steps is not accelerated."""
     env = job.environment
-    return population_bytes(env) - anderson_bytes(job.n_count_vectors(env.n_agents) * env.n_global_states)
+    return population_bytes(env) - anderson_bytes(job.n_populations(env.n_agents) * env.n_global_states)
 
 
 def rollout_bytes(job: Job) -> int:

@@ -140,13 +140,14 @@ def _check_subsamples(raw: RawSweep, sweep: SweepFile, setting: Setting, environ
     setting_name = f" of the setting {setting.label}" if setting.grid else ""
     for name, k in sizes.items():
         problem = None
+        states = "states" if environment.sees_states else "classes"
         if k > environment.n_agents:
             is_default = name == "k_range" and experiment.k_range is None
             got = f"and is {list(DEFAULT_K_RANGE)} by default: set it, or k_values" if is_default else f"got {k}"
             problem = f"must be at most n_agents ({environment.n_agents}){setting_name}, {got}"
-        elif math.comb(k + environment.n_local_states - 1, k) > MAX_COUNT_VECTORS:
+        elif math.comb(k + environment.n_classes - 1, k) > MAX_COUNT_VECTORS:
             problem = (
-                f"{k} agents in {environment.n_local_states} states{setting_name} have more than "
+                f"{k} agents in {environment.n_classes} {states}{setting_name} have more than "
                 f"{MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
             )
         if problem:

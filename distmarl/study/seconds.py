@@ -55,7 +55,7 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
     env, larger = job.environment, larger_size(job.environment)
     n_answers = 1 if job.setting.global_agent.answer == "surrogate" or k >= larger else N_ANSWERS
     each_s = training_s(job, k) + training_s(job, larger, "exact")
-    value_s = N_SWEEPS_OF_A_VALUE * sweep_s(job, env.n_agents, job.n_count_vectors(env.n_agents), "exact")
+    value_s = N_SWEEPS_OF_A_VALUE * sweep_s(job, env.n_agents, job.n_populations(env.n_agents), "exact")
     each_s += n_answers * (value_s if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
     dear_s = min(N_EXACT, n_policies) * value_s if has_exact_values(env) and not is_cheap(env) else 0.0
     return n_policies * each_s + dear_s
@@ -64,4 +64,4 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
 def population_s(job: Job) -> float:
     """Return the time of an exact value over the horizon, on the count vectors of all agents."""
     n_agents = job.environment.n_agents
-    return job.setting.evaluation.horizon * sweep_s(job, n_agents, job.n_count_vectors(n_agents), "exact")
+    return job.setting.evaluation.horizon * sweep_s(job, n_agents, job.n_populations(n_agents), "exact")

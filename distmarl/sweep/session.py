@@ -144,6 +144,7 @@ def setting_rows(plan: Plan) -> list[dict[str, Any]]:
             "position": position,
             "label": job.setting.label,
             "content": json.dumps(job.content, sort_keys=True, default=str),
+            "observation": None if job.environment.sees_states else job.environment.observation.tolist(),
         }
         for position, job in enumerate(plan.jobs)
     ]

@@ -29,8 +29,8 @@ class EvaluationResult:
     horizon : int
         Number of steps that the returns sum over.
     mode_accuracy : float
-        Share of steps at which the global action was one of the most populated local states;
-        NaN where A_g != L.
+        Share of steps at which the global action was one of the most populated classes (local states, where those are
+        seen); NaN where A_g != B.
     first_rollout : RecordedRollout
         The rollout that earned ``returns[0]``, step by step.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import matplotlib
@@ -55,7 +55,6 @@ NUMBER_SIZE_PT = 4.5
 DARK_FROM = 0.55  # probability from which a number is written in white
 DARK_BELOW = 0.26  # luminance below which one is
 MAX_MARKERS = 12
-SHARE_LABEL = "share of the agents seen in the most populated state"
 VIEWS_NOTE = "views: count vectors with a single largest entry, all weighted alike"
 
 Array = NDArray[np.float64]
@@ -66,6 +65,7 @@ def policy(
     global_policies: pd.DataFrame,
     *,
     is_steered: bool | None = None,
+    observation: Sequence[int] | None = None,
     setting: str | None = None,
     unfinished: str | None = None,
     width: float | None = None,
@@ -84,6 +84,9 @@ def policy(
         Rows of these tables; the first setting and training of the global policies is drawn.
     is_steered : bool, optional
         Whether global actions are local states; by default if as many occur as there are local states.
+    observation : sequence of int, optional
+        Class of each local state (column ``observation`` of the table ``settings``), where the global agent sees
+        classes: they take the place of states in the global policy's panels.
     setting : str, optional
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
@@ -111,7 +114,7 @@ def policy(
     own = local_policies[local_policies["setting_id"] == chosen["setting_id"].iloc[0]]
     table = _local_table(first_training(own)[0])
     by_k = {int(rows["k"].iloc[0]): _actions(rows) for _, rows in chosen.groupby("k")}
-    n_states = table.shape[1]
+    n_states = table.shape[1] if observation is None else max(observation) + 1
     crowds = {k: crowd_actions(by_k[k], k, n_states) for k in spread(sorted(by_k))}
     n_actions = 1 + max(int(actions.max()) for actions in by_k.values())
     n_fitting = MAX_STATES if width is None else round((figure_width(width) - REST_WIDTH_IN) / WIDTH_PER_STATE_IN)
@@ -130,9 +133,10 @@ def policy(
         head, top, middle, *bottom = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
         _write_notes(head, notes, unfinished)
         _draw_local_policy(top, table, states)
-        _draw_crowds(middle, crowds, states, n_actions)
+        what = "state" if observation is None else "class"
+        _draw_crowds(middle, crowds, states, n_actions, what)
         if has_shares:
-            _draw_shares(bottom[0], crowds, is_narrow=is_narrow)
+            _draw_shares(bottom[0], crowds, what, is_narrow=is_narrow)
     return figure
 
 
@@ -148,6 +152,7 @@ def _first_policies(numbers: Numbers) -> dict[str, Any] | None:
         "global_policies": numbers.read(GLOBAL_POLICIES, setting_id=chosen.setting_id, k=shown),
         # The mode accuracy is null where global actions are no local states; without rollouts it is not known.
         "is_steered": bool(points["mode_accuracy"].notna().any()) if points["n_seeds"].max() > 0 else None,
+        "observation": numbers.observation(chosen.setting_id),
         "setting": setting_note(chosen.n_settings, chosen.label),
     }
 
@@ -207,7 +212,7 @@ def _draw_local_policy(figure: SubFigure, table: Array, states: Ints) -> None:
     figure.colorbar(image, ax=axes, pad=0.01, aspect=12).set_label("probability", fontsize=7)
 
 
-def _draw_crowds(figure: SubFigure, crowds: dict[int, Ints], states: Ints, n_actions: int) -> None:
+def _draw_crowds(figure: SubFigure, crowds: dict[int, Ints], states: Ints, n_actions: int, what: str) -> None:
     """Draw the commonest action by leading state and count, for the largest k."""
     axes = figure.subplots()
     k = max(crowds)
@@ -228,7 +233,7 @@ def _draw_crowds(figure: SubFigure, crowds: dict[int, Ints], states: Ints, n_act
     round_counts = [count for count in range(smallest, k + 1) if count % -(-n_columns // N_COUNT_TICKS) == 0]
     _set_x_ticks(axes, blocks, round_counts, first=smallest)
     axes.set_yticks(_ticks(commonest.shape[1]))
-    axes.set_ylabel("most populated state", fontsize=7)
+    axes.set_ylabel(f"most populated {what}", fontsize=7)
     axes.set_xlabel(f"agents seen there, of k = {k}", fontsize=7)
     bar = figure.colorbar(image, ax=axes, pad=0.01, aspect=12, ticks=_ticks(n_actions))
     bar.set_label("global action", fontsize=7)
@@ -274,8 +279,8 @@ def _set_x_ticks(axes: Axes, blocks: list[Array], values: list[int], *, first: i
     axes.set_xticks([start + value - first for start in starts for value in values], [*map(str, values)] * len(starts))
 
 
-def _draw_shares(figure: SubFigure, crowds: dict[int, Ints], *, is_narrow: bool) -> None:
-    """Draw how often the action is the most populated state, against the share of agents there."""
+def _draw_shares(figure: SubFigure, crowds: dict[int, Ints], what: str, *, is_narrow: bool) -> None:
+    """Draw how often the action is the most populated state (or class), against the share of agents there."""
     axes = figure.subplots()
     for (k, counts), style in zip(crowds.items(), series_styles(len(crowds)), strict=True):
         n_views = counts.sum(axis=(0, 1, 3))
@@ -285,8 +290,9 @@ def _draw_shares(figure: SubFigure, crowds: dict[int, Ints], *, is_narrow: bool)
         look: dict[str, Any] = {"color": style.colour, "marker": style.marker}
         look["markevery"] = max(1, len(known) // MAX_MARKERS)
         axes.plot(known / k, 100 * n_there[known] / n_views[known], label=f"k = {k}", **look)
-    axes.set_xlabel(SHARE_LABEL.replace(" in ", "\nin ") if is_narrow else SHARE_LABEL, fontsize=7)
-    axes.set_ylabel("action is that\nstate (% of views)", fontsize=7)
+    label = f"share of the agents seen in the most populated {what}"
+    axes.set_xlabel(label.replace(" in ", "\nin ") if is_narrow else label, fontsize=7)
+    axes.set_ylabel(f"action is that\n{what} (% of views)", fontsize=7)
     axes.set_xlim(right=1.02)
     axes.set_ylim(-3, 103)
     width = figure.figure.get_figwidth()

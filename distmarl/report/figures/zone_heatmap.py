@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import add_notes, characters, fitting_columns
 from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
-from distmarl.report.figures.style import NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
+from distmarl.report.figures.style import NOTE_COLOUR, NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
 from distmarl.report.numbers import Numbers
 from distmarl.results.tables import ROLLOUTS
 
@@ -28,6 +29,7 @@ LISTS = ("global_actions", "populations", "modes")
 
 STEP_LABEL = "step"
 STATE_LABEL = "local state"
+CLASSES_LABEL = "local state, by the class that is seen"
 SHARE_LABEL = "share of agents"
 SHARES = "Blues"
 HIT_COLOUR, MISS_COLOUR = PALETTE[4], PALETTE[1]
@@ -38,22 +40,31 @@ MAX_TICKS = 10
 PANEL_HEIGHT_IN = 0.95
 PANEL_PAD_IN = 0.025
 REST_HEIGHT_IN = 1.25
-MODE_HALF_HEIGHT = 0.44
+MODE_INSET = 0.06
 
 
 def zone_heatmap(
-    rollouts: pd.DataFrame, *, setting: str | None = None, unfinished: str | None = None, width: float | None = None
+    rollouts: pd.DataFrame,
+    *,
+    observation: Sequence[int] | None = None,
+    setting: str | None = None,
+    unfinished: str | None = None,
+    width: float | None = None,
 ) -> Figure | None:
     """Draw how one rollout goes: the share of agents in each local state, the true mode and the global action.
 
     One panel for each of at most four k, from the smallest to the largest, all from the same start and on the same
     random numbers. Outlined is the most populated local state; a dot is a global action that is one, a cross
-    one that is not. Where global actions are no local states, they are a line with an axis of its own.
+    one that is not. Where global actions are no local states, they are a line with an axis of its own. Where the global
+    agent sees classes of local states, states are drawn class by class, with lines between classes; outlined is the
+    most populated class, and global actions are compared with classes.
 
     Parameters
     ----------
     rollouts : DataFrame
         Rows of the table ``rollouts``; the first setting, training and evaluation seed are drawn.
+    observation : sequence of int, optional
+        Class of each local state (column ``observation`` of the table ``settings``), where classes are seen.
     setting : str, optional
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
@@ -83,17 +94,19 @@ def zone_heatmap(
         figure = PaperFigure(figsize=size, layout=ConstrainedLayoutEngine(hspace=0, h_pad=PANEL_PAD_IN))
         panels = figure.subplots(len(shown), 1, squeeze=False, sharex=True)[:, 0]
         largest = max(float(_shares(row).max()) for _, row in shown.iterrows())
+        n_states = len(shown["populations"].iloc[0][0])
+        bands = Bands(range(n_states) if observation is None else observation)
         images = []
         for axes, (k, row) in zip(panels, shown.iterrows(), strict=True):
-            images.append(_draw_shares(axes, row, largest))
-            _draw_modes(axes, row)
-            note_of_panel = _draw_actions(axes, row)
+            images.append(_draw_shares(axes, row, largest, bands))
+            _draw_modes(axes, row, bands)
+            note_of_panel = _draw_actions(axes, row, bands)
             axes.set_title(f"k = {k}{note_of_panel}", fontsize=7, loc="left", pad=2)
         panels[-1].set_xlabel(STEP_LABEL)
-        figure.supylabel(STATE_LABEL, fontsize=8)
+        figure.supylabel(STATE_LABEL if observation is None else CLASSES_LABEL, fontsize=8)
         look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
         figure.colorbar(images[0], ax=list(panels), label=SHARE_LABEL, **look)  # all have the same scale
-        _add_legend(figure, _is_steered(shown.iloc[0]))
+        _add_legend(figure, _is_steered(shown.iloc[0], bands))
         notes = [_rollout_note(shown.iloc[0]), *_steps_note(shown.iloc[0]), *others]
         notes += textwrap.wrap(setting or note or "", characters(size[0]))
         add_notes(panels[0], notes, unfinished, above_pt=NOTE_SIZE_PT + 4)
@@ -105,8 +118,11 @@ def _first_rollouts(numbers: Numbers) -> dict[str, Any] | None:
     chosen = numbers.first_with(ROLLOUTS)
     if chosen is None:
         return None
-    rollouts = numbers.read(ROLLOUTS, setting_id=chosen.setting_id, k=spread(chosen.k_values))
-    return {"rollouts": rollouts, "setting": setting_note(chosen.n_settings, chosen.label)}
+    return {
+        "rollouts": numbers.read(ROLLOUTS, setting_id=chosen.setting_id, k=spread(chosen.k_values)),
+        "observation": numbers.observation(chosen.setting_id),
+        "setting": setting_note(chosen.n_settings, chosen.label),
+    }
 
 
 ZONE_HEATMAP = ReportFigure(
@@ -117,7 +133,8 @@ ZONE_HEATMAP = ReportFigure(
         "The share of agents in each local state over time, a panel for each of at most four k. Lines above and below "
         "a state mark it as the most populated one; of several that tie, each. A dot is a global action that is a most "
         "populated state, a cross one that is not; where global actions are no local states, they are a line with an "
-        "axis of its own.",
+        "axis of its own. Where classes of local states are seen, the states are in the order of their classes, with "
+        "lines between them, and the most populated one is a class.",
         "The first rollout of the first evaluation seed for each k, from the same start and on the same random "
         "numbers, of the first setting that has one; the shares are those of all n agents. From the table rollouts. "
         "It illustrates; the other figures measure.",
@@ -139,13 +156,34 @@ def _shares(row: pd.Series) -> NDArray[np.float64]:
     return populations / populations.sum(axis=1, keepdims=True)
 
 
-def _is_steered(row: pd.Series) -> bool:
-    """Return whether global actions are local states."""
-    return bool(row["n_global_actions"] == len(row["populations"][0]))
+class Bands:
+    """The classes of local states that are seen, as bands of rows: the states are drawn class by class.
+
+    Parameters
+    ----------
+    observation : sequence of int
+        Class of each local state.
+    """
+
+    def __init__(self, observation: Sequence[int]) -> None:
+        sizes = np.bincount(observation)
+        self.states = np.argsort(observation, kind="stable")
+        self.upper = sizes.cumsum() - 0.5
+        self.lower = self.upper - sizes
+        self.middle = (self.lower + self.upper) / 2
+        self.has_many = len(sizes) < len(self.states)
+
+    def __len__(self) -> int:
+        return len(self.middle)
 
 
-def _draw_shares(axes: Axes, row: pd.Series, largest: float) -> AxesImage:
-    shares = _shares(row)
+def _is_steered(row: pd.Series, bands: Bands) -> bool:
+    """Return whether global actions are classes of local states."""
+    return bool(row["n_global_actions"] == len(bands))
+
+
+def _draw_shares(axes: Axes, row: pd.Series, largest: float, bands: Bands) -> AxesImage:
+    shares = _shares(row)[:, bands.states]
     image = axes.imshow(
         shares.T, aspect="auto", origin="lower", cmap=SHARES, vmin=0, vmax=largest, interpolation="nearest"
     )
@@ -156,20 +194,23 @@ def _draw_shares(axes: Axes, row: pd.Series, largest: float) -> AxesImage:
     return image
 
 
-def _draw_modes(axes: Axes, row: pd.Series) -> None:
-    """Outline the most populated local states, from above and from below."""
+def _draw_modes(axes: Axes, row: pd.Series, bands: Bands) -> None:
+    """Outline the most populated classes, from above and from below."""
     steps = np.concatenate([np.full(len(modes), step) for step, modes in enumerate(row["modes"][:MAX_STEPS])])
     modes = np.concatenate([np.asarray(modes) for modes in row["modes"][:MAX_STEPS]])
-    for edge in (-MODE_HALF_HEIGHT, MODE_HALF_HEIGHT):
-        axes.hlines(modes + edge, steps - 0.5, steps + 0.5, colors=MODE_COLOUR, linewidth=0.9)
+    for edges in (bands.lower + MODE_INSET, bands.upper - MODE_INSET):
+        axes.hlines(edges[modes], steps - 0.5, steps + 0.5, colors=MODE_COLOUR, linewidth=0.9)
+    if bands.has_many:
+        for edge in bands.lower[1:]:
+            axes.axhline(edge, color=NOTE_COLOUR, linewidth=0.4)
 
 
-def _draw_actions(axes: Axes, row: pd.Series) -> str:
+def _draw_actions(axes: Axes, row: pd.Series, bands: Bands) -> str:
     """Draw the global actions and return what the panel's title says of them."""
     actions = np.asarray(row["global_actions"])
     shown = actions[:MAX_STEPS]
     steps = np.arange(len(shown))
-    if not _is_steered(row):
+    if not _is_steered(row, bands):
         beside = axes.twinx()
         beside.step(steps, shown, where="mid", color=MISS_COLOUR)
         beside.set_ylim(-0.5, row["n_global_actions"] - 0.5)
@@ -179,8 +220,8 @@ def _draw_actions(axes: Axes, row: pd.Series) -> str:
         return ""
     is_hit = np.array([action in modes for action, modes in zip(actions, row["modes"], strict=True)])
     hits, misses = (steps[found[: len(shown)]] for found in (is_hit, ~is_hit))
-    axes.plot(hits, shown[hits], **_look(is_hit=True))
-    axes.plot(misses, shown[misses], **_look(is_hit=False))
+    axes.plot(hits, bands.middle[shown[hits]], **_look(is_hit=True))
+    axes.plot(misses, bands.middle[shown[misses]], **_look(is_hit=False))
     return f": at the mode in {is_hit.sum()} of {len(actions)} steps"
 
 

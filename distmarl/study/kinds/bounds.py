@@ -73,7 +73,7 @@ def _seconds(job: Job, _k: int | None) -> float:
         m = sizes["prescriptions"]
         n_prescriptions = env.n_local_actions**env.n_local_states
         ready_s = env.n_global_states * PER_PRESCRIPTION_S
-        return n_prescriptions * (ready_s + n_sweeps * sweep_s(job, m, job.n_count_vectors(m), "exact"))
+        return n_prescriptions * (ready_s + n_sweeps * sweep_s(job, m, job.n_populations(m), "exact"))
     operations = env.n_global_states**2 * env.n_local_states * n_moves(env, sizes["joint"])
     return n_sweeps * operations * PER_JOINT_S
 

@@ -71,7 +71,8 @@ def _rows(job: Job, key: TaskKey, result: EvaluationResult) -> Rows:
 def _rollout_columns(job: Job, rollout: RecordedRollout) -> dict[str, Any]:
     """Return a rollout as columns of the table ``rollouts``."""
     populations = rollout.populations
-    is_mode = populations == populations.max(axis=1, keepdims=True)
+    in_classes = job.environment.observed(populations)
+    is_mode = in_classes == in_classes.max(axis=1, keepdims=True)
     return {
         "n_agents": job.environment.n_agents,
         "gamma": job.environment.gamma,

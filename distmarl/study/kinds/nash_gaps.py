@@ -69,7 +69,7 @@ def _seconds(job: Job, _k: int | None) -> float:
     if job.experiment.nash_gap == "exact":
         return N_VALUES_OF_A_GAP * population_s(job)
     n_agents = job.environment.n_agents
-    n_vectors = min(job.n_count_vectors(n_agents), MAX_SEEN)
+    n_vectors = min(job.n_populations(n_agents), MAX_SEEN)
     sweeps = N_SWEEPS_OF_AN_ESTIMATE * sweep_s(job, n_agents, n_vectors, "exact")
     return sweeps + rollouts_s(job, N_ROLLOUTS_OF_AN_ESTIMATE)
 

@@ -168,7 +168,7 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
         n_sweeps.append(learn_global(env, local_policy, k=k or 1, options=short).n_iterations)
 
     def roll_out() -> object:
-        blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_local_states)), dtype=np.int64)
+        blind = np.zeros((env.n_global_states, n_count_vectors(1, env.n_classes)), dtype=np.int64)
         few_steps = replace(evaluation, horizon=N_STEPS_TIMED)
         return evaluate_seeds(env, blind, local_policy, k=1, options=few_steps, seeds=range(N_SEEDS_TIMED))
 

@@ -98,8 +98,11 @@ def _bulk(job: Job, group: TaskGroup) -> tuple[str, list[str]]:
         what = f"{evaluation.n_rollouts:,} rollouts of {evaluation.horizon:,} steps, {env.n_agents:,} agents"
         return what, ["fewer evaluation.n_rollouts", "a shorter evaluation.horizon"]
     k = env.n_agents if grows_with == "agents" else group.k or job.setting.reference_k
+    n_states = env.n_local_states if grows_with == "agents" else env.n_classes
+    n_vectors = job.n_populations(k) if grows_with == "agents" else job.n_count_vectors(k)
+    states = "local states" if n_states == env.n_local_states else f"classes of {env.n_local_states} local states"
     what = (
-        f"{job.n_count_vectors(k):,} count vectors ({k} agents in {env.n_local_states} local states) x "
+        f"{n_vectors:,} count vectors ({k} agents in {n_states} {states}) x "
         f"{env.n_global_states} global states, {options.transitions} transitions"
     )
     if grows_with == "agents":
