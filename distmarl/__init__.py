@@ -25,6 +25,7 @@ from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.learning.pairs import BestPair, best_pair
 from distmarl.learning.training import train_alternating
+from distmarl.model.composing import compose
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
@@ -60,6 +61,7 @@ __all__ = [
     "best_answer",
     "best_pair",
     "best_welfare",
+    "compose",
     "count_vectors",
     "estimate_difference",
     "estimate_mean",

@@ -22,7 +22,7 @@ from distmarl.errors import InvalidEnvironmentError, shown
 from distmarl.model.arrays import Array, Ints
 from distmarl.model.checks import is_integer, is_number
 from distmarl.model.random_streams import Seed
-from distmarl.model.tables import AXES, as_table, checked_observation, checked_table
+from distmarl.model.tables import AXES, as_table, checked_observation, checked_table, checked_types
 from distmarl.model.tabulating import GameFunction, tabulate
 
 DEFAULT_CONCENTRATION = 0.3
@@ -67,6 +67,8 @@ class Environment:
     observation : array_like of int, shape (L,), optional
         What the global agent sees of a local agent: the class, from 0 to B - 1, of each local state. By default
         every state is a class of its own.
+    local_types : sequence of str, length L, optional
+        Name of the type of agents that each local state belongs to, which figures tell apart (:func:`compose`).
 
     Raises
     ------
@@ -102,6 +104,7 @@ class Environment:
     initial_shares: Array | None = None
     initial_weights: Array | None = None
     observation: Ints = None  # type: ignore[assignment]
+    local_types: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "n_agents", _checked_n_agents(self.n_agents))
@@ -120,6 +123,7 @@ class Environment:
             sizes.setdefault(AXES[name][0], len(getattr(self, name)))  # the parts of a mixture
             object.__setattr__(self, name, checked_table(name, getattr(self, name), tolerances[name], sizes))
         object.__setattr__(self, "observation", checked_observation(self.observation, sizes["s_l"]))
+        object.__setattr__(self, "local_types", checked_types(self.local_types, sizes["s_l"]))
 
     def _fill_in_start(self, sizes: dict[str, int]) -> None:
         """Set what the start has by default; refuse two starts at once."""

@@ -72,6 +72,24 @@ def checked_observation(value: Any, n_states: int) -> Ints:
     return observation
 
 
+def checked_types(value: Any, n_states: int) -> tuple[str, ...] | None:
+    """Return the name of the type that each local state belongs to, if there are types.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        When it is no sequence of a name for each local state.
+    """
+    if value is None:
+        return None
+    names = () if isinstance(value, str) else tuple(value)
+    if len(names) != n_states or not all(isinstance(name, str) for name in names):
+        raise InvalidEnvironmentError(
+            f"local_types: must be the name of the type of each of the {n_states} local states, got {value!r}"
+        )
+    return names
+
+
 def as_table(name: str, value: Any) -> tuple[Array, float]:
     """Copy a table, as numbers and with the right number of axes, none empty; return how far sums may be off, too."""
     axes = AXES[name]

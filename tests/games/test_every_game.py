@@ -34,6 +34,7 @@ SMALLEST = {
     "random": {"n_global_states": 2, "n_local_states": 3},
     "federated": {"n_levels": 2},
     "load_balancing": {"capacity": 1, "n_rates": 2},
+    "types": {"n_places": 2},
 }
 
 

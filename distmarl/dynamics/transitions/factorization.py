@@ -15,6 +15,7 @@ import itertools
 import numpy as np
 from numpy.typing import NDArray
 
+from distmarl.dynamics.transitions.blocks import by_blocks
 from distmarl.dynamics.transitions.moves import Factorization, Move, as_factorization, once_for_each
 from distmarl.model.arrays import Array, Ints
 
@@ -31,6 +32,7 @@ NEGLIGIBLE = 1e-14
 
 
 @once_for_each
+@by_blocks
 def factor_kernel(kernel: Array) -> Factorization:
     """Return the one-way moves of a kernel, (L, L), whose rounding errors grow least."""
     n_states = len(kernel)

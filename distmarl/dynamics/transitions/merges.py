@@ -15,6 +15,7 @@ import itertools
 
 import numpy as np
 
+from distmarl.dynamics.transitions.blocks import by_blocks
 from distmarl.dynamics.transitions.moves import Factorization, Move, as_factorization, once_for_each
 from distmarl.model.arrays import Array, Ints
 
@@ -26,6 +27,7 @@ ARRIVED = 1e-15
 
 
 @once_for_each
+@by_blocks
 def merge_kernel(kernel: Array) -> Factorization | None:
     """Return a kernel, (L, L), as two-way moves, or None where Newton's method finds none."""
     n_states = len(kernel)
