@@ -266,8 +266,10 @@ def subsampled_action_law(env, global_policy, k):
     def law(s_g, agents):
         subsamples = list(itertools.combinations(agents, k))
         seen = [tuple(np.bincount(subsample, minlength=env.n_local_states).tolist()) for subsample in subsamples]
-        actions = [global_policy[s_g, number[z]] for z in seen]
-        return np.bincount(actions, minlength=env.n_global_actions) / len(subsamples)
+        chosen = [global_policy[s_g, number[z]] for z in seen]
+        if np.ndim(chosen) == 2:  # distributions of actions
+            return np.mean(chosen, axis=0)
+        return np.bincount(chosen, minlength=env.n_global_actions) / len(subsamples)
 
     return law
 

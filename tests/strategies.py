@@ -56,6 +56,12 @@ def random_global_policy(rng, env, k):
     return rng.integers(env.n_global_actions, size=(env.n_global_states, n_counts))
 
 
+def random_drawn_policy(rng, env, k):
+    """A global policy that draws its action, (G, C, A_g)."""
+    n_counts = len(enumerate_counts(k, env.n_local_states))
+    return random_rows(rng, (env.n_global_states, n_counts, env.n_global_actions))
+
+
 def normalised(rows):
     """Rows divided by their sums."""
     return rows / rows.sum(axis=-1, keepdims=True)

@@ -3,7 +3,8 @@
 One of the n agents is told apart, so that it can be the one who deviates; the others are counts. Each world by itself
 has the law of the game. Together they stay as alike as they can:
 
-- both start alike, and draw with the same numbers who is seen, what the agent does, where it goes and where s_g goes;
+- both start alike, and draw with the same numbers who is seen, what the global agent does where its policy draws, what
+  the agent does, where it goes and where s_g goes;
 - agents that are in the same state in both worlds are matched: they are seen together, and move together while s_g
   is the same in both. As populations meet again, agents match again.
 
@@ -17,12 +18,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.dynamics.draws import draw_subsample
+from distmarl.dynamics.draws import draw_categorical, draw_subsample
 from distmarl.dynamics.population import draw_shares
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
-from distmarl.model.policies import local_kernel, local_reward
+from distmarl.model.policies import is_drawn, local_kernel, local_reward
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,14 +63,15 @@ def run_paired_rollouts(
     Takes O(R L²) memory for R rollouts, whatever n and the horizon are.
     """
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
-    global_policy, own_policy = np.stack(global_policies), np.stack(own_policies)
+    own_policy = np.stack(own_policies)
     own_reward = np.einsum("wgla,gla->wgl", own_policy, env.reward_local)
     world = np.arange(2)[:, None]
     s_g, s_i, others = _start(env, n_rollouts, rng)
     team, own = np.zeros((2, n_rollouts)), np.zeros((2, n_rollouts))
     discount = 1.0
     for _ in range(horizon):
-        a_g = global_policy[world, s_g, rank_valid(_observe(env.observation[s_i], env.observed(others), k, rng), k)]
+        seen = rank_valid(_observe(env.observation[s_i], env.observed(others), k, rng), k)
+        a_g = _act(global_policies, s_g, seen, rng)
         a_i = _draw_alike(own_policy[world, s_g, s_i], rng)
         earned = own_reward[world, s_g, s_i]
         population_reward = np.einsum("wrl,wrl->wr", others, reward[s_g]) + earned
@@ -109,6 +111,17 @@ def _observe(s_i: Ints, others: Ints, k: int, rng: np.random.Generator) -> Ints:
     )
     seen += seen_itself[:, None] * np.eye(others.shape[-1], dtype=np.int64)[s_i]
     return seen
+
+
+def _act(global_policies: tuple[GlobalPolicy, GlobalPolicy], s_g: Ints, seen: Ints, rng: np.random.Generator) -> Ints:
+    """Return the global action in each world, (2, R); where policies draw it, by one number for both."""
+    n_drawn = s_g.shape[1] if any(is_drawn(policy) for policy in global_policies) else 0
+    uniform = rng.random((n_drawn,))
+    actions = np.empty(s_g.shape, dtype=np.int64)
+    for world, policy in enumerate(global_policies):
+        found = policy[s_g[world], seen[world]]
+        actions[world] = draw_categorical(found, uniform) if is_drawn(policy) else found
+    return actions
 
 
 def _move(s_g: Ints, others: Ints, kernel: Array, rng: np.random.Generator) -> Ints:

@@ -10,8 +10,8 @@ After n - k elevations the indicator of an action has become its probability,
 
     beta(a | s_g, N) = sum_z Hypergeometric(z; N, k) 1[pi_g(s_g, z) = a],
 
-for n C operations and not one for each of the subsamples. All terms are 0 or more, so nothing cancels: the relative
-error is at most (L + 2)(n - k) roundings.
+and so has the probability with which a policy draws it, for n C operations and not one for each of the subsamples. All
+terms are 0 or more, so nothing cancels: the relative error is at most (L + 2)(n - k) roundings.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from distmarl.dynamics.draws import draw_categorical
 from distmarl.model.arrays import EPSILON, Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
+from distmarl.model.policies import is_drawn
 
 
 def elevate(values: Array, *, k: int, n_states: int) -> Array:
@@ -48,14 +49,16 @@ def global_action_law(env: Environment, global_policy: GlobalPolicy, *, k: int) 
     """
     shape = (env.n_global_states, env.n_global_actions, n_count_vectors(env.n_agents, env.n_classes))
     law = np.zeros(shape)
-    occurring = [np.unique(actions) for actions in global_policy]
+    drawn = is_drawn(global_policy)
+    occurring = [np.flatnonzero(row.any(axis=0)) if drawn else np.unique(row) for row in global_policy]
     mixed = [(s_g, a_g) for s_g, actions in enumerate(occurring) for a_g in actions if len(actions) > 1]
     for s_g, actions in enumerate(occurring):
         if len(actions) == 1:
             law[s_g, actions[0]] = 1.0
     if not mixed:
         return _given_states(env, law)
-    probabilities = np.stack([global_policy[s_g] == a_g for s_g, a_g in mixed], axis=1).astype(np.float64)
+    columns = [global_policy[s_g, :, a_g] if drawn else global_policy[s_g] == a_g for s_g, a_g in mixed]
+    probabilities = np.stack(columns, axis=1).astype(np.float64)
     for n_agents in range(k, env.n_agents):
         probabilities = elevate(probabilities, k=n_agents, n_states=env.n_classes)
     for column, (s_g, a_g) in enumerate(mixed):

@@ -17,7 +17,7 @@ from distmarl.model.arrays import Array
 from distmarl.model.random_streams import Role, Seed, random_stream
 
 # Keys of the streams. The numbers are part of every result: never renumber.
-START, OBSERVATION, POPULATION, GLOBAL_STATE, UNDECIDED = range(5)
+START, OBSERVATION, POPULATION, GLOBAL_STATE, UNDECIDED, GLOBAL_ACTION = range(6)
 
 
 def streams(seeds: Iterable[Seed], role: Role, *key: int) -> list[np.random.Generator]:

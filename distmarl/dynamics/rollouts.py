@@ -19,12 +19,12 @@ from distmarl.dynamics.by_agents import DrawsByAgents, bytes_by_agents
 from distmarl.dynamics.by_counts import DrawsByCounts, bytes_by_counts
 from distmarl.dynamics.draws import draw_categorical
 from distmarl.dynamics.population import draw_shares
-from distmarl.dynamics.purposes import GLOBAL_STATE, OBSERVATION, START, streams, uniforms
+from distmarl.dynamics.purposes import GLOBAL_ACTION, GLOBAL_STATE, OBSERVATION, START, streams, uniforms
 from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.options import RewardKind
-from distmarl.model.policies import local_reward
+from distmarl.model.policies import is_drawn, local_reward
 from distmarl.model.random_streams import Role, Seed
 
 # Drawing agent by agent is faster up to about this many agents (tests/benchmarks/evaluation.py).
@@ -88,7 +88,7 @@ def initial_states(env: Environment, n_rollouts: int, rng: np.random.Generator) 
 
 def run_rollouts(
     env: Environment,
-    global_policy: GlobalPolicy | Array,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     *,
     k: int,
@@ -115,7 +115,7 @@ def run_rollouts(
 
 def run_seeds(
     env: Environment,
-    global_policy: GlobalPolicy | Array,
+    global_policy: GlobalPolicy,
     local_policy: Array,
     *,
     k: int,
@@ -130,7 +130,8 @@ def run_seeds(
     Parameters
     ----------
     env, global_policy, local_policy, k
-        The game and the pair. For k = 0 nobody is seen, and ``global_policy`` is the law of the action, (G, A_g).
+        The game and the pair. The global policy is actions, (G, C), or distributions that actions are drawn from,
+        (G, C, A_g). For k = 0 nobody is seen, and it is the law of the action, (G, A_g).
     n_rollouts, horizon : int
         Number of rollouts R of each seed, and of steps T in each.
     seeds : sequence of seeds
@@ -172,7 +173,7 @@ class _Together:
     def __init__(
         self,
         env: Environment,
-        global_policy: GlobalPolicy | Array,
+        global_policy: GlobalPolicy,
         local_policy: Array,
         k: int,
         n_rollouts: int,
@@ -184,6 +185,7 @@ class _Together:
         self._starts = streams(seeds, role, START)
         self._global_states = streams(seeds, role, GLOBAL_STATE)
         self._observations = streams(seeds, role, OBSERVATION)  # where nobody is seen
+        self._global_actions = streams(seeds, role, GLOBAL_ACTION)  # where they are drawn
         kind = DrawsByAgents if is_drawn_by_agents(env, n_rollouts) else DrawsByCounts
         self._draws = kind(env, local_policy, k=k, n_rollouts=n_rollouts, seeds=seeds, role=role)
         self._expected = local_reward(env, local_policy) if reward == "expected" else None
@@ -200,7 +202,7 @@ class _Together:
         records = [_empty_record(horizon, env.n_local_states) for _ in range(n_seeds)]
         discount = 1.0
         for step in range(horizon):
-            a_g = self._global_actions(s_g, population)
+            a_g = self._act(s_g, population)
             earned, moved = self._draws.move(s_g, population)
             if self._expected is not None:
                 earned = np.einsum("rl,rl->r", population, self._expected[s_g])
@@ -219,12 +221,15 @@ class _Together:
         for each, hits, record in zip(np.split(returns, n_seeds), np.split(n_hits, n_seeds), records, strict=True):
             yield Rollouts(each, int(hits.sum()) / (hits.size * horizon) if tracks_mode else float("nan"), record)
 
-    def _global_actions(self, s_g: Ints, population: Ints) -> Ints:
+    def _act(self, s_g: Ints, population: Ints) -> Ints:
+        """Draw what the global agents see, and what they do."""
         if self._k == 0:
             law = np.asarray(self._global_policy[s_g], dtype=np.float64)
             return draw_categorical(law, uniforms(self._observations, self._n_rollouts))
-        seen = self._draws.observe(self._env.observed(population))
-        return np.asarray(self._global_policy[s_g, rank_valid(seen, self._k)], dtype=np.int64)
+        seen = rank_valid(self._draws.observe(self._env.observed(population)), self._k)
+        if is_drawn(self._global_policy):
+            return draw_categorical(self._global_policy[s_g, seen], uniforms(self._global_actions, self._n_rollouts))
+        return np.asarray(self._global_policy[s_g, seen], dtype=np.int64)
 
 
 def _empty_record(horizon: int, n_local_states: int) -> RecordedRollout:

@@ -32,7 +32,7 @@ from distmarl.model.checks import check_at_least_one, check_choice, check_positi
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind, TemperatureUnit
-from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, local_kernel
+from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, is_drawn, local_kernel
 from distmarl.values.value_iteration import greedy_actions, iterate_values
 
 # Action values that differ by less than this share of the largest differ by rounding.
@@ -92,8 +92,8 @@ def l_learn(
     ----------
     env : Environment
         The game.
-    global_policy : array_like of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
+    global_policy : array_like, shape (G, C) or (G, C, A_g)
+        pi_g over the count vectors of ``k`` agents: actions, or distributions that they are drawn from.
     local_policy : array_like, shape (G, L, A_l)
         The policy that the population follows now; its mean field is used.
     k : int
@@ -217,10 +217,13 @@ def included_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Ar
 
 
 def _expected_moves(env: Environment, actions: GlobalPolicy, probabilities: Array) -> Array:
-    """Return E[P_g(s' | s_g, actions[s_g, i])] over i drawn with ``probabilities``, shape (G, G)."""
+    """Return E[P_g(s' | s_g, a)], a by ``actions[s_g, i]`` and i drawn with ``probabilities``, shape (G, G)."""
     kernel = np.empty((env.n_global_states, env.n_global_states))
     for s_g, row in enumerate(actions):
-        action_probabilities = np.bincount(row, weights=probabilities, minlength=env.n_global_actions)
+        if is_drawn(actions):
+            action_probabilities = probabilities @ row
+        else:
+            action_probabilities = np.bincount(row, weights=probabilities, minlength=env.n_global_actions)
         kernel[s_g] = action_probabilities @ env.transition_global[s_g]
     return kernel / kernel.sum(axis=-1, keepdims=True)
 

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 Array: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
-# pi_g over the count vectors of k agents, (G, C): integers of any size.
-GlobalPolicy: TypeAlias = NDArray[np.integer]
-Scalar = TypeVar("Scalar", bound=np.generic)
+# pi_g over the count vectors of k agents: actions (G, C), integers of any size, or their distributions (G, C, A_g).
+GlobalPolicy: TypeAlias = NDArray[np.integer] | Array
+AnyArray = TypeVar("AnyArray", bound=NDArray[Any])
 
 EPSILON = float(np.finfo(np.float64).eps)
 
@@ -61,7 +61,7 @@ def _entries_of(array: NDArray[Any], value: Any) -> str:
     return kinds.get(array.dtype.kind) or f"an array of {array.dtype}"
 
 
-def read_only(array: NDArray[Scalar]) -> NDArray[Scalar]:
+def read_only(array: AnyArray) -> AnyArray:
     """Make an array read-only and return it."""
     array.flags.writeable = False
     return array

@@ -1,12 +1,15 @@
 """Policies as arrays, and what a local policy makes of the local tables.
 
 A *local policy* pi_l(a_l | s_g, s_l) is a float array (G, L, A_l) whose rows sum to 1.
-A *global policy* pi_g(s_g, z) is an integer array (G, C) over the lexicographic count vectors of k agents.
+A *global policy* pi_g(s_g, z) is an integer array (G, C) over the lexicographic count vectors of k agents; where it
+draws its action, pi_g(a_g | s_g, z), it is a float array (G, C, A_g) whose rows sum to 1.
 An *action law* beta(a_g | s_g, N) is a float array (G, A_g, C_n) over the lexicographic count vectors of all n agents,
 whose sums over the actions are 1.
 """
 
 from __future__ import annotations
+
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -67,26 +70,37 @@ def checked_local_policy(env: Environment, local_policy: ArrayLike, name: str = 
 
 
 def checked_global_policy(env: Environment, global_policy: ArrayLike, k: int) -> GlobalPolicy:
-    """Return ``global_policy`` as an integer array (G, C) of actions.
+    """Return ``global_policy`` as an array of actions, (G, C), or of distributions over them, (G, C, A_g).
 
     Raises
     ------
     InvalidArgumentError
-        When its shape does not fit ``k`` or an entry is not an action.
+        When its shape does not fit ``k``, an entry is not an action, or a row is no distribution.
     """
     expected = (env.n_global_states, n_count_vectors(k, env.n_classes))
+    drawn = (*expected, env.n_global_actions)
     rule = f"global_policy: must be integers of shape (G, C) = {expected} for k={k}"
     try:
         policy = np.asarray(global_policy)
     except ValueError as error:
         raise InvalidArgumentError(f"{rule}, got lists of different lengths") from error
+    if policy.shape == drawn:
+        return _checked_distributions("global_policy", global_policy, "(G, C, A_g)", drawn, axis=2)
     if policy.shape != expected or not np.issubdtype(policy.dtype, np.integer):
-        raise InvalidArgumentError(f"{rule}, got {policy.dtype} of shape {policy.shape}")
+        raise InvalidArgumentError(
+            f"{rule}, got {policy.dtype} of shape {policy.shape}; "
+            f"distributions of actions have shape (G, C, A_g) = {drawn}"
+        )
     if policy.min() < 0 or policy.max() >= env.n_global_actions:
         raise InvalidArgumentError(
             f"global_policy: actions must be in 0 .. {env.n_global_actions - 1}, got {policy.min()} .. {policy.max()}"
         )
     return policy.astype(np.int64) if policy.dtype == np.uint64 else policy  # which numpy 1 does not count by
+
+
+def is_drawn(global_policy: GlobalPolicy) -> TypeGuard[Array]:
+    """Return whether a global policy draws its action: it is then distributions, (G, C, A_g), and not actions."""
+    return global_policy.ndim == 3
 
 
 def checked_action_law(env: Environment, action_law: ArrayLike) -> Array:

@@ -79,8 +79,8 @@ def evaluate(
     ----------
     env : Environment
         The game.
-    global_policy : array_like of int, shape (G, C)
-        pi_g over the count vectors of ``k`` agents.
+    global_policy : array_like, shape (G, C) or (G, C, A_g)
+        pi_g over the count vectors of ``k`` agents: actions, or distributions that they are drawn from.
     local_policy : array_like, shape (G, L, A_l)
         pi_l.
     k : int
