@@ -7,9 +7,9 @@ from typing import Any
 
 import pyarrow as pa
 
-SCHEMA_VERSION = "8"
+SCHEMA_VERSION = "9"
 # What is read as well: these lack only columns, which are null for them or say what was the only way before.
-EARLIER_VERSIONS = ("4", "5", "6", "7")
+EARLIER_VERSIONS = ("4", "5", "6", "7", "8")
 VERSION_KEY = b"distmarl.schema_version"
 BEFORE_KEY = b"before"
 
