@@ -23,6 +23,8 @@ from distmarl.learning.alternating import AlternatingResult
 from distmarl.learning.answers import BestAnswer, best_answer
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
+from distmarl.learning.model_free.learners import independent_q, subsampled_q
+from distmarl.learning.model_free.playing import QLearningResult
 from distmarl.learning.pairs import BestPair, best_pair
 from distmarl.learning.training import train_alternating
 from distmarl.model.composing import compose
@@ -53,6 +55,7 @@ __all__ = [
     "LLearnResult",
     "MeanEstimate",
     "NashGap",
+    "QLearningResult",
     "Quantity",
     "SamplingError",
     "ValueBound",
@@ -69,11 +72,13 @@ __all__ = [
     "exact_return",
     "g_learn",
     "game",
+    "independent_q",
     "l_learn",
     "nash_gap",
     "rank",
     "robots",
     "sampling_error",
+    "subsampled_q",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",

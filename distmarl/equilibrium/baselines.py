@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from distmarl.learning.blind import blind_pair, law_return
 from distmarl.learning.g_learn import learn_global
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
-from distmarl.model.options import BaselineName, Evaluation, EvaluationMethod, GlobalAgent
+from distmarl.model.options import Evaluation, EvaluationMethod, Experiment, GlobalAgent, LevelName
 from distmarl.model.policies import uniform_local_policy
 from distmarl.model.random_streams import Role, Seed
 from distmarl.values.exact_return import ExactReturn, exact_return
@@ -84,6 +84,11 @@ class BaselineValue:
     converged: bool
 
 
+def level_names(experiment: Experiment) -> list[LevelName]:
+    """Return the baselines of ``experiment.baselines`` that are evaluated once: all but the learners."""
+    return [level for name in experiment.baselines for level in get_args(LevelName) if level == name]
+
+
 def methods(method: EvaluationMethod) -> tuple[ValueMethod, ...]:
     """Return the ways in which ``evaluation.method`` asks for values."""
     return ("rollouts", "exact") if method == "both" else (method,)
@@ -92,7 +97,7 @@ def methods(method: EvaluationMethod) -> tuple[ValueMethod, ...]:
 def baseline_pair(
     env: Environment,
     local_policy: Array,
-    name: BaselineName,
+    name: LevelName,
     *,
     k: int,
     evaluation: Evaluation,

@@ -52,6 +52,9 @@ class GLearnResult:
     method : str
         How expectations over count vectors were computed: ``factored`` or ``dense`` (``exact``
         transitions), ``factored+dense`` where kernels differ, ``successors`` (the other kinds).
+    n_samples : int
+        Draws of an agent's next state: G L k m for ``sampled`` transitions, which all count vectors share; 0 for
+        others, which know the tables. Rewards and global transitions are taken from the tables in any case.
     """
 
     policy: GlobalPolicy = field(repr=False)
@@ -60,6 +63,7 @@ class GLearnResult:
     bound: float
     converged: bool
     method: str
+    n_samples: int = 0
 
 
 def g_learn(
@@ -168,6 +172,7 @@ def learn_global(
         bound=solution.bound,
         converged=solution.converged,
         method=operator.method,
+        n_samples=kind.n_samples(env, k, options),
     )
 
 

@@ -32,7 +32,9 @@ class Matches:
 TransitionKind: TypeAlias = Annotated[str, NameIn("transitions")]
 EvaluationMethod: TypeAlias = Literal["rollouts", "exact", "both"]
 NashGapMethod: TypeAlias = Literal["off", "estimate", "exact"]
-BaselineName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update", "blind"]
+LevelName: TypeAlias = Literal["random", "fixed_action", "full_information", "no_local_update", "blind"]
+LearnerName: TypeAlias = Literal["independent_q", "subsampled_q"]
+BaselineName: TypeAlias = Literal[LevelName, LearnerName]
 BoundKind: TypeAlias = Literal["off", "exact"]
 LocalPolicyKind: TypeAlias = Literal["softmax", "greedy"]
 ObservationKind: TypeAlias = Literal["outside", "included"]
@@ -205,8 +207,12 @@ class Experiment(_Section):
         Root of every random stream.
     nash_gap : {"off", "estimate", "exact"}
         How the Nash gaps of the pair at each k are found, if at all.
-    baselines : tuple of {"random", "fixed_action", "full_information", "no_local_update", "blind"}
-        What else is evaluated, to compare with.
+    baselines : tuple of str
+        What else is evaluated, to compare with: ``random``, ``fixed_action``, ``full_information``,
+        ``no_local_update`` and ``blind`` once for each setting; the learners ``independent_q`` and ``subsampled_q`` at
+        each k and training.
+    baseline_samples : tuple of int
+        Draws of an agent's next state that these learners may take: with several, one run is looked at after each.
     bound : {"off", "exact"}
         Whether it is worked out what no policies at all can earn more than.
     bound_m : int, optional
@@ -229,6 +235,7 @@ class Experiment(_Section):
     seed: Natural = 0
     nash_gap: NashGapMethod = "off"
     baselines: tuple[BaselineName, ...] = ()
+    baseline_samples: Annotated[tuple[Count, ...], MinLen(1)] = (100_000,)
     bound: BoundKind = "off"
     bound_m: Count | None = None
     welfare_max_enumerated: Natural = 10_000

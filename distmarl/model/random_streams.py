@@ -31,6 +31,7 @@ class Role(enum.IntEnum):
     START = 6
     CHOICE = 7
     TABLES = 8
+    LEARNER = 9
 
 
 def random_stream(seed: Seed, role: Role, *key: int) -> np.random.Generator:

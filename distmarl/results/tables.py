@@ -148,6 +148,28 @@ BASELINES = table(
     field("converged", pa.bool_(), "whether G-LEARN, where the baseline needs it, reached its threshold", "boolean"),
 )
 
+LEARNERS = table(
+    "learners",
+    ("setting_id", "k", "train_seed", "learner", "budget"),
+    *PAIR,
+    field("learner", pa.string(), "independent_q or subsampled_q", "name"),
+    field("budget", pa.int64(), "experiment.baseline_samples: how many samples it might draw", "samples"),
+    field(
+        "n_samples", pa.int64(), "draws of the next state of one agent, local or global, that it learnt from", "samples"
+    ),
+    field("visited", pa.float64(), "share of the global states and count vectors in which its global agent ever was"),
+    N_AGENTS,
+    GAMMA,
+    field("horizon", pa.int64(), "steps that each return sums over", "steps"),
+    field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 where returns are exact only", "rollouts"),
+    field("mean_return", pa.float64(), "mean discounted return; null without rollouts", "reward"),
+    field("standard_error", pa.float64(), "standard error of the mean, over rollouts of this one run", "reward"),
+    field("ci95_low", pa.float64(), "lower end of its 95 % interval (Student's t), over rollouts", "reward"),
+    field("ci95_high", pa.float64(), "upper end of its 95 % interval (Student's t), over rollouts", "reward"),
+    EXACT_RETURN,
+    EXACT_BOUND,
+)
+
 BOUNDS = table(
     "bounds",
     ("setting_id", "steps"),
@@ -202,6 +224,13 @@ TRAININGS = table(
         "where the global policy comes from: surrogate (G-LEARN), averaged or blind; columns above are G-LEARN's",
         "name",
         before="surrogate",
+    ),
+    field(
+        "n_samples",
+        pa.int64(),
+        "draws of an agent's next state by G-LEARN (sampled); 0 where it used the known tables alone. It knows "
+        "rewards and global transitions without any, and the local policy's training is not in it",
+        "samples",
     ),
 )
 
@@ -460,6 +489,7 @@ TABLES = {
         EXACT_RETURNS,
         NASH_GAPS,
         BASELINES,
+        LEARNERS,
         BOUNDS,
         WELFARE,
         TRAININGS,

@@ -121,6 +121,9 @@ class TransitionRecord:
         Seconds of a sweep for each of the G kernels, and per operation.
     n_sweeps : int
         Sweeps until the certificate stands, at gamma = 0.95 and a threshold of 1e-6.
+    n_samples : callable
+        Returns how many draws of an agent's next state the operator is made of, given the game, k and the options:
+        none, unless it is sampled.
     """
 
     name: str
@@ -132,3 +135,4 @@ class TransitionRecord:
     per_kernel_s: float
     per_operation_s: float
     n_sweeps: int
+    n_samples: Callable[[Environment, int, GlobalAgent], int] = lambda _env, _k, _options: 0

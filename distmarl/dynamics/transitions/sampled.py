@@ -65,4 +65,6 @@ SAMPLED = TransitionRecord(
     per_kernel_s=7e-5,
     per_operation_s=1.3e-9,
     n_sweeps=35,
+    # Each of k agents in each local state draws once for all count vectors.
+    n_samples=lambda env, k, options: env.n_global_states * options.n_mc_samples * env.n_local_states * k,
 )

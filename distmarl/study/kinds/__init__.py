@@ -12,6 +12,7 @@ from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
 from distmarl.study.kinds.global_policies import G_LEARN
 from distmarl.study.kinds.kind import Kind, TaskGroup
+from distmarl.study.kinds.learners import INDEPENDENT_Q, SUBSAMPLED_Q
 from distmarl.study.kinds.local_choices import LOCAL_POLICY
 from distmarl.study.kinds.nash_gaps import NASH_GAP
 from distmarl.study.kinds.shared_policies import SHARED_POLICY
@@ -26,6 +27,8 @@ KINDS: dict[str, Kind] = {
         LOCAL_POLICY,
         G_LEARN,
         BASELINES,
+        INDEPENDENT_Q,
+        SUBSAMPLED_Q,
         BOUND,
         WELFARE,
         NASH_GAP,

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, methods
+from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, level_names, methods
 from distmarl.learning.averages import surrogate_bytes
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
@@ -38,7 +38,7 @@ def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArr
     setting = job.setting
     name = {"sweep": job.sweep, "setting_id": key.setting_id}
     rows = []
-    for baseline in job.experiment.baselines:
+    for baseline in level_names(job.experiment):
         pair = baseline_pair(
             job.environment,
             local_policy,
@@ -60,7 +60,7 @@ def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArr
 
 
 def _seconds(job: Job, _k: int | None) -> float:
-    names, setting = job.experiment.baselines, job.setting
+    names, setting = level_names(job.experiment), job.setting
     method = setting.evaluation.method
     value = 0.0
     if method != "exact":
@@ -81,7 +81,7 @@ def _seconds(job: Job, _k: int | None) -> float:
 
 def _n_bytes(job: Job, _k: int | None, _n_threads: int) -> int:
     # One after the other: a training, then what it is worth.
-    names = job.experiment.baselines
+    names = level_names(job.experiment)
     n_bytes = [rollout_bytes(job)]
     if "full_information" in names:
         n_bytes.append(surrogate_bytes(job.environment, job.environment.n_agents))
@@ -101,7 +101,7 @@ def _done(store: Snapshot, asked: Asked) -> Iterator[TaskPlace]:
         if row["method"] == "exact"
         or row["n_rollouts"] >= experiment.n_eval_seeds * asked.n_rollouts.get(row["setting_id"], 0)
     }
-    wanted = [(name, method) for name in experiment.baselines for method in methods(asked.sweep.evaluation.method)]
+    wanted = [(name, method) for name in level_names(experiment) for method in methods(asked.sweep.evaluation.method)]
     for setting_id in {name for name, *_ in valued}:
         if all((setting_id, *each) in valued for each in wanted):
             yield TaskPlace(setting_id)
@@ -117,10 +117,10 @@ def _unconverged(key: TaskKey, rows: Rows) -> Iterator[str]:
 
 
 def _refusals(job: Job) -> Iterator[Refusal]:
-    names = job.experiment.baselines
+    names = level_names(job.experiment)
     if "full_information" in names:
         rule = "leave out full_information"
-        yield from refused_if(check_population_size, job, "experiment.baselines", rule, list(names))
+        yield from refused_if(check_population_size, job, "experiment.baselines", rule, list(job.experiment.baselines))
 
 
 BASELINES = Kind(
@@ -134,7 +134,7 @@ BASELINES = Kind(
     n_bytes=_n_bytes,
     needs="shared_policy",
     is_per_training=False,  # the local policy that full_information answers is the first training's
-    is_asked_for=lambda sweep: bool(sweep.experiment.baselines),
+    is_asked_for=lambda sweep: bool(level_names(sweep.experiment)),
     done=_done,
     results=_results,
     unconverged=_unconverged,

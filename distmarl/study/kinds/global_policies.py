@@ -40,6 +40,7 @@ def train_global_policy(job: Job, key: TaskKey, n_threads: int, local_policy: ND
         "converged": result.converged,
         "method": result.method,
         "answer": answer,
+        "n_samples": result.n_samples,
     }
     policy_rows = [{**name, "s_g": s_g, "actions": actions} for s_g, actions in enumerate(policy)]
     return TaskResult(policy, {"global_policies": policy_rows, "trainings": [training]})
