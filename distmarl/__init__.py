@@ -25,6 +25,9 @@ from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.learning.pairs import BestPair, best_pair
 from distmarl.learning.training import train_alternating
+from distmarl.model.continuous.grid import Grid
+from distmarl.model.continuous.pair import ContinuousPair
+from distmarl.model.continuous.tabulate import Tabulated, tabulate
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
@@ -44,16 +47,19 @@ __all__ = [
     "AlternatingResult",
     "BestAnswer",
     "BestPair",
+    "ContinuousPair",
     "DistmarlError",
     "Environment",
     "EvaluationResult",
     "ExactReturn",
     "GLearnResult",
+    "Grid",
     "LLearnResult",
     "MeanEstimate",
     "NashGap",
     "Quantity",
     "SamplingError",
+    "Tabulated",
     "ValueBound",
     "Welfare",
     "__version__",
@@ -72,6 +78,7 @@ __all__ = [
     "rank",
     "robots",
     "sampling_error",
+    "tabulate",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",

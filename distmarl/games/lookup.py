@@ -23,6 +23,7 @@ from distmarl.games.observable import observable
 from distmarl.games.random import random
 from distmarl.games.ring import ring
 from distmarl.games.robots import robots
+from distmarl.games.warehouse import warehouse
 from distmarl.model.environment import Environment
 
 GAMES: dict[str, Callable[..., Environment]] = {
@@ -37,6 +38,7 @@ GAMES: dict[str, Callable[..., Environment]] = {
         random,
         federated,
         load_balancing,
+        warehouse,
     )
 }
 
