@@ -28,6 +28,9 @@ from distmarl.learning.model_free.playing import QLearningResult
 from distmarl.learning.pairs import BestPair, best_pair
 from distmarl.learning.training import train_alternating
 from distmarl.model.composing import compose
+from distmarl.model.continuous.grid import Grid
+from distmarl.model.continuous.pair import ContinuousPair
+from distmarl.model.continuous.tabulate import Tabulated, tabulate
 from distmarl.model.counts import count_vectors, rank
 from distmarl.model.environment import Environment
 from distmarl.model.policies import uniform_local_policy
@@ -47,17 +50,20 @@ __all__ = [
     "AlternatingResult",
     "BestAnswer",
     "BestPair",
+    "ContinuousPair",
     "DistmarlError",
     "Environment",
     "EvaluationResult",
     "ExactReturn",
     "GLearnResult",
+    "Grid",
     "LLearnResult",
     "MeanEstimate",
     "NashGap",
     "QLearningResult",
     "Quantity",
     "SamplingError",
+    "Tabulated",
     "ValueBound",
     "Welfare",
     "__version__",
@@ -79,6 +85,7 @@ __all__ = [
     "robots",
     "sampling_error",
     "subsampled_q",
+    "tabulate",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",

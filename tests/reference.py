@@ -252,6 +252,8 @@ def best_joint_return(env, *, horizon=None, late_locals=False):
 
 def _start_of_agents(env, s_g, *agents):
     """The probability of a first joint state: with Dirichlet shares, agents join one after the other by Polya's urn."""
+    if env.initial_shares is not None:
+        return env.initial_global[s_g] * (env.initial_weights @ env.initial_shares[:, list(agents)].prod(axis=1))
     probability, weights = env.initial_global[s_g], env.initial_local_concentration.copy()
     for agent in agents:
         probability *= weights[agent] / weights.sum()
@@ -261,11 +263,11 @@ def _start_of_agents(env, s_g, *agents):
 
 def subsampled_action_law(env, global_policy, k):
     """The law of the global action given (s_g, agents), by looking at every subsample of k agents."""
-    number = number_of(k, env.n_local_states)
+    number = number_of(k, env.n_classes)
 
     def law(s_g, agents):
-        subsamples = list(itertools.combinations(agents, k))
-        seen = [tuple(np.bincount(subsample, minlength=env.n_local_states).tolist()) for subsample in subsamples]
+        subsamples = list(itertools.combinations(env.observation[list(agents)], k))
+        seen = [tuple(np.bincount(subsample, minlength=env.n_classes).tolist()) for subsample in subsamples]
         chosen = [global_policy[s_g, number[z]] for z in seen]
         if np.ndim(chosen) == 2:  # distributions of actions
             return np.mean(chosen, axis=0)

@@ -52,7 +52,7 @@ def random_local_policy(rng, env):
 
 def random_global_policy(rng, env, k):
     """A global policy of uniform actions."""
-    n_counts = len(enumerate_counts(k, env.n_local_states))
+    n_counts = len(enumerate_counts(k, env.n_classes))
     return rng.integers(env.n_global_actions, size=(env.n_global_states, n_counts))
 
 

@@ -24,6 +24,7 @@ from distmarl.games.random import random
 from distmarl.games.ring import ring
 from distmarl.games.robots import robots
 from distmarl.games.types import types
+from distmarl.games.warehouse import warehouse
 from distmarl.model.environment import Environment
 
 GAMES: dict[str, Callable[..., Environment]] = {
@@ -39,6 +40,7 @@ GAMES: dict[str, Callable[..., Environment]] = {
         federated,
         load_balancing,
         types,
+        warehouse,
     )
 }
 

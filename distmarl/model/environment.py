@@ -23,7 +23,7 @@ from distmarl.model.arrays import Array, Ints
 from distmarl.model.checks import is_integer, is_number
 from distmarl.model.random_streams import Seed
 from distmarl.model.tables import AXES, as_table, checked_observation, checked_table, checked_types
-from distmarl.model.tabulating import GameFunction, tabulate
+from distmarl.model.tabulating import GameFunction, tables_of
 
 DEFAULT_CONCENTRATION = 0.3
 # numpy's hypergeometric sampler, which draws the k agents that are seen, takes fewer.
@@ -227,7 +227,7 @@ class Environment:
         >>> env.transition_local[2, 0, 1]
         array([0.2, 0. , 0.8])
         """
-        tables = tabulate(
+        tables = tables_of(
             (transition_global, transition_local, reward_global, reward_local),
             global_sizes={"n_global_states": n_global_states, "n_global_actions": n_global_actions},
             local_sizes={"n_local_states": n_local_states, "n_local_actions": n_local_actions},

@@ -17,7 +17,7 @@ from distmarl.model.random_streams import Role, Seed, random_stream
 GameFunction: TypeAlias = Callable[..., Any]
 
 
-def tabulate(
+def tables_of(
     functions: Sequence[GameFunction],
     *,
     global_sizes: Mapping[str, int],
@@ -43,87 +43,120 @@ def tabulate(
     InvalidEnvironmentError
         When a size is impossible, or a function returns something else than it should.
     """
-    of_global, of_local = _checked_sizes(global_sizes), _checked_sizes(local_sizes)
-    # Tables have s_g first, functions of local agents s_l; each axis is the argument of this number.
-    calls = {"global": (of_global, (0, 1)), "local": ((of_global[0], *of_local), (1, 0, 2))}
+    of_global, of_local = checked_sizes(global_sizes), checked_sizes(local_sizes)
+    axes = {"global": [*map(range, of_global)], "local": [*map(range, (of_global[0], *of_local))]}
     tables: dict[str, Array] = {}
-    for part, (whose, function) in enumerate(zip(calls, functions[:2], strict=True)):
+    for part, (whose, function) in enumerate(zip(axes, functions[:2], strict=True)):
         name, n_states = f"transition_{whose}", (of_global, of_local)[part][0]
         if n_samples is None:
-            tables[name] = _probabilities(name, function, *calls[whose], n_states)
+            tables[name] = _probabilities(name, function, axes[whose], n_states)
         else:
-            _checked_sizes({"n_samples": n_samples})
+            checked_sizes({"n_samples": n_samples})
             streams = (random_stream(seed, Role.TABLES, part, number) for number in itertools.count())
-            tables[name] = _frequencies(name, function, *calls[whose], n_states, n_samples, streams)
-    for whose, function in zip(calls, functions[2:], strict=True):
-        tables[f"reward_{whose}"] = _rewards(f"reward_{whose}", function, *calls[whose])
+            tables[name] = _frequencies(name, function, axes[whose], n_states, n_samples, streams)
+    for whose, function in zip(axes, functions[2:], strict=True):
+        tables[f"reward_{whose}"] = rewards_of(f"reward_{whose}", function, axes[whose])
     return tables
 
 
-def _probabilities(
-    name: str, function: GameFunction, sizes: Sequence[int], order: Sequence[int], n_states: int
-) -> Array:
+def calls_of(axes: Sequence[Sequence[float]]) -> Iterator[tuple[tuple[int, ...], list[float]]]:
+    """Yield each index of a table with what its function is called with there.
+
+    Parameters
+    ----------
+    axes : sequence of sequence of float
+        Numbers along the axes of the table: of s_g, then of s_l if it is a local agent's, then of the actions. Tables
+        have s_g first, functions of local agents s_l.
+    """
+    order = (1, 0, 2) if len(axes) == 3 else (0, 1)
+    for index in np.ndindex(*map(len, axes)):
+        yield index, [axes[axis][index[axis]] for axis in order]
+
+
+def probabilities_of(returned: Any, call: str, n_states: int) -> Array:
+    """Return as a row what a function returned when it was called like this.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        When it is something else.
+    """
+    try:
+        row = np.asarray(returned, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidEnvironmentError(f"{call}: must return probabilities: {error}") from error
+    if row.shape != (n_states,):
+        raise InvalidEnvironmentError(
+            f"{call}: must return {n_states} probabilities, got an array of shape {row.shape}"
+        )
+    return row
+
+
+def _probabilities(name: str, function: GameFunction, axes: Sequence[Sequence[int]], n_states: int) -> Array:
     """Return the distributions that a function gives for each combination of its arguments."""
-    table = np.zeros((*sizes, n_states))
-    for index in np.ndindex(*sizes):
-        arguments = [index[axis] for axis in order]
-        returned = function(*arguments)
-        try:
-            row = np.asarray(returned, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise InvalidEnvironmentError(f"{_call(name, arguments)}: must return probabilities: {error}") from error
-        if row.shape != (n_states,):
-            raise InvalidEnvironmentError(
-                f"{_call(name, arguments)}: must return {n_states} probabilities, got an array of shape {row.shape}"
-            )
-        table[index] = row
+    table = np.zeros((*map(len, axes), n_states))
+    for index, arguments in calls_of(axes):
+        table[index] = probabilities_of(function(*arguments), call_in_words(name, arguments), n_states)
     return table
 
 
 def _frequencies(
     name: str,
     function: GameFunction,
-    sizes: Sequence[int],
-    order: Sequence[int],
+    axes: Sequence[Sequence[int]],
     n_states: int,
     n_samples: int,
     streams: Iterator[np.random.Generator],
 ) -> Array:
     """Return how often each state came up among so many samples of each entry, which has a stream of its own."""
-    table = np.zeros((*sizes, n_states))
-    for index, rng in zip(np.ndindex(*sizes), streams, strict=False):
-        arguments = [index[axis] for axis in order]
+    table = np.zeros((*map(len, axes), n_states))
+    for (index, arguments), rng in zip(calls_of(axes), streams, strict=False):
         for _ in range(n_samples):
             state = function(*arguments, rng)
             if not is_integer(state) or not 0 <= state < n_states:
                 raise InvalidEnvironmentError(
-                    f"{_call(name, arguments)}: must return a state, an integer from 0 to {n_states - 1}, "
+                    f"{call_in_words(name, arguments)}: must return a state, an integer from 0 to {n_states - 1}, "
                     f"got {shown(state)}"
                 )
             table[(*index, int(state))] += 1.0
     return table / n_samples
 
 
-def _rewards(name: str, function: GameFunction, sizes: Sequence[int], order: Sequence[int]) -> Array:
-    """Return the rewards that a function gives for each combination of its arguments."""
-    table = np.zeros(tuple(sizes))
-    for index in np.ndindex(*sizes):
-        arguments = [index[axis] for axis in order]
+def rewards_of(name: str, function: GameFunction, axes: Sequence[Sequence[float]]) -> Array:
+    """Return the rewards that a function gives for each combination of its arguments.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        When it returns no number.
+    """
+    table = np.zeros(tuple(map(len, axes)))
+    for index, arguments in calls_of(axes):
         reward = function(*arguments)
         if isinstance(reward, np.ndarray) and reward.ndim == 0:
             reward = reward.item()
         if not is_number(reward):
-            raise InvalidEnvironmentError(f"{_call(name, arguments)}: must return a number, got {shown(reward)}")
+            raise InvalidEnvironmentError(
+                f"{call_in_words(name, arguments)}: must return a number, got {shown(reward)}"
+            )
         table[index] = reward
     return table
 
 
-def _checked_sizes(sizes: Mapping[str, Any]) -> tuple[int, ...]:
+def checked_sizes(sizes: Mapping[str, Any]) -> tuple[int, ...]:
+    """Return sizes, each called by its name, which must be whole numbers of 1 or more.
+
+    Raises
+    ------
+    InvalidEnvironmentError
+        When one of them is not.
+    """
     for name, size in sizes.items():
         if not is_integer(size) or size < 1:
             raise InvalidEnvironmentError(f"{name}: must be an integer of 1 or more, got {shown(size)}")
     return tuple(int(size) for size in sizes.values())
 
 
-def _call(name: str, arguments: Sequence[int]) -> str:
+def call_in_words(name: str, arguments: Sequence[float]) -> str:
+    """Return a call as it would be typed."""
     return f"{name}({', '.join(map(str, arguments))})"
