@@ -91,7 +91,7 @@ def test_what_is_seen_of_types() -> None:
     parts = {"a": coarse, "b": part(2, seed=2)}
     assert dm.compose(parts, shares=[0.5, 0.5]).observation.tolist() == [0, 1, 1, 2, 3]
     assert dm.compose(parts, shares=[0.5, 0.5], sees_types=False).observation.tolist() == [0, 1, 1, 0, 1]
-    with pytest.raises(InvalidArgumentError, match="sees_types: may be false .* got 2 in a, 1 in b"):
+    with pytest.raises(InvalidArgumentError, match=r"sees_types: may be false .* got 2 in a, 1 in b"):
         dm.compose({"a": coarse, "b": part(1, seed=2)}, shares=[0.5, 0.5], sees_types=False)
 
 
@@ -137,7 +137,7 @@ def test_what_is_no_mapping_of_games_and_disagreeing_numbers_of_agents_are_refus
     with pytest.raises(InvalidArgumentError, match="parts: must map names to games, got 'a': str"):
         dm.compose({"a": "robots"}, shares=[1.0])  # type: ignore[dict-item]
     parts = {"a": part(2, seed=1), "b": dataclasses.replace(part(1, seed=2), n_agents=7)}
-    with pytest.raises(InvalidArgumentError, match="n_agents: must be given .* got 3 in a, 7 in b"):
+    with pytest.raises(InvalidArgumentError, match=r"n_agents: must be given .* got 3 in a, 7 in b"):
         dm.compose(parts, shares=[0.5, 0.5])
     assert dm.compose(parts, shares=[0.5, 0.5], n_agents=4).n_agents == 4
 
