@@ -230,6 +230,12 @@ class Numbers:
         classes = None if own.empty else own.iloc[0]
         return None if classes is None else [int(number) for number in classes]
 
+    def local_types(self, setting_id: str) -> list[str] | None:
+        """Return the type of agents of each local state in a setting's game; None where there is a single one."""
+        own = self.settings.loc[self.settings["setting_id"] == setting_id, "local_types"]
+        names = None if own.empty else own.iloc[0]
+        return None if names is None else [str(name) for name in names]
+
     def read(self, table: Table, **key: Any) -> pd.DataFrame:
         """Return some rows of a table that is too long to be read whole."""
         return self._snapshot.read(table, **key)

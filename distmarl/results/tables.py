@@ -392,6 +392,7 @@ SETTINGS = table(
         "class of each local state, which is what the global agent sees of it; null where it sees the states",
         "index",
     ),
+    field("local_types", pa.list_(pa.string()), "type of agents of each local state; null where there is one", "name"),
 )
 
 INTERVAL = "of the 95 % confidence interval (Student's t) of the mean return"

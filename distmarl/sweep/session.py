@@ -145,6 +145,7 @@ def setting_rows(plan: Plan) -> list[dict[str, Any]]:
             "label": job.setting.label,
             "content": json.dumps(job.content, sort_keys=True, default=str),
             "observation": None if job.environment.sees_states else job.environment.observation.tolist(),
+            "local_types": job.environment.local_types,
         }
         for position, job in enumerate(plan.jobs)
     ]

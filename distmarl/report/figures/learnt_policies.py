@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import add_notes, characters, fitting_columns
+from distmarl.report.figures.blocks import name_types
 from distmarl.report.figures.crowds import Ints, crowd_actions
 from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
 from distmarl.report.figures.style import (
@@ -66,6 +67,7 @@ def policy(
     *,
     is_steered: bool | None = None,
     observation: Sequence[int] | None = None,
+    local_types: Sequence[str] | None = None,
     setting: str | None = None,
     unfinished: str | None = None,
     width: float | None = None,
@@ -87,6 +89,8 @@ def policy(
     observation : sequence of int, optional
         Class of each local state (column ``observation`` of the table ``settings``), where the global agent sees
         classes: they take the place of states in the global policy's panels.
+    local_types : sequence of str, optional
+        Type of agents of each local state (column ``local_types``), where there are several.
     setting : str, optional
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
@@ -132,7 +136,7 @@ def policy(
         figure = PaperFigure(figsize=(width, sum(rows)))
         head, top, middle, *bottom = figure.subfigures(len(rows), 1, squeeze=False, height_ratios=rows)[:, 0]
         _write_notes(head, notes, unfinished)
-        _draw_local_policy(top, table, states)
+        _draw_local_policy(top, table, states, local_types)
         what = "state" if observation is None else "class"
         _draw_crowds(middle, crowds, states, n_actions, what)
         if has_shares:
@@ -153,6 +157,7 @@ def _first_policies(numbers: Numbers) -> dict[str, Any] | None:
         # The mode accuracy is null where global actions are no local states; without rollouts it is not known.
         "is_steered": bool(points["mode_accuracy"].notna().any()) if points["n_seeds"].max() > 0 else None,
         "observation": numbers.observation(chosen.setting_id),
+        "local_types": numbers.local_types(chosen.setting_id),
         "setting": setting_note(chosen.n_settings, chosen.label),
     }
 
@@ -196,7 +201,7 @@ def _write_notes(figure: SubFigure, notes: list[str], unfinished: str | None) ->
         figure.text(0.01, height, text, fontsize=NOTE_SIZE_PT, color=colour, va="center", in_layout=False)
 
 
-def _draw_local_policy(figure: SubFigure, table: Array, states: Ints) -> None:
+def _draw_local_policy(figure: SubFigure, table: Array, states: Ints, local_types: Sequence[str] | None) -> None:
     axes = figure.subplots()
     blocks = [table[s_g].T for s_g in states]
     image = _draw_blocks(axes, blocks, states, {"cmap": PROBABILITIES, "vmin": 0, "vmax": 1})
@@ -206,6 +211,8 @@ def _draw_local_policy(figure: SubFigure, table: Array, states: Ints) -> None:
             number = f"{probability:.2f}".removeprefix("0")
             _write(axes, start + s_l, a_l, number, is_dark=probability > DARK_FROM)
     _set_x_ticks(axes, blocks, _ticks(n_local_states), first=0)
+    for start in _starts(blocks):
+        name_types(axes, local_types, np.arange(n_local_states), "x", start)
     axes.set_yticks(_ticks(table.shape[2]))
     axes.set_ylabel("local action", fontsize=7)
     axes.set_xlabel("local state", fontsize=7)

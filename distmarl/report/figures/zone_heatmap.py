@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import add_notes, characters, fitting_columns
+from distmarl.report.figures.blocks import name_types
 from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
 from distmarl.report.figures.style import NOTE_COLOUR, NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
 from distmarl.report.numbers import Numbers
@@ -47,6 +48,7 @@ def zone_heatmap(
     rollouts: pd.DataFrame,
     *,
     observation: Sequence[int] | None = None,
+    local_types: Sequence[str] | None = None,
     setting: str | None = None,
     unfinished: str | None = None,
     width: float | None = None,
@@ -65,6 +67,8 @@ def zone_heatmap(
         Rows of the table ``rollouts``; the first setting, training and evaluation seed are drawn.
     observation : sequence of int, optional
         Class of each local state (column ``observation`` of the table ``settings``), where classes are seen.
+    local_types : sequence of str, optional
+        Type of agents of each local state (column ``local_types``), where there are several.
     setting : str, optional
         What to write above the panels of the setting; by default its label, where there are rows of others.
     unfinished : str, optional
@@ -102,6 +106,7 @@ def zone_heatmap(
             _draw_modes(axes, row, bands)
             note_of_panel = _draw_actions(axes, row, bands)
             axes.set_title(f"k = {k}{note_of_panel}", fontsize=7, loc="left", pad=2)
+            name_types(axes, local_types, bands.states, "y")
         panels[-1].set_xlabel(STEP_LABEL)
         figure.supylabel(STATE_LABEL if observation is None else CLASSES_LABEL, fontsize=8)
         look: dict[str, Any] = {"location": "bottom", "shrink": 0.6, "aspect": 40, "pad": 0.02}
@@ -121,6 +126,7 @@ def _first_rollouts(numbers: Numbers) -> dict[str, Any] | None:
     return {
         "rollouts": numbers.read(ROLLOUTS, setting_id=chosen.setting_id, k=spread(chosen.k_values)),
         "observation": numbers.observation(chosen.setting_id),
+        "local_types": numbers.local_types(chosen.setting_id),
         "setting": setting_note(chosen.n_settings, chosen.label),
     }
 
