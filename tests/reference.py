@@ -168,6 +168,7 @@ def dirichlet_multinomial_pmf(n, concentration):
 
 def exact_return(env, global_policy, local_policy, *, k, horizon):
     """E sum_{t < horizon} gamma^t r(t) of the n-agent game, over all of its states (s_g, N)."""
+    classes = [observed(env, counts) for counts in enumerate_counts(env.n_agents, env.n_local_states)]
     populations = enumerate_counts(env.n_agents, env.n_local_states)
     dense = dense_kernel(mixed_kernel(env, local_policy), env.n_agents)
     local = mixed_reward(env, local_policy)
@@ -176,13 +177,28 @@ def exact_return(env, global_policy, local_policy, *, k, horizon):
         image = np.zeros_like(value)
         for s_g, number in np.ndindex(value.shape):
             moved = value @ dense[s_g, number]
-            for probability, a_g in zip(hypergeometric_pmf(populations[number], k), global_policy[s_g], strict=True):
+            for probability, a_g in zip(hypergeometric_pmf(classes[number], k), global_policy[s_g], strict=True):
                 later = env.transition_global[s_g, a_g] @ moved
                 image[s_g, number] += probability * (env.reward_global[s_g, a_g] + env.gamma * later)
             image[s_g, number] += np.dot(populations[number], local[s_g]) / env.n_agents
         value = image
-    start = dirichlet_multinomial_pmf(env.n_agents, env.initial_local_concentration)
-    return float(env.initial_global @ value @ start)
+    return float(env.initial_global @ value @ start_pmf(env))
+
+
+def start_pmf(env):
+    """The probability of every first population."""
+    if env.initial_shares is None:
+        return dirichlet_multinomial_pmf(env.n_agents, env.initial_local_concentration)
+    parts = [multinomial_pmf(env.n_agents, shares) for shares in env.initial_shares]
+    return sum(weight * part for weight, part in zip(env.initial_weights, parts, strict=True))
+
+
+def observed(env, counts):
+    """How many agents are in each class, from how many are in each state."""
+    seen = [0] * (max(env.observation) + 1)
+    for there, of_class in zip(counts, env.observation, strict=True):
+        seen[of_class] += int(there)
+    return seen
 
 
 def joint_return(env, action_law, local_policy, *, horizon=None, late_locals=False):
@@ -283,15 +299,19 @@ def simulate_agents(env, global_policy, local_policy, *, k, n_rollouts, horizon,
     action was one of the most populated states. ``late_locals`` is a deliberate mistake, for negative
     controls: local agents move with s_g(t + 1) in place of s_g(t).
     """
-    number = number_of(k, env.n_local_states)
+    n_classes = max(env.observation) + 1
+    number = number_of(k, n_classes)
     returns, hits = np.zeros(n_rollouts), np.zeros(n_rollouts)
     for rollout in range(n_rollouts):
         s_g = rng.choice(env.n_global_states, p=env.initial_global)
-        shares = rng.dirichlet(env.initial_local_concentration)
+        if env.initial_shares is None:
+            shares = rng.dirichlet(env.initial_local_concentration)
+        else:
+            shares = env.initial_shares[rng.choice(len(env.initial_shares), p=env.initial_weights)]
         agents = rng.choice(env.n_local_states, size=env.n_agents, p=shares)
         for step in range(horizon):
             seen = agents[rng.choice(env.n_agents, size=k, replace=False)]
-            z = tuple(np.bincount(seen, minlength=env.n_local_states).tolist())
+            z = tuple(np.bincount(env.observation[seen], minlength=n_classes).tolist())
             a_g = int(global_policy[s_g, number[z]])
             actions = _draw_each(local_policy[s_g, agents], rng)
             reward = env.reward_global[s_g, a_g] + env.reward_local[s_g, agents, actions].mean()

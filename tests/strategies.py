@@ -30,9 +30,13 @@ def random_environment(
     n_agents=6,
     gamma=0.9,
     concentration=1.0,
+    observation=None,
+    n_parts=0,
 ):
-    """A game with Dirichlet transitions, normal rewards and a random start."""
+    """A game with Dirichlet transitions, normal rewards and a random start, a mixture where it has parts."""
     n_g, n_l, n_ag, n_al = n_global_states, n_local_states, n_global_actions, n_local_actions
+    if n_parts:
+        start = {"initial_shares": random_rows(rng, (n_parts, n_l)), "initial_weights": random_rows(rng, (n_parts,))}
     return Environment(
         transition_global=random_rows(rng, (n_g, n_ag, n_g), concentration),
         transition_local=random_rows(rng, (n_g, n_l, n_al, n_l), concentration),
@@ -41,7 +45,8 @@ def random_environment(
         n_agents=n_agents,
         gamma=gamma,
         initial_global=random_rows(rng, (n_g,)),
-        initial_local_concentration=rng.uniform(0.2, 2.0, size=n_l),
+        observation=observation,
+        **(start if n_parts else {"initial_local_concentration": rng.uniform(0.2, 2.0, size=n_l)}),
     )
 
 

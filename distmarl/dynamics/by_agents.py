@@ -68,7 +68,7 @@ class DrawsByAgents:
         rows = np.repeat((s_g[:, None] * self._n_states + np.arange(self._n_states)).ravel(), counts)
         before: Ints = counts.cumsum() - counts
         places = np.repeat(self._first_place - before, counts) + self._agents
-        outcome, cut = self._table.look_up(rows, bits := self._bits().take(places))
+        outcome, cut = self._table.look_up(rows, bits := random_bits(self._populations, self._n_places).take(places))
         seed, place = np.divmod(places[cut], self._n_places)
         numbers = fixed_numbers(self._keys[seed], self._step * self._n_places + place)
         outcome[cut] = self._table.decide(rows[cut], bits[cut], numbers)
@@ -78,11 +78,12 @@ class DrawsByAgents:
         arrived = self._next_state.take(outcome).reshape(shape) + self._first_count
         return earned, np.bincount(arrived.ravel(), minlength=population.size).reshape(population.shape)
 
-    def _bits(self) -> Bits:
-        """Draw 16 bits for each place of each rollout."""
-        n_words = -(-self._n_places // PIECES_PER_WORD)
-        words = (rng.bit_generator.random_raw(n_words) for rng in self._populations)
-        return np.concatenate([each.astype("<u8", copy=False).view("<u2")[: self._n_places] for each in words])
+
+def random_bits(generators: Sequence[np.random.Generator], n_places: int) -> Bits:
+    """Draw 16 bits for each of some places of each stream, one stream after the other."""
+    n_words = -(-n_places // PIECES_PER_WORD)
+    words = (rng.bit_generator.random_raw(n_words) for rng in generators)
+    return np.concatenate([each.astype("<u8", copy=False).view("<u2")[:n_places] for each in words])
 
 
 class OutcomeTable:

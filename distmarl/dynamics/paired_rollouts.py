@@ -18,8 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from distmarl.dynamics.drawing import has_few_states
 from distmarl.dynamics.draws import draw_categorical, draw_subsample
 from distmarl.dynamics.population import draw_shares
+from distmarl.dynamics.sparse_laws import BLOCK, SparseLaws, move_counts
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import rank_valid
 from distmarl.model.environment import Environment
@@ -60,11 +62,14 @@ def run_paired_rollouts(
 
     Notes
     -----
-    Takes O(R L²) memory for R rollouts, whatever n and the horizon are.
+    Takes O(R L²) memory for R rollouts, whatever n and the horizon are; in games of more than 10 local states O(R L),
+    beside O(G L²).
     """
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     own_policy = np.stack(own_policies)
     own_reward = np.einsum("wgla,gla->wgl", own_policy, env.reward_local)
+    few, n_states = has_few_states(env), env.n_local_states
+    law = kernel if few else SparseLaws(kernel.reshape(-1, n_states), likely_first=True)
     world = np.arange(2)[:, None]
     s_g, s_i, others = _start(env, n_rollouts, rng)
     team, own = np.zeros((2, n_rollouts)), np.zeros((2, n_rollouts))
@@ -78,7 +83,7 @@ def run_paired_rollouts(
         team += discount * (env.reward_global[s_g, a_g] + population_reward / env.n_agents)
         own += discount * earned
         discount *= env.gamma
-        others = _move(s_g, others, kernel, rng)
+        others = _move(s_g, others, law, rng)
         s_i = _draw_alike(env.transition_local[s_g, s_i, a_i], rng)
         s_g = _draw_alike(env.transition_global[s_g, a_g], rng)
     return PairedReturns(read_only(team), read_only(own))
@@ -124,16 +129,24 @@ def _act(global_policies: tuple[GlobalPolicy, GlobalPolicy], s_g: Ints, seen: In
     return actions
 
 
-def _move(s_g: Ints, others: Ints, kernel: Array, rng: np.random.Generator) -> Ints:
+def _move(s_g: Ints, others: Ints, law: Array | SparseLaws, rng: np.random.Generator) -> Ints:
     """Draw the next counts of the others; matched agents move together where s_g is the same."""
     together = others.min(axis=0) * (s_g[0] == s_g[1])[:, None]
-    moved_together = rng.multinomial(together, kernel[s_g[0]]).sum(axis=1)
+    moved_together = _moved(s_g[0], together, law, rng)
     return np.stack(
         [
-            moved_together + rng.multinomial(counts - together, kernel[states]).sum(axis=1)
+            moved_together + _moved(states, counts - together, law, rng)
             for states, counts in zip(s_g, others, strict=True)
         ]
     )
+
+
+def _moved(s_g: Ints, counts: Ints, law: Array | SparseLaws, rng: np.random.Generator) -> Ints:
+    """Draw where agents go, (R, L) to (R, L), by the kernel, (G, L, L), or by what is possible of it."""
+    if isinstance(law, SparseLaws):
+        return move_counts(law, s_g, counts, rng)
+    moved: Ints = rng.multinomial(counts, law[s_g]).sum(axis=1)
+    return moved
 
 
 def _draw_alike(probabilities: Array, rng: np.random.Generator) -> Ints:
@@ -141,3 +154,11 @@ def _draw_alike(probabilities: Array, rng: np.random.Generator) -> Ints:
     uniform = rng.random(len(probabilities[0]))
     outcome: Ints = (uniform[:, None] >= np.cumsum(probabilities, axis=-1)[..., :-1]).sum(axis=-1)
     return outcome
+
+
+def paired_bytes(env: Environment, n_rollouts: int) -> int:
+    """Return about how much memory :func:`run_paired_rollouts` takes, in bytes."""
+    n_states = env.n_local_states
+    if has_few_states(env):
+        return 8 * 3 * 2 * n_rollouts * n_states**2
+    return 8 * 2 * (6 * n_rollouts * n_states + 4 * BLOCK) + 8 * 5 * env.n_global_states * n_states**2

@@ -2,7 +2,7 @@
 
 The law of the system depends on the population only through how many agents N_j are in
 each local state, so populations are count vectors. What is seen of them and where they move is drawn agent by agent
-where there are few (:mod:`distmarl.dynamics.by_agents`), else by counts (:mod:`distmarl.dynamics.by_counts`).
+where there are few, else by counts, whichever is faster (:mod:`distmarl.dynamics.drawing`).
 
 All rollouts advance together as arrays, those of several seeds, too. The same seed gives rollouts
 that stay alike for every k and every pair of policies (:mod:`distmarl.dynamics.draws`).
@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.dynamics.by_agents import DrawsByAgents, bytes_by_agents
-from distmarl.dynamics.by_counts import DrawsByCounts, bytes_by_counts
+from distmarl.dynamics.drawing import bytes_of_arrays, bytes_of_tables, draws_for
 from distmarl.dynamics.draws import draw_categorical
 from distmarl.dynamics.population import draw_shares
 from distmarl.dynamics.purposes import GLOBAL_ACTION, GLOBAL_STATE, OBSERVATION, START, streams, uniforms
@@ -27,10 +26,6 @@ from distmarl.model.options import RewardKind
 from distmarl.model.policies import is_drawn, local_reward
 from distmarl.model.random_streams import Role, Seed
 
-# Drawing agent by agent is faster up to about this many agents (tests/benchmarks/evaluation.py).
-MAX_AGENTS_DRAWN = 150
-# Of that, at most so many agents of a set of rollouts at a time, for the memory.
-MAX_AGENTS_AT_ONCE = 2**20
 # Seeds are simulated side by side as long as their arrays stay in the cache.
 CACHED_BYTES = 2**22
 
@@ -147,9 +142,10 @@ def run_seeds(
     Notes
     -----
     Takes O(R L² A_l) memory for large populations, O(R L n) for small ones, O(R sqrt(k)) for large k, and O(T L) for
-    the recorded rollout.
+    the recorded rollout. In games of more than 10 local states it is O(R L) and O(R (L + n)), beside O(G L² A_l) for
+    their laws.
     """
-    n_together = max(1, CACHED_BYTES // rollout_bytes(env, n_rollouts))
+    n_together = max(1, CACHED_BYTES // bytes_of_arrays(env, n_rollouts))
     for first in range(0, len(seeds), n_together):
         together = _Together(
             env, global_policy, local_policy, k, n_rollouts, seeds[first : first + n_together], role, reward
@@ -159,12 +155,7 @@ def run_seeds(
 
 def rollout_bytes(env: Environment, n_rollouts: int) -> int:
     """Return about how much memory a set of rollouts takes, in bytes."""
-    return (bytes_by_agents if is_drawn_by_agents(env, n_rollouts) else bytes_by_counts)(env, n_rollouts)
-
-
-def is_drawn_by_agents(env: Environment, n_rollouts: int) -> bool:
-    """Return whether a set of rollouts is drawn agent by agent, which is faster for small populations."""
-    return env.n_agents <= MAX_AGENTS_DRAWN and env.n_agents * n_rollouts <= MAX_AGENTS_AT_ONCE
+    return bytes_of_arrays(env, n_rollouts) + bytes_of_tables(env, n_rollouts)
 
 
 class _Together:
@@ -186,8 +177,8 @@ class _Together:
         self._global_states = streams(seeds, role, GLOBAL_STATE)
         self._observations = streams(seeds, role, OBSERVATION)  # where nobody is seen
         self._global_actions = streams(seeds, role, GLOBAL_ACTION)  # where they are drawn
-        kind = DrawsByAgents if is_drawn_by_agents(env, n_rollouts) else DrawsByCounts
-        self._draws = kind(env, local_policy, k=k, n_rollouts=n_rollouts, seeds=seeds, role=role)
+        draws = draws_for(env, n_rollouts)
+        self._draws = draws(env, local_policy, k=k, n_rollouts=n_rollouts, seeds=seeds, role=role)
         self._expected = local_reward(env, local_policy) if reward == "expected" else None
 
     def run(self, horizon: int) -> Iterator[Rollouts]:

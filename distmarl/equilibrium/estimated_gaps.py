@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from distmarl.dynamics.paired_rollouts import PairedReturns, run_paired_rollouts
+from distmarl.dynamics.paired_rollouts import PairedReturns, paired_bytes, run_paired_rollouts
 from distmarl.dynamics.population import global_action_law
 from distmarl.equilibrium.ceilings.gains import most_by_anyone, most_by_global_agent
 from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
@@ -103,7 +103,7 @@ def estimated_gap_bytes(env: Environment, k: int) -> int:
     """
     larger = _similar_size(env, k, MAX_SEEN)
     action_values = 8 * n_count_vectors(larger, env.n_local_states) * env.n_global_states * env.n_global_actions
-    rollouts = 8 * 3 * 2 * N_ROLLOUTS * env.n_local_states**2
+    rollouts = paired_bytes(env, N_ROLLOUTS)
     return surrogate_bytes(env, k) + surrogate_bytes(env, larger) + 2 * action_values + rollouts
 
 

@@ -7,7 +7,7 @@ far they are off where tasks run is for :mod:`distmarl.sweep.estimates.costs` to
 
 from __future__ import annotations
 
-from distmarl.dynamics.rollouts import is_drawn_by_agents
+from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.learning.answers import larger_size
 from distmarl.learning.choice import N_EXACT, N_ROLLOUTS, has_exact_values, is_cheap
@@ -15,8 +15,9 @@ from distmarl.model.options import TransitionKind
 from distmarl.study.job import Job
 
 # Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
-# Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn.
-PER_STEP_S, PER_AGENT_S, PER_WAY_S = 1e-5, 4e-8, 1e-7
+# Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn; of many
+# local states, for each possible way (on the warehouse game).
+PER_STEP_S, PER_AGENT_S, PER_WAY_S, PER_POSSIBLE_WAY_S = 1e-5, 4e-8, 1e-7, 4e-8
 
 # Under a greedy local policy agents move in leaps: exact transitions then take so many times as many sweeps.
 GREEDY_SWEEPS = 1.9
@@ -46,6 +47,8 @@ def rollouts_s(job: Job, n_rollouts: int) -> float:
     """Return the time of rollouts that advance together."""
     env = job.environment
     by_counts = PER_WAY_S * env.n_local_states**2 * env.n_local_actions
+    if not has_few_states(env):
+        by_counts = PER_POSSIBLE_WAY_S * n_ways(env) * env.n_local_actions
     each_s = PER_AGENT_S * env.n_agents if is_drawn_by_agents(env, n_rollouts) else by_counts
     return job.setting.evaluation.horizon * (PER_STEP_S + n_rollouts * each_s)
 

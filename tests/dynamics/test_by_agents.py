@@ -1,4 +1,4 @@
-"""Drawing agent by agent: the table of outcomes, and what is seen and moves, against their laws."""
+"""Drawing agent by agent and by counts: tables of outcomes, and what is seen and moves, against their laws."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distmarl.dynamics import by_agents
+from distmarl.dynamics import by_agents, by_ranks
 from distmarl.dynamics.by_agents import N_BITS, DrawsByAgents, OutcomeTable
 from distmarl.dynamics.by_counts import DrawsByCounts
+from distmarl.dynamics.by_ranks import DrawsByRanks, PlaceTable
+from distmarl.dynamics.by_ways import DrawsByWays
 from distmarl.model.random_streams import Role
 from tests.reference import count_frequencies, enumerate_counts, hypergeometric_pmf, largest_frequency_error
 from tests.strategies import DETERMINISTIC, generators, random_environment, random_local_policy, random_rows
@@ -37,6 +39,16 @@ def test_a_draw_is_the_inverse_of_the_distribution_function(rng, n_outcomes, con
                 assert outcome_of(table, row, bits, uniform) == (point >= edges[row, :-1]).sum()
 
 
+@DETERMINISTIC
+@given(generators(), st.integers(1, 20), st.sampled_from([0.05, 0.5, 5.0]))
+def test_places_of_a_flat_table_are_drawn_by_the_same_numbers(rng, n_outcomes, concentration):
+    probabilities = random_rows(rng, (3, n_outcomes), concentration)
+    tables = OutcomeTable(probabilities), PlaceTable(probabilities)
+    for row, bits, uniform in zip([0, 1, 2] * 10, rng.integers(2**N_BITS, size=30), rng.random(30), strict=True):
+        outcome, place = (outcome_of(table, row, bits, uniform) for table in tables)
+        assert place == row * n_outcomes + outcome
+
+
 def test_impossible_outcomes_are_never_drawn():
     table = OutcomeTable(np.array([[0.0, 0.5, 0.0, 0.5, 0.0]]))
     bits = np.arange(2**N_BITS).astype(np.uint16)
@@ -52,7 +64,7 @@ def test_more_outcomes_than_a_byte_can_name():
     assert found == set(range(300))
 
 
-KINDS = pytest.mark.parametrize("kind", [DrawsByAgents, DrawsByCounts])
+KINDS = pytest.mark.parametrize("kind", [DrawsByAgents, DrawsByCounts, DrawsByRanks, DrawsByWays])
 
 
 @KINDS
@@ -71,11 +83,22 @@ def test_what_is_seen_is_hypergeometric(kind):
     assert (seen((0, 7, 0), 4) == [0, 4, 0]).all()
 
 
-@pytest.mark.parametrize(("kind", "max_cells"), [(DrawsByAgents, 2**18), (DrawsByAgents, 1), (DrawsByCounts, None)])
+@pytest.mark.parametrize(
+    ("kind", "max_cells"),
+    [
+        (DrawsByAgents, 2**18),
+        (DrawsByAgents, 1),
+        (DrawsByCounts, None),
+        (DrawsByRanks, 2**22),
+        (DrawsByRanks, 1),
+        (DrawsByWays, None),
+    ],
+)
 def test_moves_and_rewards_are_those_of_independent_agents(kind, max_cells, monkeypatch):
     if max_cells == 1:  # two cells, which nearly always leave the outcome to a further number
         monkeypatch.setattr(by_agents, "MAX_CELLS", 1)
         monkeypatch.setattr(by_agents, "MIN_CELLS_PER_OUTCOME", 2**-8)
+        monkeypatch.setattr(by_ranks, "MAX_CELLS", 1)
     rng = np.random.default_rng(3)
     env = random_environment(rng, n_agents=3, n_global_states=2)
     env = dataclasses.replace(env, reward_local=np.round(env.reward_local))

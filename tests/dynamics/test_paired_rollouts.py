@@ -12,11 +12,14 @@ from tests.strategies import random_environment, random_global_policy, random_lo
 HORIZON = 6
 
 
-@pytest.fixture
-def game():
+@pytest.fixture(params=["states", "classes", "many states"])
+def game(request, monkeypatch):
     """A game of 4 agents of which 2 are seen, two global policies and two local ones."""
+    if request.param == "many states":
+        monkeypatch.setattr("distmarl.dynamics.drawing.FEW_STATES", 0)
     rng = np.random.default_rng(0)
-    env = random_environment(rng, n_agents=4)
+    seen = {"observation": [1, 0, 1], "n_parts": 2} if request.param == "classes" else {}
+    env = random_environment(rng, n_agents=4, **seen)
     global_policies = random_global_policy(rng, env, 2), random_global_policy(rng, env, 2)
     return env, global_policies, (random_local_policy(rng, env), random_local_policy(rng, env))
 

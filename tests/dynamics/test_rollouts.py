@@ -43,7 +43,17 @@ def roll(env, global_policy, local_policy, *, k, n_rollouts=20_000, horizon=8, s
 def drawn_by(request, monkeypatch):
     """Draw agent by agent, or as if the population were too large for that."""
     if request.param == "counts":
-        monkeypatch.setattr("distmarl.dynamics.rollouts.MAX_AGENTS_DRAWN", 0)
+        monkeypatch.setattr("distmarl.dynamics.drawing.MAX_AGENTS_DRAWN", 0)
+
+
+@pytest.fixture(params=["agents", "counts", "ranks", "ways"])
+def drawn_anyhow(request, monkeypatch):
+    """Draw in each of the four ways, as if there were few or many local states, and few or many agents."""
+    if request.param in ("ranks", "ways"):
+        monkeypatch.setattr("distmarl.dynamics.drawing.FEW_STATES", 0)
+    if request.param in ("counts", "ways"):
+        monkeypatch.setattr("distmarl.dynamics.drawing.MAX_AGENTS_DRAWN", 0)
+        monkeypatch.setattr("distmarl.dynamics.drawing.MAX_AGENTS_PER_WAY", 0)
 
 
 def follow_the_crowd(env, k):
@@ -125,6 +135,50 @@ def test_mean_returns_of_random_games_are_the_exact_ones(seed):
     exact = exact_return(env, global_policy, local_policy, k=k, horizon=5)
     returns = roll(env, global_policy, local_policy, k=k, n_rollouts=50_000, horizon=5).returns
     assert standard_errors_from(returns, exact) < 4
+
+
+# Classes, and starts that are mixtures.
+
+
+@pytest.fixture(scope="module")
+def game_of_classes():
+    """A game of 4 agents in 4 states of which 2 classes are seen, with a start of two parts, and a pair."""
+    rng = np.random.default_rng(2)
+    options = {"n_local_states": 4, "n_agents": 4, "observation": [1, 0, 0, 1], "n_parts": 2, "concentration": 0.3}
+    env = random_environment(rng, **options)
+    return env, np.array([[0, 1, 1], [1, 0, 0]]), random_local_policy(rng, env)
+
+
+@pytest.mark.usefixtures("drawn_anyhow")
+def test_mean_returns_with_classes_and_a_mixture_are_the_exact_ones(game_of_classes):
+    exact = exact_return(*game_of_classes, k=2, horizon=6)
+    assert standard_errors_from(roll(*game_of_classes, k=2, n_rollouts=30_000, horizon=6).returns, exact) < 4
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        {"observation": [0, 1, 1, 0]},
+        {"observation": [0, 0, 1, 1]},
+        {"initial_shares": np.eye(4)[:2]},
+        {"initial_shares": None, "initial_weights": None},
+    ],
+)
+def test_other_classes_and_other_starts_fail_the_same_check(game_of_classes, mistake):
+    env, *pair = game_of_classes
+    exact = exact_return(env, *pair, k=2, horizon=6)
+    returns = roll(dataclasses.replace(env, **mistake), *pair, k=2, n_rollouts=30_000, horizon=6).returns
+    assert standard_errors_from(returns, exact) > 4
+
+
+@pytest.mark.usefixtures("drawn_anyhow")
+def test_seeing_every_state_as_its_own_class_changes_no_number(small_game):
+    env, *pair = small_game
+    given = dataclasses.replace(env, observation=[0, 1, 2])
+    for first, second in zip(
+        roll(env, *pair, k=2, n_rollouts=50).returns, roll(given, *pair, k=2, n_rollouts=50).returns, strict=True
+    ):
+        assert first == second
 
 
 # Games of more agents, against the simulation of every single one.
@@ -329,7 +383,7 @@ def test_the_same_seed_gives_the_same_returns_and_another_seed_others(small_game
     assert (first != other).all()
 
 
-@pytest.mark.usefixtures("drawn_by")
+@pytest.mark.usefixtures("drawn_anyhow")
 @pytest.mark.parametrize("cached_bytes", [1, 2**22])
 def test_what_a_seed_yields_does_not_depend_on_the_others(small_game, monkeypatch, cached_bytes):
     monkeypatch.setattr("distmarl.dynamics.rollouts.CACHED_BYTES", cached_bytes)

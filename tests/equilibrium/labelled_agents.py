@@ -21,7 +21,15 @@ def joint_states(env):
 
 
 def joint_start(env):
-    """The probability of every joint state at the start: exchangeable agents with Dirichlet shares."""
+    """The probability of every joint state at the start: exchangeable agents with Dirichlet shares, or of one part."""
+    if env.initial_shares is not None:
+        parts = list(zip(env.initial_weights, env.initial_shares, strict=True))
+        return np.array(
+            [
+                env.initial_global[s_g] * sum(weight * math.prod(shares[list(agents)]) for weight, shares in parts)
+                for s_g, agents in joint_states(env)
+            ]
+        )
     alpha = env.initial_local_concentration
     start = []
     for s_g, agents in joint_states(env):
@@ -35,11 +43,12 @@ def joint_start(env):
 
 def action_law(env, global_policy, k):
     """The probability of every global action in every joint state, by all subsets of k agents."""
-    number = number_of(k, env.n_local_states)
+    n_classes = max(env.observation) + 1
+    number = number_of(k, n_classes)
     law = np.zeros((len(joint_states(env)), env.n_global_actions))
     for row, (s_g, agents) in enumerate(joint_states(env)):
-        for subset in itertools.combinations(agents, k):
-            z = tuple(np.bincount(subset, minlength=env.n_local_states).tolist())
+        for subset in itertools.combinations(env.observation[list(agents)], k):
+            z = tuple(np.bincount(subset, minlength=n_classes).tolist())
             law[row, global_policy[s_g, number[z]]] += 1 / math.comb(env.n_agents, k)
     return law
 
