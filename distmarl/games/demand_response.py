@@ -77,7 +77,7 @@ def demand_response(
         reward_local=reward_local[:, :, None],
         n_agents=n_agents,
         gamma=gamma,
-        observation=_classes(seen, consumed, desired),
+        observation=_classes(seen, consumed, desired),  # type: ignore[arg-type]  # None stands for the default
     )
 
 
