@@ -14,6 +14,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.examine.ends import MAX_STATES_FACTORED, find_ends
 from distmarl.examine.symmetries import MAX_TRIED, find_symmetries
 from distmarl.model.arrays import Array
+from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import DEFAULT_K_RANGE, GlobalAgent
 from distmarl.model.policies import local_kernel, local_reward, uniform_local_policy
@@ -24,6 +25,7 @@ from distmarl.sweep.progress.plan_text import print_costs, print_pair
 from distmarl.wording import counted
 
 MAX_SYMMETRIES_SHOWN = 3
+MAX_COUNT_VECTORS = 10**6
 
 
 def print_check(raw: RawSweep, built: BuiltEnvironment, output: Console) -> None:
@@ -47,12 +49,18 @@ def print_check(raw: RawSweep, built: BuiltEnvironment, output: Console) -> None
         *_of_ends(env),
     ):
         print_pair(output, name, text)
-    k_range = [DEFAULT_K_RANGE[0], min(DEFAULT_K_RANGE[1], env.n_agents)]
+    k_range = [DEFAULT_K_RANGE[0], _largest_k(env)]
     plan = make_plan(RawSweep({**raw.mapping, "experiment": {"k_range": k_range}}, raw.source, origins=raw.origins))
     pending = plan.pending(None)
     print_pair(output, "cost", f"of a sweep over k = {k_range[0]} to {k_range[1]} with the defaults for the rest:")
     n_cpus, where = machine_cores()
     print_costs(plan, pending, estimate_costs(plan, None, pending), output, n_cpus=n_cpus, where=where)
+
+
+def _largest_k(env: Environment) -> int:
+    """Return the largest k of the sweep whose cost is told: the default one, or what a laptop can do."""
+    sizes = range(DEFAULT_K_RANGE[0] + 1, min(DEFAULT_K_RANGE[1], env.n_agents) + 1)
+    return max((k for k in sizes if n_count_vectors(k, env.n_classes) <= MAX_COUNT_VECTORS), default=DEFAULT_K_RANGE[0])
 
 
 def _of_kernels(env: Environment) -> Iterator[tuple[str, str]]:

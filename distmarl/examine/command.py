@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from distmarl.errors import ConfigError
 from distmarl.examine.checking import print_check
 from distmarl.examine.listing import print_games
 from distmarl.examine.showing import print_game
+from distmarl.games.lookup import find_function
 from distmarl.paths import typed_path
 from distmarl.search_path import look_in
 from distmarl.terminal import DONE, command_parser, output_console, run_command
@@ -61,6 +64,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     if ":" in arguments.name:
         look_in(Path.cwd())
     raw = _as_sweep(arguments.name, arguments.parameters)
+    _check_complete(raw.mapping["environment"])
     built = build_environment(raw.mapping["environment"], raw)
     if arguments.what == "show":
         print_game(arguments.name, built, output)
@@ -69,6 +73,22 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
     else:
         print_check(raw, built, output)
     return DONE
+
+
+def _check_complete(section: Mapping[str, Any]) -> None:
+    """Refuse a game of which something is missing that has no default.
+
+    Raises
+    ------
+    ConfigError
+        Saying what to type.
+    """
+    function = find_function(section["name"], lambda: "NAME: environment.name")
+    with suppress(TypeError, ValueError):  # some functions do not tell their parameters
+        for key, parameter in inspect.signature(function).parameters.items():
+            is_named = parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+            if is_named and parameter.default is parameter.empty and key not in section:
+                raise ConfigError(f"{section['name']}: {key} has no default; add {key}=VALUE")
 
 
 def _draw(name: str, built: BuiltEnvironment, path: str, messages: Console) -> None:

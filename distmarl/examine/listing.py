@@ -16,6 +16,9 @@ from distmarl.model.environment import Environment
 
 # Numbers that may be as large as this may be any, to people.
 UNBOUNDED = 10**6
+LEGEND = """\
+G, L: numbers of states of the global agent, and of each local agent; A_g, A_l: of their actions. B: number of classes
+of local states that the global agent tells apart, where it does not see the states themselves."""
 
 
 def print_games(output: Console) -> None:
@@ -24,12 +27,14 @@ def print_games(output: Console) -> None:
         output.print(Text.assemble((name, "bold"), f"  {sizes(function())}"))
         for text in (summary(function), parameters_in_words(function), f"source: {source(function)}"):
             output.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
+    output.print(Text(f"\n{LEGEND}", style="dim"))
     output.print(Text("\nTo see the tables of one: python -m distmarl.games show NAME", style="dim"))
 
 
 def sizes(env: Environment) -> str:
     """Return the sizes of a game's tables."""
-    return f"G={env.n_global_states}, L={env.n_local_states}, A_g={env.n_global_actions}, A_l={env.n_local_actions}"
+    states = f"G={env.n_global_states}, L={env.n_local_states}{'' if env.sees_states else f' in B={env.n_classes}'}"
+    return f"{states}, A_g={env.n_global_actions}, A_l={env.n_local_actions}"
 
 
 def summary(function: Callable[..., Any]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+import itertools
 
 import numpy as np
 from rich import box
@@ -16,9 +15,13 @@ from distmarl.examine.listing import source, summary
 from distmarl.games.lookup import find_function
 from distmarl.model.arrays import Array
 from distmarl.model.environment import Environment
+from distmarl.wording import counted
 
-MAX_ROWS = 100
+# Tables of more rows, and of more columns, are shown in part.
+SHOWN_WHOLE, MAX_ROWS = 30, 12
 MAX_COLUMNS = 12
+# Of what is listed in a line, such as the parts of a start: so many.
+MAX_LISTED, MAX_SUCCESSORS = 3, 5
 
 
 def print_game(name: str, built: BuiltEnvironment, output: Console) -> None:
@@ -41,7 +44,7 @@ def print_game(name: str, built: BuiltEnvironment, output: Console) -> None:
     output.print(Text(", ".join(f"{key}={value}" for key, value in built.parameters.items())))
     output.print(Text(f"start: s_g ~ {_numbers(env.initial_global)}, shares of s_l ~ {_start(env)}"))
     if not env.sees_states:
-        output.print(Text(f"classes of s_l that are seen: {env.observation.tolist()}"))
+        output.print(Text(f"classes that are seen: {_classes(env)}"))
     _print_table("P_g and r_g", ("s_g", "a_g"), "s_g'", env.transition_global, env.reward_global, output)
     _print_table("P_l and r_l", ("s_g", "s_l", "a_l"), "s_l'", env.transition_local, env.reward_local, output)
 
@@ -51,7 +54,22 @@ def _start(env: Environment) -> str:
     if env.initial_local_concentration is not None:
         return f"Dirichlet({_numbers(env.initial_local_concentration)})"
     parts = zip(np.asarray(env.initial_weights), np.asarray(env.initial_shares), strict=True)
-    return " or ".join(f"{_numbers(shares)} with probability {_number(float(weight))}" for weight, shares in parts)
+    told = [f"{_numbers(shares)} with probability {_number(float(weight))}" for weight, shares in parts]
+    return " or ".join(told[:MAX_LISTED]) + _more(len(told) - MAX_LISTED, "such part", " or ")
+
+
+def _classes(env: Environment) -> str:
+    """Return the local states of each class, neighbours together."""
+    firsts = [0, *(np.flatnonzero(np.diff(env.observation)) + 1).tolist(), env.n_local_states]
+    runs = [
+        f"{env.observation[first]} (s_l={first}{f' to {after - 1}' if after - first > 1 else ''})"
+        for first, after in itertools.pairwise(firsts)
+    ]
+    return ", ".join(runs[:MAX_COLUMNS]) + _more(len(runs) - MAX_COLUMNS, "range")
+
+
+def _more(n_left: int, what: str, joint: str = ", ") -> str:
+    return f"{joint}{counted(n_left, what)} more" if n_left > 0 else ""
 
 
 def _print_table(
@@ -59,33 +77,37 @@ def _print_table(
 ) -> None:
     """Print a table of transitions with the rewards beside it, as far as there is room."""
     table = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    n_columns, n_rows = min(rows.shape[-1], MAX_COLUMNS), rewards.size
+    n_columns, n_rows = rows.shape[-1], rewards.size
+    is_wide = n_columns > MAX_COLUMNS
     for axis in axes:
         table.add_column(axis, justify="right")
-    for state in range(n_columns):
-        table.add_column(f"{successor}={state}", justify="right")
+    for name in (
+        [f"{successor}: likeliest first"] if is_wide else [f"{successor}={state}" for state in range(n_columns)]
+    ):
+        table.add_column(name, justify="left" if is_wide else "right")
     table.add_column("reward", justify="right")
-    for index in islice(np.ndindex(*rewards.shape), MAX_ROWS):
-        cells = [_number(p) if p else "." for p in rows[index][:n_columns]]
+    n_shown = n_rows if n_rows <= SHOWN_WHOLE else MAX_ROWS
+    for index in itertools.islice(np.ndindex(*rewards.shape), n_shown):
+        row = rows[index]
+        cells = [_successors(row)] if is_wide else [_number(p) if p else "." for p in row]
         table.add_row(*map(str, index), *cells, _number(float(rewards[index])))
     output.print(Text(f"\n{title}", style="bold"))
     output.print(table)
-    for note in _left_out(n_rows, rows.shape[-1]):
-        output.print(Text(note, style="dim"))
+    if n_shown < n_rows:
+        output.print(Text(f"… and {counted(n_rows - n_shown, 'row')} more", style="dim"))
 
 
-def _left_out(n_rows: int, n_columns: int) -> Iterator[str]:
-    """Yield what a table does not show."""
-    if n_rows > MAX_ROWS:
-        yield f"and {n_rows - MAX_ROWS:,} rows more"
-    if n_columns > MAX_COLUMNS:
-        yield f"and {n_columns - MAX_COLUMNS} states more in each row"
+def _successors(row: Array) -> str:
+    """Return the states that a row leads to, the likeliest first."""
+    likeliest = np.argsort(-row, kind="stable")[: np.count_nonzero(row)]
+    told = ", ".join(f"{state}: {_number(row[state])}" for state in likeliest[:MAX_SUCCESSORS])
+    return told + _more(len(likeliest) - MAX_SUCCESSORS, "state")
 
 
 def _numbers(values: Array) -> str:
     if len(set(values.tolist())) == 1:
         return f"{_number(values[0])} each"
-    return ", ".join(map(_number, values[:MAX_COLUMNS])) + (", ..." if len(values) > MAX_COLUMNS else "")
+    return ", ".join(map(_number, values[:MAX_COLUMNS])) + (", …" if len(values) > MAX_COLUMNS else "")
 
 
 def _number(value: float) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 from distmarl.errors import EnvironmentLookupError, nearest_name
 from distmarl.games.congestion import congestion
 from distmarl.games.conventions import conventions
+from distmarl.games.demand_response import demand_response
 from distmarl.games.federated import federated
 from distmarl.games.formation import formation
 from distmarl.games.load_balancing import load_balancing
@@ -40,6 +41,7 @@ GAMES: dict[str, Callable[..., Environment]] = {
         federated,
         load_balancing,
         types,
+        demand_response,
         warehouse,
     )
 }

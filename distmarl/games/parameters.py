@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Annotated, Any, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, ParamSpec, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Gt, Le, Lt
 
@@ -27,7 +27,7 @@ def with_ranges(function: Callable[Parameters, Result]) -> Callable[Parameters, 
     Raises
     ------
     InvalidEnvironmentError
-        When a parameter is of another type than annotated, or out of its range.
+        When a parameter is of another type than annotated, out of its range, or none of its choices.
     """
 
     @functools.wraps(function)
@@ -49,6 +49,8 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
 
 def _check(name: str, value: Any, hint: Any) -> None:
     """Refuse a value that is not of a parameter's type, or out of its range."""
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise InvalidEnvironmentError(f"{name}: must be one of {', '.join(get_args(hint))}, got {shown(value)}")
     kind, *rules = get_args(hint) if get_origin(hint) is Annotated else (hint,)
     if kind is int and not is_integer(value):
         raise InvalidEnvironmentError(f"{name}: must be an integer, got {shown(value)}")

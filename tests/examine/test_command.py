@@ -37,6 +37,8 @@ def printed(capsys: pytest.CaptureFixture[str]) -> Printed:
 def test_all_games_are_listed_with_sizes_parameters_and_source(printed: Printed) -> None:
     text = printed()
     assert re.findall(r"^(\w+)  G=", text, flags=re.MULTILINE) == list(GAMES)
+    assert "warehouse  G=25, L=75 in B=5, A_g=5, A_l=3" in text
+    assert "A_g, A_l: of their actions. B: number of classes" in text
     assert "formation  G=5, L=3, A_g=5, A_l=3" in text
     assert "n_places=5 (2 to 50), cost=0.05 (0 or more)" in text
     assert "gamma=0.95 (0 to below 1)" in text
@@ -46,11 +48,17 @@ def test_all_games_are_listed_with_sizes_parameters_and_source(printed: Printed)
     assert printed("list") == text
 
 
+def table_rows(text: str) -> list[list[str]]:
+    """The rows of the tables, as words."""
+    lines = map(str.strip, text.splitlines())
+    return [line.split() for line in lines if re.fullmatch(r"\d+ [\d\s.-]+( states? more.*|[:,\d\s.-]+)?", line)]
+
+
 def test_a_game_is_shown_with_its_tables(printed: Printed) -> None:
     text = printed("show", "ring", "n_places=3", "cost=0.25")
     assert "Environment(G=3, L=3, A_g=3, A_l=2, n_agents=30, gamma=0.9)" in text
     assert "n_places=3, cost=0.25" in text
-    rows = [line.split() for line in text.splitlines() if re.fullmatch(r"[\d\s.-]+", line.strip()) and line.strip()]
+    rows = table_rows(text)
     assert ["0", "2", "1", "1", ".", ".", "-0.25"] in rows, "a step from place 2 leads to 0"
     assert ["2", "2", "0", ".", ".", "1", "1"] in rows, "staying where the global agent is earns 1"
     assert len(rows) == 3 * 3 + 3 * 3 * 2
@@ -58,8 +66,17 @@ def test_a_game_is_shown_with_its_tables(printed: Printed) -> None:
 
 def test_a_large_game_is_shown_in_part(printed: Printed) -> None:
     text = printed("show", "random", "n_local_states=20", "n_global_states=4")
-    assert "and 60 rows more" in text
-    assert "and 8 states more in each row" in text
+    assert "… and 148 rows more" in text
+    assert len(table_rows(text)) == 4 * 3 + 12
+
+
+def test_of_many_states_the_likeliest_successors_are_shown(printed: Printed) -> None:
+    text = printed("show", "warehouse")
+    assert re.search(r"^ +2 +0  2: 0.77, 1: 0.115, 3: 0.115, 0: 1.95e-05, 4: 1.95e-05 +5 *$", text, re.MULTILINE)
+    assert "… and 5,613 rows more" in text
+    assert "classes that are seen: 0 (s_l=0 to 14), 1 (s_l=15 to 29), 2 (s_l=30 to 44)" in text
+    assert text.count("with probability 0.05") == 3
+    assert "or 17 such parts more" in text
 
 
 @pytest.mark.parametrize("ending", ["png", "pdf", "svg"])
@@ -142,6 +159,7 @@ def test_a_game_that_is_too_large_for_exact_values_is_checked_as_far_as_may_be(p
         (("show", "ring", "--out", "none/figure.png"), "--out: none/figure.png: cannot be written: No such file"),
         (("check", "ring", "--out", "a.png"), "--out: is for show alone"),
         (("check", "nowhere:game"), "NAME: environment.name: there is no module 'nowhere'"),
+        (("check", "bad_games:needs"), "bad_games:needs: n_agents has no default; add n_agents=VALUE"),
         (("check", "bad_games:shapes"), "NAME: environment bad_games:shapes: reward_local: must have shape (1, 2, 1)"),
         (
             ("check", "bad_games:numbers"),
@@ -181,6 +199,9 @@ def numbers():
     moves = np.tile(np.eye(2)[None, :, None], (1, 1, 1, 1))
     moves[0, 1, 0, 0] = np.nan
     return game(transition_local=moves)
+
+def needs(*, n_agents, gamma=0.9):
+    return game()
 
 def raises():
     return {}["zone"]

@@ -35,6 +35,7 @@ SMALLEST = {
     "federated": {"n_levels": 2},
     "load_balancing": {"capacity": 1, "n_rates": 2},
     "types": {"n_places": 2},
+    "demand_response": {"n_levels": 2},
     "warehouse": {"n_global_cells": 5, "n_local_cells": 5},
 }
 
@@ -96,21 +97,30 @@ def test_what_the_schema_refuses_the_game_refuses(name, key, schema):
             dm.game(name, **{key: value})
 
 
+def values_of(schema):
+    """The values that a parameter may have; of sizes, the small ones."""
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    lowest, highest = schema["minimum"], schema.get("maximum", schema.get("exclusiveMaximum", 100))
+    return st.integers(lowest, min(highest, 6)) if schema["type"] == "integer" else st.floats(lowest, highest)
+
+
 @FEW
 @given(data=st.data(), name=st.sampled_from(sorted(GAMES.keys() - {"robots", "random"})))
 def test_any_parameters_in_their_ranges_make_a_game(data, name):
     given_parameters = {}
     for key, schema in parameter_schemas(GAMES[name]).items():
-        lowest, highest = schema["minimum"], schema.get("maximum", schema.get("exclusiveMaximum", 100))
-        numbers = {"integer": st.integers(lowest, min(highest, 6)), "number": st.floats(lowest, highest)}
         if key not in ("gamma", "n_agents"):
-            given_parameters[key] = data.draw(numbers[schema["type"]], label=key)
+            given_parameters[key] = data.draw(values_of(schema), label=key)
     env = dm.game(name, **given_parameters)
     assert np.isfinite(env.reward_local).all()
 
 
-def changed_value(default):
+def changed_value(schema):
     """Another value of a parameter, in its range."""
+    default = schema["default"]
+    if "enum" in schema:
+        return next(value for value in schema["enum"] if value != default)
     return default + 1 if isinstance(default, int) else default * 0.5 + 0.03
 
 
@@ -124,8 +134,7 @@ def changed_value(default):
     ],
 )
 def test_every_parameter_changes_the_game(name, key):
-    default = parameter_schemas(GAMES[name])[key]["default"]
-    other = dm.game(name, **{key: changed_value(default)})
+    other = dm.game(name, **{key: changed_value(parameter_schemas(GAMES[name])[key])})
     assert other.digest() != dm.game(name).digest()
 
 
@@ -142,6 +151,11 @@ def test_a_game_with_an_unknown_name_or_key_is_refused():
         dm.game("ring", n_place=3)
     with pytest.raises(EnvironmentLookupError, match=r"must return a distmarl.Environment, got a str"):
         dm.game("tests.games.test_every_game:no_game", name="x")
+
+
+def test_a_value_that_is_none_of_the_choices_is_refused():
+    with pytest.raises(InvalidEnvironmentError, match=r"^seen: must be one of consumption, direction, state, got 'x'$"):
+        dm.game("demand_response", seen="x")
 
 
 def no_game(name):

@@ -65,6 +65,17 @@ BY_HAND = {
         ("reward_global", (2, 3), 0),
         ("reward_local", (2, 3, 2), 0.5 - 0.5 - 0.2),
     ],
+    # s_g = 2, x = 4, d = 3 > s_g: on to x = 3, or 3 + 2 - 4 = 1. With s_g = 3, x = d.
+    "demand_response": [
+        ("transition_global", (1, 0), [1, 0, 0, 0, 0]),
+        ("transition_global", (4, 2), [0, 0, 0, 0, 1]),
+        ("transition_local", (1, 3 * 5 + 2, 0), np.repeat([0.1, 0, 0.1, 0, 0], 5)),
+        ("transition_local", (2, 3 * 5 + 2, 0), np.repeat([0, 0, 0.2, 0, 0], 5)),
+        ("reward_global", (1, 0), 7.5 - 1),
+        ("reward_global", (2, 2), 5),
+        ("reward_local", (1, 3 * 5 + 2, 0), 4 - 0.5),
+        ("reward_local", (3, 3 * 5 + 2, 0), 4),
+    ],
     # A full queue, slow, at the highest rate: a job is done with 0.4, one arrives with 0.8.
     "load_balancing": [
         ("transition_global", (0, 2), [0, 0, 1]),
@@ -80,6 +91,18 @@ STEPS = [(name, *step) for name, steps in BY_HAND.items() for step in steps]
 @pytest.mark.parametrize(("name", "table", "index", "expected"), STEPS)
 def test_a_step_worked_by_hand(name, table, index, expected):
     np.testing.assert_allclose(getattr(dm.game(name), table)[index], expected, rtol=1e-13, atol=1e-15)
+
+
+def test_what_is_seen_of_consumers_has_as_many_classes_as_it_says():
+    states = list(itertools.product(range(1, 6), range(1, 6)))  # x, d
+    expected = {
+        "consumption": [x for x, _ in states],
+        "direction": [(x, d > x) for x, d in states],
+        "state": states,
+    }
+    for seen, labels in expected.items():
+        classes = dm.game("demand_response", seen=seen).observation.tolist()
+        assert len({*zip(classes, labels, strict=True)}) == len({*classes}) == len({*labels})
 
 
 def test_formation_is_mirrored():

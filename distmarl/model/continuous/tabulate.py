@@ -144,7 +144,8 @@ def tabulate(
     -----
     A cell stands for its centre: a row of the tables has the mean and the standard deviation of the move from there
     (:meth:`Grid.normal`), so rewards are those at the centre. Their average over the cell would count the spread
-    within it twice. What the game differs by from the continuous one falls with the square of the width.
+    within it twice. What the game differs by from the continuous one falls with the square of the width; but
+    what is clipped goes to the centres of the cells at the ends, half a width inside.
 
     Examples
     --------
