@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from distmarl import search_path as search_path  # before all others
+from distmarl.adapters.making import gym_env, gym_vector_env, parallel_env
+from distmarl.adapters.tabulating import tabulate_policy
 from distmarl.equilibrium.ceilings.value_bound import ValueBound, value_bound
 from distmarl.equilibrium.nash_gap import NashGap, nash_gap
 from distmarl.equilibrium.quantity import Quantity
@@ -78,14 +80,18 @@ __all__ = [
     "exact_return",
     "g_learn",
     "game",
+    "gym_env",
+    "gym_vector_env",
     "independent_q",
     "l_learn",
     "nash_gap",
+    "parallel_env",
     "rank",
     "robots",
     "sampling_error",
     "subsampled_q",
     "tabulate",
+    "tabulate_policy",
     "train_alternating",
     "uniform_local_policy",
     "value_bound",

@@ -7,6 +7,7 @@
     ├── InvalidEnvironmentError  a game's tables break a rule (also a ValueError)
     ├── EnvironmentLookupError   a named environment cannot be found or built
     ├── InvalidArgumentError     a function was called with impossible values (also a ValueError)
+    ├── MissingExtraError        a package of an extra is not installed (also an ImportError)
     ├── ResultsError             a results folder cannot be used
     ├── ExecutorError            the tasks cannot be run where they were asked to run
     │   └── LostRayError         the Ray that ran them was lost
@@ -41,6 +42,10 @@ class EnvironmentLookupError(DistmarlError):
 
 class InvalidArgumentError(DistmarlError, ValueError):
     """A function was called with a value that it cannot use."""
+
+
+class MissingExtraError(DistmarlError, ImportError):
+    """A function needs a package that only an extra of distmarl brings."""
 
 
 class ResultsError(DistmarlError):
