@@ -5,6 +5,7 @@ from __future__ import annotations
 from distmarl.report.figures.against_k import DIFFERENCE, MODE_ACCURACY, REWARD, RUNTIME
 from distmarl.report.figures.alternations import ALTERNATION
 from distmarl.report.figures.gaps import NASH_GAP, PRICE
+from distmarl.report.figures.learners import RETURN_VS_SAMPLES
 from distmarl.report.figures.learnt_policies import POLICY
 from distmarl.report.figures.scaling import SCALING
 from distmarl.report.figures.timeline import TIMELINE
@@ -19,6 +20,7 @@ FIGURES = {
         MODE_ACCURACY,
         NASH_GAP,
         PRICE,
+        RETURN_VS_SAMPLES,
         ZONE_HEATMAP,
         POLICY,
         SCALING,

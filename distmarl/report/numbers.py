@@ -34,6 +34,7 @@ from distmarl.results.tables import (
     EVALUATIONS,
     EXACT_RETURNS,
     FAILURES,
+    LEARNERS,
     NASH_GAPS,
     SETTINGS,
     TIMINGS,
@@ -129,6 +130,14 @@ class Numbers:
         """The baselines, with ``label`` and ``place`` of the settings."""
         baselines = self._placed(self._snapshot.read(BASELINES))
         return baselines[baselines["baseline"].isin(self.sweep.experiment.baselines)]
+
+    @cached_property
+    def learners(self) -> pd.DataFrame:
+        """The model-free learners at each budget, with ``label`` and ``place`` of the settings."""
+        learners = self._placed(self._snapshot.read(LEARNERS), "k", "train_seed", "learner", "budget")
+        asked = self.sweep.experiment
+        is_asked_for = learners["learner"].isin(asked.baselines) & learners["budget"].isin(asked.baseline_samples)
+        return learners[is_asked_for & learners["k"].isin(self.k_values)]
 
     @cached_property
     def bounds(self) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from distmarl.report.figures.axes import (
     use_plain_numbers,
 )
 from distmarl.report.figures.frames import check_frame, settings_to_draw
+from distmarl.report.figures.learner_curves import draw_learners
 from distmarl.report.figures.levels import draw_levels, levels_of, shared_ceiling
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
@@ -50,6 +51,7 @@ def reward_vs_k(
     *,
     baselines: pd.DataFrame | None = None,
     bounds: pd.DataFrame | None = None,
+    learners: pd.DataFrame | None = None,
     unfinished: str | None = None,
     width: float | None = None,
     ax: Axes | None = None,
@@ -72,6 +74,8 @@ def reward_vs_k(
     bounds : DataFrame, optional
         The table ``bounds``: what nobody earns more than over as many steps is the highest of these levels. It is the
         only one where there are several settings, if it is the same for all.
+    learners : DataFrame, optional
+        The table ``learners``, drawn as curves where there is one setting: means over trainings at the largest budget.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -97,6 +101,7 @@ def reward_vs_k(
             panels = draw_trainings(summary, "training_returns", exact, unfinished, **look)
             for number, axes in enumerate(panels):
                 draw_levels(axes, ax, levels, is_named=number == 0)
+            draw_learners(panels[0], ax, names, learners)
         return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_interval = is_clear and summary["ci95_low"].notna().any()
@@ -122,12 +127,18 @@ def reward_vs_k(
             for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
         draw_levels(axes, ax, levels)
+        draw_learners(axes, ax, names, learners)
     return figure_of(axes)
 
 
 REWARD = ReportFigure(
     reward_vs_k,
-    lambda of: {"summary": of.summary, "baselines": of.baselines, "bounds": of.bounds},
+    lambda of: {
+        "summary": of.summary,
+        "baselines": of.baselines,
+        "bounds": of.bounds,
+        "learners": of.learners,
+    },
     Caption(
         "Reward against k",
         "The discounted return that the trained pair of policies earns, against the number k of local agents that the "
@@ -135,7 +146,8 @@ REWARD = ReportFigure(
         "and the band is the 95 % interval of the mean (a bar where there are several settings): it contains the noise "
         "of the evaluation, not how another training would turn out. Of several trainings, each is a thin line and "
         "their median a strong one, and a bar is the mean with its 95 % interval over trainings. Lines without bars "
-        "are exact returns or baselines. A solid level is what no policies whatever earn more than.",
+        "are exact returns or baselines. A solid level is what no policies whatever earn more than. Dashed curves are "
+        "model-free learners at their largest budget of samples, means over trainings.",
         "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "
         "median over trainings of these. Intervals are Student's t: over the rollouts of a single training, else over "
         "the trainings, each with evaluation seeds of its own.",

@@ -45,6 +45,43 @@ BASELINES = PageTable(
 )
 
 
+def _learners_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
+
+    def known(row: Row) -> Cell:
+        return number(row["mean_return"] if pd.isna(row["exact_return"]) else row["exact_return"], decimals)
+
+    return [
+        K,
+        *training_column(rows),
+        Column("Learner", "what it does", lambda row: words(row["learner"].replace("_", " ")), is_number=False),
+        number_column("Samples", "draws of an agent's next state", "n_samples"),
+        Column("Return", "exact where it is known, else the mean of rollouts", known),
+        number_column("From", "lower end of the mean's 95 % interval, over rollouts", "ci95_low", decimals),
+        number_column("To", "upper end of it", "ci95_high", decimals),
+        Column(
+            "Visited",
+            "share of the global states and count vectors in which the global agent ever was",
+            lambda row: number(100 * row["visited"], 1, unit=" %"),
+        ),
+    ]
+
+
+LEARNERS = PageTable(
+    "learners",
+    "results",
+    "One row for each learner and budget of samples at each {point}.",
+    "learners",
+    title="Model-free learners",
+    introduction=lambda _: (
+        "Q-learners that know no table of the game and learn from what they play. Nothing certifies how far they have "
+        "come."
+    ),
+    is_folded=True,
+    rows=lambda numbers: numbers.learners,
+    columns=_learners_columns,
+)
+
+
 def _bounds_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
     return [
         text_column("Returns over", "the horizon of the rollouts, or all steps to come", "steps"),

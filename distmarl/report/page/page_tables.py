@@ -23,7 +23,7 @@ from distmarl.report.page.cells import (
     words,
     yes_or_no,
 )
-from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, WELFARE
+from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, LEARNERS, WELFARE
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
 from distmarl.report.page.training_tables import COMPARISONS, trainings_columns
@@ -280,5 +280,16 @@ ALTERNATIONS = PageTable(
 
 PAGE_TABLES = {
     table.name: table
-    for table in (SETTINGS, RESULTS, COMPARISONS, BASELINES, BOUNDS, WELFARE, GAPS, CERTIFICATES, ALTERNATIONS)
+    for table in (
+        SETTINGS,
+        RESULTS,
+        COMPARISONS,
+        BASELINES,
+        LEARNERS,
+        BOUNDS,
+        WELFARE,
+        GAPS,
+        CERTIFICATES,
+        ALTERNATIONS,
+    )
 }
