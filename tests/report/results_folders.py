@@ -60,6 +60,28 @@ def training_row(name: str, k: int, *, converged: bool = True) -> dict[str, Any]
     }
 
 
+def learner_row(name: str, k: int, learner: str, budget: int, train_seed: int = 0) -> dict[str, Any]:
+    value = 10.0 * k + math.log10(budget) + train_seed - (learner == "subsampled_q")
+    return {
+        "sweep": "tiny",
+        "setting_id": name,
+        "k": k,
+        "train_seed": train_seed,
+        "learner": learner,
+        "budget": budget,
+        "n_samples": budget - 10,
+        "visited": 0.5,
+        "n_agents": 30,
+        "gamma": 0.95,
+        "horizon": 50,
+        "n_rollouts": 500,
+        "mean_return": value,
+        "standard_error": 0.1,
+        "ci95_low": value - 0.2,
+        "ci95_high": value + 0.3,
+    }
+
+
 def timing_row(task: str, name: str, k: int | None, seconds: float) -> dict[str, Any]:
     place = {"setting_id": name, "k": k, "train_seed": 0, "seed": None}
     return {"sweep": "tiny", "task": task, **place, "seconds": seconds}

@@ -29,13 +29,14 @@ LEARNER_COLUMNS = ("setting_id", "k", "train_seed", "learner", "budget", "n_samp
 INTERVAL = ("ci95_low", "ci95_high")
 SAMPLES_LABEL = "draws of an agent's next state"
 FEW_DECADES = 100.0
-OURS_DASHES = (0, (1, 2))
+OURS_ALPHA = 0.6
 
 
 def return_vs_samples(
     learners: pd.DataFrame,
     *,
     summary: pd.DataFrame | None = None,
+    trainings: pd.DataFrame | None = None,
     unfinished: str | None = None,
     width: float | None = None,
     ax: Axes | None = None,
@@ -43,7 +44,8 @@ def return_vs_samples(
     """Draw what model-free learners earn against how many samples they drew, for a few k of the first setting.
 
     Of several trainings, the line is their mean, and bars reach from the smallest to the largest; of a single one, a
-    bar is the 95 % interval of the mean over rollouts. The trained pairs are dotted levels: they know the tables.
+    bar is the 95 % interval of the mean over rollouts. The trained pairs are thin levels, since they know the tables; a
+    cross stands where G-LEARN drew samples besides.
 
     Parameters
     ----------
@@ -51,6 +53,8 @@ def return_vs_samples(
         The table ``learners``.
     summary : DataFrame, optional
         ``dm.open(...).points()``, for the pairs to compare with.
+    trainings : DataFrame, optional
+        The table ``trainings``, for what G-LEARN drew.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -82,10 +86,15 @@ def return_vs_samples(
             for name, dashes, marker in zip(names, LINE_STYLES, LEARNER_MARKERS, strict=False):
                 own = rows[(rows["k"] == k) & (rows["learner"] == name)]
                 _draw(axes, own, {"color": colour, "linestyle": dashes, "marker": marker})
-        has_ours = summary is not None and _draw_pairs(axes, summary, rows["setting_id"].iloc[0], colours)
-        _set_samples_axis(axes, rows["n_samples"])
+        ours = _pairs(rows["setting_id"].iloc[0], ks, summary, trainings)
+        for k, value, drawn in zip(ours["k"], ours["value"], ours["n_samples"], strict=True):
+            look: dict[str, Any] = {"color": colours[int(k)], "alpha": OURS_ALPHA}
+            axes.axhline(value, linewidth=0.6, zorder=1, **look)
+            if drawn > 0:
+                axes.plot(drawn, value, marker="x", **look)
+        _set_samples_axis(axes)
         axes.set_ylabel(RETURN_LABEL)
-        handles, labels = _legend(colours, names, has_ours)
+        handles, labels = _legend(colours, names, ours)
         n_lines = add_legend(axes, ax, handles, labels, 3)
         notes = [*([note] if note else []), _bars_note(rows)]
         set_height(axes, ax, HEIGHT_IN, n_legend_lines=n_lines, n_notes=add_notes(axes, notes, unfinished))
@@ -102,30 +111,38 @@ def _draw(axes: Axes, rows: pd.DataFrame, look: dict[str, Any]) -> None:
     axes.vlines(samples, low, high, colors=look["color"], linewidth=0.8, alpha=BAR_ALPHA)
 
 
-def _draw_pairs(axes: Axes, summary: pd.DataFrame, setting_id: str, colours: dict[int, str]) -> bool:
-    """Draw what the trained pairs earn as levels; return whether there are any."""
-    own = summary[(summary["setting_id"] == setting_id) & summary["k"].isin(list(colours))]
-    for k, value in zip(own["k"], known_returns(own), strict=True):
-        axes.axhline(value, color=colours[int(k)], linestyle=OURS_DASHES, linewidth=0.9, zorder=1)
-    return len(own) > 0
+def _pairs(
+    setting_id: str, ks: list[int], summary: pd.DataFrame | None, trainings: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return what the trained pairs of a setting earn at some k, and how many samples G-LEARN drew."""
+    if summary is None:
+        return pd.DataFrame(columns=["k", "value", "n_samples"])
+    own = summary[(summary["setting_id"] == setting_id) & summary["k"].isin(ks)]
+    pairs = pd.DataFrame({"k": own["k"], "value": known_returns(own), "n_samples": 0.0})
+    if trainings is not None and "n_samples" in trainings:
+        drawn = trainings[trainings["setting_id"] == setting_id].groupby("k")["n_samples"].max()
+        pairs["n_samples"] = pairs["k"].map(drawn).fillna(0.0)
+    return pairs
 
 
-def _set_samples_axis(axes: Axes, samples: pd.Series[int]) -> None:
+def _set_samples_axis(axes: Axes) -> None:
     axes.set_xlabel(SAMPLES_LABEL)
     axes.set_xscale("log")
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if samples.max() < FEW_DECADES * samples.min() else (1,)))
+    low, high = axes.get_xlim()
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < FEW_DECADES * low else (1,)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: in_powers(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
 
 
-def _legend(colours: dict[int, str], names: list[str], has_ours: bool) -> tuple[list[Line2D], list[str]]:
+def _legend(colours: dict[int, str], names: list[str], ours: pd.DataFrame) -> tuple[list[Line2D], list[str]]:
     handles = [Line2D([], [], color=colour) for colour in colours.values()]
     labels = [f"k = {k}" for k in colours]
+    look: dict[str, Any] = {"color": NOTE_COLOUR, "markerfacecolor": "white"}
     for name, dashes, marker in zip(names, LINE_STYLES, LEARNER_MARKERS, strict=False):
-        handles.append(Line2D([], [], color=NOTE_COLOUR, linestyle=dashes, marker=marker, markerfacecolor="white"))
+        handles.append(Line2D([], [], linestyle=dashes, marker=marker, **look))
         labels.append(name.replace("_", " "))
-    if has_ours:
-        handles.append(Line2D([], [], color=NOTE_COLOUR, linestyle=OURS_DASHES))
+    if not ours.empty:
+        handles.append(Line2D([], [], linewidth=0.6, marker="x" if ours["n_samples"].max() > 0 else "", **look))
         labels.append("trained pair")
     return handles, labels
 
@@ -134,7 +151,7 @@ def _bars_note(rows: pd.DataFrame) -> str:
     n_trainings = rows["train_seed"].nunique()
     if n_trainings > 1:
         return f"mean of {n_trainings} trainings; bars: min to max"
-    return "one training; bars: 95 % interval of the mean, not of other trainings"
+    return "bars: 95 % interval of the mean, not of other trainings"
 
 
 def _asks_for_budgets(numbers: Numbers) -> bool:
@@ -145,12 +162,20 @@ def _asks_for_budgets(numbers: Numbers) -> bool:
 
 RETURN_VS_SAMPLES = ReportFigure(
     return_vs_samples,
-    lambda of: None if of.learners.empty else {"learners": of.learners, "summary": of.summary},
+    lambda of: (
+        None
+        if of.learners.empty
+        else {
+            "learners": of.learners,
+            "summary": of.summary,
+            "trainings": of.trainings,
+        }
+    ),
     Caption(
         "Return against samples",
         "What model-free learners earn, against how many draws of an agent's next state they learnt from, for a few k. "
-        "Dotted levels are the trained pairs of the same k, which know the tables of the game: what G-LEARN drew is in "
-        "the table trainings.",
+        "Thin levels are the trained pairs of the same k, which know the tables of the game. With sampled transitions "
+        "G-LEARN draws, too: a cross stands at how many, without the training of the local policy.",
         "The same run of a learner is looked at after each budget, and its greedy pair evaluated in the game of n "
         "agents. Of several trainings the line is the mean, and bars reach from the smallest to the largest; of one, "
         "a bar is the 95 % interval over rollouts.",

@@ -27,13 +27,13 @@ KINDS: dict[str, Kind] = {
         LOCAL_POLICY,
         G_LEARN,
         BASELINES,
-        INDEPENDENT_Q,
-        SUBSAMPLED_Q,
         BOUND,
         WELFARE,
         NASH_GAP,
         EXACT_RETURN,
         EVALUATE,
+        INDEPENDENT_Q,
+        SUBSAMPLED_Q,
     )
 }
 

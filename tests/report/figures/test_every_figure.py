@@ -18,7 +18,7 @@ import distmarl as dm
 from distmarl.model.options import Experiment
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.numbers import read_numbers
-from distmarl.results.tables import EVALUATIONS, FAILURES, NASH_GAPS, TIMINGS, TRAININGS, WELFARE
+from distmarl.results.tables import EVALUATIONS, FAILURES, LEARNERS, NASH_GAPS, TIMINGS, TRAININGS, WELFARE
 from distmarl.study.effort import asked_effort
 from tests.places import snapshot_of, write_report
 from tests.report.results_folders import (
@@ -26,6 +26,7 @@ from tests.report.results_folders import (
     commit_details,
     evaluation_row,
     failure_row,
+    learner_row,
     start_folder,
     task_row,
     training_row,
@@ -76,10 +77,13 @@ def sweep_folder(folder: Path, settings: Any, state: str) -> Path:
     ]
     welfare = [{**effort, "setting_id": name, "value": 101.0, "error": 0.0} for name in done]
     store.commit("gaps", [(NASH_GAPS, gaps), (WELFARE, welfare)])
+    learners = itertools.product(done, ks, ("independent_q", "subsampled_q"), (1_000, 100_000))
+    store.commit("learners", [(LEARNERS, [learner_row(*each) for each in learners])])
     if state == "failed":
         store.commit("failure", [(FAILURES, [failure_row(name, 12) for name in names])])
     sweep = folder / "sweep.yaml"
-    sweep.write_text(sweep.read_text().replace("experiment:", "experiment:\n  nash_gap: exact"))
+    asked = "nash_gap: exact\n  baselines: [independent_q, subsampled_q]\n  baseline_samples: [1000, 100000]"
+    sweep.write_text(sweep.read_text().replace("experiment:", f"experiment:\n  {asked}"))
     store.publish()
     return folder
 
@@ -139,7 +143,7 @@ def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path:
     sizes = sorted(ids, key=ids.__getitem__, reverse=True)  # the first is not just the first that is stored
     run(tmp_path, varied(sizes))
     report = write_report(tmp_path)
-    missing = {"nash_gap_vs_k", "price_of_subsampling"}
+    missing = {"nash_gap_vs_k", "price_of_subsampling", "return_vs_samples"}
     assert [Path(name).stem for name in report.figures] == [name for name in FIGURES if name not in missing]
     assert report.skipped == {}
     r = dm.open(tmp_path)
@@ -169,6 +173,7 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
         "mode_accuracy_vs_k": dm.figures.mode_accuracy_vs_k(r.points()),
         "nash_gap_vs_k": dm.figures.nash_gap_vs_k(r.nash_gaps),
         "price_of_subsampling": dm.figures.price_of_subsampling(r.nash_gaps),
+        "return_vs_samples": dm.figures.return_vs_samples(r.learners),
         "zone_heatmap": dm.figures.zone_heatmap(pd.read_parquet(tmp_path / "rollouts")),
         "policy": dm.figures.policy(r.local_policies, r.global_policies),
         "scaling": dm.figures.scaling(r.points(), r.settings),
@@ -180,6 +185,7 @@ def test_the_figures_are_functions_of_stored_frames(tmp_path: Path) -> None:
     assert [name for name, figure in drawn.items() if figure is None] == [
         "nash_gap_vs_k",
         "price_of_subsampling",
+        "return_vs_samples",
         "scaling",
     ]
 

@@ -19,7 +19,15 @@ from distmarl.report.numbers import Numbers, read_numbers
 from tests.places import snapshot_of
 from tests.report.figures.test_every_figure import GRID, named_things, sweep_folder
 
-ON_AXES = ("reward_vs_k", "difference_vs_k", "runtime_vs_k", "mode_accuracy_vs_k", "alternation", "timeline")
+ON_AXES = (
+    "reward_vs_k",
+    "difference_vs_k",
+    "runtime_vs_k",
+    "mode_accuracy_vs_k",
+    "return_vs_samples",
+    "alternation",
+    "timeline",
+)
 SETTINGS = {name: GRID[name] for name in ("s00", "s06", "s12", "s18")}
 
 
