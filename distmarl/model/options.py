@@ -208,11 +208,10 @@ class Experiment(_Section):
     nash_gap : {"off", "estimate", "exact"}
         How the Nash gaps of the pair at each k are found, if at all.
     baselines : tuple of str
-        What else is evaluated, to compare with: ``random``, ``fixed_action``, ``full_information``,
-        ``no_local_update`` and ``blind`` once for each setting; the learners ``independent_q`` and ``subsampled_q`` at
-        each k and training.
+        What else is evaluated, to compare with: ``independent_q`` and ``subsampled_q`` are model-free learners, which
+        run for each training and k; the others are evaluated once for each setting.
     baseline_samples : tuple of int
-        Draws of an agent's next state that these learners may take: with several, one run is looked at after each.
+        Draws of an agent's next state that such a learner may take: with several, one run is looked at after each.
     bound : {"off", "exact"}
         Whether it is worked out what no policies at all can earn more than.
     bound_m : int, optional
