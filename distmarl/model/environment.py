@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -284,6 +284,12 @@ class Environment:
         first = np.searchsorted(self.observation[by_class], np.arange(self.n_classes))
         seen: Ints = np.add.reduceat(populations[..., by_class], first, axis=-1)
         return seen
+
+    def with_states_seen(self) -> Environment:
+        """Return the game whose global agent sees the local states themselves: this one, if it does."""
+        if self.sees_states:
+            return self
+        return replace(self, observation=None)  # type: ignore[arg-type]
 
     def digest(self) -> str:
         """Return a hexadecimal SHA-256 digest of all that defines the game."""

@@ -14,7 +14,12 @@ from distmarl.dynamics.population import elevate, global_action_law, initial_pop
 from distmarl.dynamics.rollouts import initial_states
 from distmarl.model.counts import rank_valid
 from tests import reference
-from tests.reference import dirichlet_multinomial_pmf, enumerate_counts, hypergeometric_pmf
+from tests.reference import (
+    dirichlet_multinomial_pmf,
+    enumerate_counts,
+    hypergeometric_pmf,
+    subsampled_action_law,
+)
 from tests.strategies import DETERMINISTIC, FEW, environments, generators, random_environment, random_global_policy
 
 EPSILON = float(np.finfo(float).eps)
@@ -158,3 +163,42 @@ def test_what_is_seen_at_the_start_is_the_start_of_fewer_agents(env, rng, data):
     for s_g, actions in enumerate(policy):
         expected = np.bincount(actions, seen, env.n_global_actions)
         np.testing.assert_allclose(law[s_g] @ initial_population(env), expected, rtol=0, atol=1e-14)
+
+
+# Classes, and mixtures.
+
+
+@pytest.mark.parametrize("k", [1, 2, 4, 5])
+@pytest.mark.parametrize("observation", [[0, 1, 1], [1, 0, 0], [0, 0, 0], [2, 0, 1]])
+def test_the_law_of_the_action_is_that_of_every_subsample_of_classes(observation, k):
+    rng = np.random.default_rng(k)
+    env = random_environment(rng, n_agents=5, n_global_actions=3, observation=observation)
+    policy = random_global_policy(rng, env, k)
+    law, by_subsamples = global_action_law(env, policy, k=k), subsampled_action_law(env, policy, k)
+    assert law.shape == (2, 3, 21)
+    for number, population in enumerate(enumerate_counts(5, 3)):
+        agents = np.repeat(np.arange(3), population)
+        expected = [by_subsamples(s_g, agents) for s_g in range(2)]
+        np.testing.assert_allclose(law[:, :, number], expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("n_parts", [1, 3])
+def test_the_start_of_a_mixture_is_the_mean_of_multinomials(n_parts):
+    env = random_environment(np.random.default_rng(n_parts), n_agents=6, n_parts=n_parts)
+    env = replace(env, initial_shares=np.vstack([env.initial_shares[:-1], [[0.0, 0.25, 0.75]]]))
+    start = initial_population(env)
+    expected = reference.start_pmf(env)
+    assert (np.abs(start - expected) <= (initial_population_error(env) + 1e-12) * expected).all()
+    assert math.fsum(start) == pytest.approx(1.0, abs=4 * EPSILON)
+    np.testing.assert_allclose(expected @ count_vectors(6, 3), 6 * env.initial_local_weights, rtol=1e-12)
+
+
+def test_a_mixture_is_drawn_part_by_part():
+    env = random_environment(np.random.default_rng(0), n_agents=3, n_parts=2)
+    env = replace(env, initial_shares=[[0.9, 0.1, 0.0], [0.0, 0.2, 0.8]])
+    _, populations = initial_states(env, 40_000, np.random.default_rng(1))
+    frequencies = reference.count_frequencies(populations, 3)
+    assert reference.largest_frequency_error(frequencies, initial_population(env)) < 4
+    # Negative control: shares that are mixed for each agent, and not for all together.
+    alone = replace(env, initial_shares=[env.initial_local_weights], initial_weights=[1.0])
+    assert reference.largest_frequency_error(frequencies, initial_population(alone)) > 4

@@ -289,3 +289,106 @@ def test_a_message_shows_numbers_of_numpy_as_plain_ones() -> None:
         with pytest.raises(DistmarlError) as caught:
             call()
         assert str(caught.value).endswith(said)
+
+
+# Classes of local states, and starts that are mixtures.
+
+
+def test_every_state_is_a_class_of_its_own_by_default(arguments):
+    env = Environment(**arguments)
+    assert (env.n_classes, env.sees_states) == (3, True)
+    np.testing.assert_array_equal(env.observation, [0, 1, 2])
+    populations = np.array([[1, 2, 4], [7, 0, 0]])
+    assert env.observed(populations) is populations
+    assert env.with_states_seen() is env
+
+
+def test_classes_are_counted_together(arguments):
+    env = Environment(**arguments, observation=[1, 0, 1])
+    assert (env.n_classes, env.sees_states) == (2, False)
+    np.testing.assert_array_equal(env.observed(np.array([[[1, 2, 4]], [[7, 0, 0]]])), [[[2, 5]], [[0, 7]]])
+    assert "L=3 in B=2" in repr(env)
+    seeing = env.with_states_seen()
+    assert seeing.digest() == Environment(**arguments).digest()
+
+
+def test_the_same_states_in_another_order_are_not_what_is_seen_by_default(arguments):
+    env = Environment(**arguments, observation=[2, 0, 1])
+    assert (env.n_classes, env.sees_states) == (3, False)
+    np.testing.assert_array_equal(env.observed(np.array([1, 2, 4])), [2, 4, 1])
+
+
+def test_a_map_of_every_state_to_itself_is_the_same_game(arguments):
+    given = Environment(**arguments, observation=np.arange(3, dtype=np.int8))
+    assert given.digest() == Environment(**arguments).digest()
+    assert given.observation.dtype == np.int64
+
+
+@pytest.mark.parametrize(
+    ("observation", "message"),
+    [
+        (
+            [0, 2, 0],
+            r"^observation: must be onto the classes 0 .. 2, but no local state has the class 1; number the cl",
+        ),
+        ([1, 2, 1], r"^observation: must be onto the classes 0 .. 2, but no local state has the class 0"),
+        ([0, 1], r"^observation: must be the class of each of the 3 local states, integers from 0, got int64 of shape"),
+        ([[0], [1], [1]], r"^observation: must be the class of each of the 3 .* got int64 of shape \(3, 1\)$"),
+        ([0, -1, 1], r"^observation\[s_l=1\]: must not be negative, got -1$"),
+        ([0.0, 1.0, 1.0], r"^observation: must be the class .* got float64 of shape \(3,\)$"),
+        ([False, True, True], r"^observation: must be the class .* got bool of shape"),
+        ("abc", r"^observation: must be the class"),
+        ([[0], [1, 2], [1]], r"^observation: must be the class .* got lists of different lengths$"),
+    ],
+)
+def test_maps_that_are_not_onto_classes_are_refused(arguments, observation, message):
+    refused(arguments, message, observation=observation)
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        ({"initial_shares": [[0.5, 0.5, 0.1]]}, r"^initial_shares\[part=0\]: must sum to 1 within .* got a sum of 1.1"),
+        ({"initial_shares": [[1.5, -0.5, 0.0]]}, r"^initial_shares\[part=0, s_l=1\]: must not be negative, got -0.5"),
+        ({"initial_shares": [0.5, 0.5, 0.0]}, r"^initial_shares: must have the axes \[part, s_l\]"),
+        ({"initial_shares": [[0.5, 0.5]]}, r"^initial_shares: must have shape \(1, 3\)"),
+        ({"initial_shares": np.eye(3), "initial_weights": [0.5, 0.5]}, r"^initial_weights: must have shape \(3,\)"),
+        ({"initial_shares": np.eye(3), "initial_weights": [0.5, 0.5, 0.5]}, r"^initial_weights\[:\]: must sum to 1"),
+        ({"initial_weights": [1.0]}, r"^initial_weights: belongs to initial_shares; give both, or leave it out$"),
+        (
+            {"initial_shares": np.eye(3), "initial_local_concentration": [1, 1, 1]},
+            r"^initial_shares: takes the place of initial_local_concentration; leave one of them out$",
+        ),
+    ],
+)
+def test_mixtures_that_are_none_are_refused(arguments, start, message):
+    refused(arguments, message, **start)
+
+
+def test_the_parts_of_a_mixture_are_equally_likely_by_default(arguments):
+    env = Environment(**arguments, initial_shares=np.eye(3)[:2])
+    np.testing.assert_array_equal(env.initial_weights, [0.5, 0.5])
+    assert env.initial_local_concentration is None
+    np.testing.assert_array_equal(env.initial_local_weights, [0.5, 0.5, 0.0])
+    np.testing.assert_array_equal(Environment(**arguments).initial_local_weights, [0.3, 0.3, 0.3])
+
+
+def test_classes_and_mixtures_define_the_game(arguments):
+    games = [
+        {},
+        {"observation": [0, 0, 1]},
+        {"observation": [0, 1, 1]},
+        {"initial_shares": np.eye(3)},
+        {"initial_shares": np.eye(3), "initial_weights": [0.2, 0.3, 0.5]},
+        {"initial_shares": np.eye(3)[::-1], "initial_weights": [0.2, 0.3, 0.5]},
+    ]
+    assert len({Environment(**arguments, **game).digest() for game in games}) == len(games)
+
+
+def test_copies_keep_classes_and_mixtures(arguments):
+    env = Environment(**arguments, observation=[1, 0, 1], initial_shares=np.eye(3)[:2], initial_weights=[0.25, 0.75])
+    for other in (pickle.loads(pickle.dumps(env)), copy.deepcopy(env), dataclasses.replace(env)):
+        assert other.digest() == env.digest()
+        np.testing.assert_array_equal(other.observation, [1, 0, 1])
+        for name in ("observation", "initial_shares", "initial_weights"):
+            assert not getattr(other, name).flags.writeable

@@ -15,6 +15,7 @@ from distmarl.dynamics.population import global_action_law
 from distmarl.errors import InvalidArgumentError
 from distmarl.values.exact_return import check_population_size, expected_at_start, population_bytes, population_value
 from tests import reference
+from tests.line_game import line_game
 from tests.reference import joint_return, standard_errors_from, subsampled_action_law
 from tests.strategies import (
     FEW,
@@ -42,6 +43,28 @@ def game():
 
 
 # Against all joint states of all agents.
+
+
+@pytest.mark.parametrize("horizon", [None, 1, 5])
+@pytest.mark.parametrize(("observation", "n_parts", "k"), [([0, 1, 0], 0, 2), ([1, 0, 0], 2, 1), ([0, 1, 1], 3, 4)])
+def test_classes_and_mixtures_are_those_of_every_joint_state(observation, n_parts, k, horizon):
+    sizes = {"n_agents": 4, "observation": observation, "n_parts": n_parts}
+    env, global_policy, local_policy = random_pair(np.random.default_rng(k), k, **sizes)
+    found = exact_return(env, global_policy, local_policy, k=k, horizon=horizon, tolerance=1e-10)
+    law = subsampled_action_law(env, global_policy, k)
+    assert abs(found.value - joint_return(env, law, local_policy, horizon=horizon)) <= found.bound + 1e-11
+    # Negative control: another map of the same size.
+    other = replace(env, observation=1 - env.observation)
+    assert abs(exact_return(other, global_policy, local_policy, k=k, horizon=horizon).value - found.value) > 1e-3
+
+
+def test_many_states_with_few_classes_are_too_many_populations():
+    env = line_game(n_agents=500, n_states=81)
+    policy = np.zeros((2, 3), dtype=int)
+    with pytest.raises(
+        InvalidArgumentError, match=r"^n_agents: 500 agents in 81 local states have about 10\^100 count"
+    ):
+        exact_return(env, policy, uniform_local_policy(env), k=1)
 
 
 @FEW
@@ -315,7 +338,8 @@ def test_too_many_populations_are_refused_with_what_to_do_instead(n_agents, size
     assert str(refusal.value) == (
         f"n_agents: {n_agents} agents in 5 local states have {size} count vectors, and exact values over them would "
         f"take {memory}, more than the 4 GiB allowed; estimate the return with dm.evaluate (rollouts), whose cost does "
-        "not grow with n_agents"
+        "not grow with n_agents; what earns most without seeing anybody (the baseline blind) has an exact value for any "
+        "number of agents"
     )
 
 

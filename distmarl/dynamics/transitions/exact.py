@@ -15,7 +15,8 @@ states fit into one (:mod:`distmarl.dynamics.transitions.merges`), else at most 
 NumPy's matrix products are faster than a compiled pass over the fibres was (numba on the same layout: 110 to 140 ms
 for five columns at k = 50, where this takes 60 to 80), and need no compiler, no cache of compiled code, no start-up.
 
-Where a kernel has no harmless factors, its dense C x C matrix serves as long as C is small.
+Where a kernel has no harmless factors, its dense C x C matrix serves as long as C is small. A few agents among many
+states are moved one after the other (:mod:`distmarl.dynamics.transitions.labelled`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import numpy as np
 
 from distmarl.dynamics.transitions.base import CountTransitions, TransitionRecord
 from distmarl.dynamics.transitions.factorization import HARMLESS, factor_kernel
+from distmarl.dynamics.transitions.labelled import LabelledPower, is_labelled, labelled_bytes
 from distmarl.dynamics.transitions.layouts import gathered, pair_layout, renamed_layout, spectator_orders
 from distmarl.dynamics.transitions.merges import merge_kernel
 from distmarl.dynamics.transitions.moves import Factorization
@@ -61,7 +63,10 @@ class ExactTransitions(CountTransitions):
     """
 
     def __init__(self, kernel: Array, *, k: int, max_relative_error: float) -> None:
-        self._operators: list[_FactoredPower | _DensePower] = []
+        self._operators: list[_FactoredPower | _DensePower | LabelledPower] = []
+        if is_labelled(k, kernel.shape[1]):
+            self._operators += [LabelledPower(matrix, k) for matrix in kernel]
+            return
         for s_g, matrix in enumerate(kernel):
             factorization = precise_moves(matrix, k)
             error = factorization.relative_error(k)
@@ -89,7 +94,7 @@ class ExactTransitions(CountTransitions):
 
     @property
     def method(self) -> str:
-        """``factored``, ``dense``, or both joined by a plus, where kernels differ."""
+        """``factored``, ``dense``, or both joined by a plus, where kernels differ; or ``labelled``."""
         return "+".join(sorted({operator.method for operator in self._operators}, reverse=True))
 
 
@@ -215,6 +220,8 @@ def largest_exact_k(env: Environment, kernel: Array, reward: Array, *, tolerance
     allowed = _allowed_error(env, reward, tolerance)
 
     def is_possible(k: int) -> bool:
+        if is_labelled(k, env.n_local_states):
+            return True
         dense = n_count_vectors(k, env.n_local_states) <= _most_dense(len(kernel))
         return dense or all(precise_moves(matrix, k).relative_error(k) <= allowed for matrix in kernel)
 
@@ -227,6 +234,8 @@ def largest_exact_k(env: Environment, kernel: Array, reward: Array, *, tolerance
 
 def exact_bytes(env: Environment, k: int) -> int:
     """Return about how much memory the operator takes, in bytes."""
+    if is_labelled(k, env.n_local_states):
+        return labelled_bytes(k, env.n_local_states, env.n_global_states)
     size, n_global, n_states = n_count_vectors(k, env.n_local_states), env.n_global_states, env.n_local_states
     n_pairs = n_states * (n_states - 1) // 2
     reorderings = 4 * size * 3 * n_pairs
@@ -234,7 +243,9 @@ def exact_bytes(env: Environment, k: int) -> int:
 
 
 def _operations(env: Environment, k: int) -> float:
-    """Return the multiply-adds for each count vector: a pass over its fibres for each move."""
+    """Return the multiply-adds for each count vector: a pass over its fibres for each move, or a move of each agent."""
+    if is_labelled(k, env.n_local_states):
+        return k * env.n_local_states ** (k + 1) / n_count_vectors(k, env.n_local_states)
     return env.n_local_states * (env.n_local_states - 1) / 2 * (k / env.n_local_states + 1)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from distmarl.equilibrium.ceilings.sizes import SizeLimits, largest_that_fits
+from distmarl.equilibrium.ceilings.sizes import SizeLimits, largest_that_fits, size_of
 from distmarl.equilibrium.ceilings.value_bound import ValueBound, answer_bounds, control_bounds
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.errors import InvalidArgumentError
@@ -17,10 +17,11 @@ def most_by_global_agent(
 ) -> Quantity:
     """Return what no global policy gains more than over ``present``, against the same local policy.
 
-    The bound comes from at least ``k`` agents that are all seen.
+    The bound comes from at least ``k`` agents that are all seen, where so many fit.
     """
+    env = env.with_states_seen()
     fitting = largest_that_fits(env, "answer", None) or 0
-    limits = SizeLimits() if fitting >= k else SizeLimits(m=k)
+    limits = SizeLimits() if fitting >= k or size_of(env, "answer", SizeLimits(m=k)) is None else SizeLimits(m=k)
     return _less(lambda: answer_bounds(env, local_policy, [horizon], limits=limits)[0], present, kind, of)
 
 

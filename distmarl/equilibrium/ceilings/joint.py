@@ -17,6 +17,7 @@ import math
 
 import numpy as np
 
+from distmarl.dynamics.transitions.labelled import MIN_STATES
 from distmarl.equilibrium.ceilings.control import Control
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid, ranks_with_one_more
@@ -36,6 +37,10 @@ class JointControl(Control):
         rows = rank_valid(margins, env.n_agents)
         self._order = np.argsort(rows, kind="stable")
         self._first = np.searchsorted(rows[self._order], np.arange(n_count_vectors(env.n_agents, n_local)))
+        # Outside of these, no agent of a cell moves. Where there are few states, it is not worth looking.
+        self._reached = [
+            _reached(rows) if n_local >= MIN_STATES else [slice(None)] * self._n_cells for rows in env.transition_local
+        ]
         self._rewards = env.reward_local.reshape(n_global, -1) / env.n_agents @ chosen.T
         self._successors = [ranks_with_one_more(size, n_local) for size in range(env.n_agents)]
         # Room for f of as many agents as have moved, for one less, and for f(., R + e_s): numpy would ask for it anew.
@@ -68,9 +73,10 @@ class JointControl(Control):
             for cell in range(self._n_cells - 1, -1, -1):
                 # The M whose first agent is in this cell lie side by side, and less that agent they are
                 # the first of those of one agent less, in the same order.
-                n_others = n_count_vectors(n_moved - 1, self._n_cells - cell)
+                n_others = _size(n_moved - 1, self._n_cells - cell)
                 others = one_more[:, :n_others].reshape(len(successors), -1)
-                np.matmul(kernel[cell], others, out=moved[last : last + n_others].reshape(-1))
+                reached = self._reached[s_g][cell]
+                np.matmul(kernel[cell, reached], others[reached], out=moved[last : last + n_others].reshape(-1))
                 last += n_others
         return moved[:, 0]
 
@@ -85,6 +91,12 @@ class JointControl(Control):
         """Error of the mean of the local rewards, and of the sum with r_g."""
         largest = float(np.abs(self.env.reward_global).max() + np.abs(self.env.reward_local).max())
         return (self._n_cells + 4) * EPSILON * largest
+
+
+def _reached(rows: Array) -> list[slice]:
+    """Return from the first to the last state that agents of each cell move to, for moves (L, A_l, L)."""
+    possible = rows.reshape(-1, rows.shape[-1]) > 0
+    return [slice(int(row.argmax()), len(row) - int(row[::-1].argmax())) for row in possible]
 
 
 def n_joint_vectors(env: Environment, m: int) -> int:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from distmarl.dynamics.transitions.labelled import is_labelled
 from distmarl.equilibrium.ceilings.joint import joint_bytes, n_joint_vectors
 from distmarl.equilibrium.ceilings.prescriptions import n_prescription_vectors, prescription_bytes
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.averages import surrogate_bytes
-from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
+from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.values.exact_return import MAX_BYTES
 
 ControlMethod: TypeAlias = Literal["joint", "prescriptions"]
 BoundMethod: TypeAlias = Literal["joint", "prescriptions", "answer"]
 
-# Vectors by state and action (joint), of states and prescriptions, and of states alone (answer).
+# Vectors by state and action (joint), of states and prescriptions, and of states alone (answer), which are labelled
+# where few agents are among many states.
 MAX_VECTORS: dict[BoundMethod, int] = {"joint": 10**6, "prescriptions": 10**6, "answer": 10**5}
 # So many joint vectors take no time. Their optimum is where the other values start from.
 SMALL_VECTORS = 20_000
@@ -45,7 +48,9 @@ def n_vectors(env: Environment, method: BoundMethod, m: int) -> int:
         return n_joint_vectors(env, m)
     if method == "prescriptions":
         return n_prescription_vectors(env, m)
-    return n_count_vectors(m, env.n_local_states)
+    if is_labelled(m, env.n_local_states):
+        return int(env.n_local_states**m)
+    return math.comb(m + env.n_local_states - 1, m)
 
 
 def n_bytes(env: Environment, method: BoundMethod, m: int) -> int:

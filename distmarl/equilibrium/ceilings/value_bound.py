@@ -160,6 +160,7 @@ def control_bounds(
     tolerance: float = TOLERANCE,
 ) -> list[ValueBound]:
     """Return a bound of any control over each of some horizons, None for all steps, by the method that is lower."""
+    env = env.with_states_seen()
     check_sizes(env, methods, limits)
     found = min(_controls(env, limits, methods, tolerance / 2), key=lambda candidate: candidate.ceiling)
     return [found.bound(horizon, tolerance) for horizon in horizons]
@@ -174,6 +175,7 @@ def answer_bounds(
     tolerance: float = TOLERANCE,
 ) -> list[ValueBound]:
     """Return a bound of any global policy against a local one over each of some horizons, None for all steps."""
+    env = env.with_states_seen()
     check_sizes(env, ("answer",), limits)
     m = size_of(env, "answer", limits)
     while True:
