@@ -39,6 +39,7 @@ from distmarl.model.policies import uniform_local_policy
 from distmarl.values.evaluate import EvaluationResult, evaluate
 from distmarl.values.exact_return import ExactReturn, exact_return
 from distmarl.values.intervals import MeanEstimate, estimate_difference, estimate_mean
+from distmarl.values.rates import Rate, fit_rate, subsampling_bound
 from distmarl.values.sampling_error import SamplingError, sampling_error
 from distmarl.version import __version__
 
@@ -64,6 +65,7 @@ __all__ = [
     "NashGap",
     "QLearningResult",
     "Quantity",
+    "Rate",
     "SamplingError",
     "Tabulated",
     "ValueBound",
@@ -78,6 +80,7 @@ __all__ = [
     "estimate_mean",
     "evaluate",
     "exact_return",
+    "fit_rate",
     "g_learn",
     "game",
     "gym_env",
@@ -90,6 +93,7 @@ __all__ = [
     "robots",
     "sampling_error",
     "subsampled_q",
+    "subsampling_bound",
     "tabulate",
     "tabulate_policy",
     "train_alternating",

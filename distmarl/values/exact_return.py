@@ -277,8 +277,8 @@ def check_population_size(env: Environment) -> None:
             f"n_agents: {env.n_agents} agents in {env.n_local_states} local states have "
             f"{_in_words(_n_populations(env))} count vectors, and exact values over them would take "
             f"{_in_words(-(-needed // 2**30))} GiB, more than the {MAX_BYTES // 2**30} GiB allowed; estimate the "
-            "return with dm.evaluate (rollouts), whose cost does not grow with n_agents; what earns most without seeing "
-            "anybody (the baseline blind) has an exact value for any number of agents"
+            "return with dm.evaluate (rollouts), whose cost does not grow with n_agents; what earns most without "
+            "seeing anybody (the baseline blind) has an exact value for any number of agents"
         )
 
 

@@ -338,8 +338,8 @@ def test_too_many_populations_are_refused_with_what_to_do_instead(n_agents, size
     assert str(refusal.value) == (
         f"n_agents: {n_agents} agents in 5 local states have {size} count vectors, and exact values over them would "
         f"take {memory}, more than the 4 GiB allowed; estimate the return with dm.evaluate (rollouts), whose cost does "
-        "not grow with n_agents; what earns most without seeing anybody (the baseline blind) has an exact value for any "
-        "number of agents"
+        "not grow with n_agents; what earns most without seeing anybody (the baseline blind) has an exact value for "
+        "any number of agents"
     )
 
 
