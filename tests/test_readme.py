@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import click
@@ -175,7 +176,7 @@ def test_every_figure_is_described() -> None:
 
 def test_every_sweep_file_is_one_that_is_tried() -> None:
     # The grids below, one's own game, and every key: tests/config/test_template.py
-    assert len(blocks("yaml")) == 4
+    assert len(blocks("yaml")) == 5
 
 
 def test_the_grid_is_every_combination_of_its_values() -> None:
@@ -190,6 +191,19 @@ def test_the_grid_over_games_has_a_setting_for_each() -> None:
     (block,) = (block for block in blocks("yaml") if "\ngrid:\n  environment:" in block)
     plan = make_plan(RawSweep(YAML(typ="safe", pure=True).load(block), "games"))
     assert [job.content["environment"]["name"] for job in plan.jobs] == ["robots", "formation", "load_balancing"]
+
+
+def test_pairs_from_elsewhere_are_made_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    (block,) = (block for block in blocks("yaml") if "policies:" in block and "runner:" not in block)
+    (code,) = (block for block in blocks("python") if "def follow_the_crowd(env, k)" in block)
+    mine, ppo = ModuleType("mine"), ModuleType("ppo")  # sweeps/ppo.py itself learns for minutes
+    exec(code, vars(mine))
+    vars(ppo)["pair"] = vars(mine)["follow_the_crowd"]
+    for module in (mine, ppo):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    (job,) = make_plan(RawSweep(YAML(typ="safe", pure=True).load(block), "pairs")).jobs
+    assert {name: [*of_name] for name, of_name in job.policies.items()} == {"PPO": [1, 5, 10], "most": [1, 5, 10]}
+    assert "def pair(env: dm.Environment, k: int)" in (REPOSITORY / "sweeps" / "ppo.py").read_text()
 
 
 # Commands that need what a test has not: they are only parsed.

@@ -184,9 +184,11 @@ def apply_overrides(raw: RawSweep, assignments: Iterable[str]) -> RawSweep:
 
 
 def names_function(raw: RawSweep) -> bool:
-    """Return whether a sweep, which may not be checked yet, names an environment as ``module:function``."""
-    environment, grid = raw.mapping.get("environment"), raw.mapping.get("grid")
+    """Return whether a sweep, which may not be checked yet, names something as ``module:function``."""
+    environment, experiment, grid = (raw.mapping.get(section) for section in ("environment", "experiment", "grid"))
     names = [environment.get("name")] if isinstance(environment, Mapping) else []
+    policies = experiment.get("policies") if isinstance(experiment, Mapping) else None
+    names += policies.values() if isinstance(policies, Mapping) else []
     for key in ("environment.name", "environment"):
         varied = grid.get(key) if isinstance(grid, Mapping) else None
         values = varied if isinstance(varied, list) else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, get_origin, get_type_hints
 
 from pydantic import TypeAdapter
 
@@ -77,6 +77,8 @@ def _object_schema(section: type) -> Schema:
             properties[field.name] = {"description": _summary(kind), **_object_schema(kind), "type": SECTION}
             continue
         schema = _type_schema(kind)
+        if get_origin(kind) is dict:
+            schema["type"] = SECTION
         if field.default is not MISSING:
             schema["default"] = list(field.default) if isinstance(field.default, tuple) else field.default
         properties[field.name] = {"description": descriptions[field.name], **dict(sorted(schema.items()))}

@@ -56,7 +56,7 @@ def _lines(name: str, key: Schema, written: Mapping[str, Any]) -> Iterator[tuple
 
 def _key_line(name: str, key: Schema, written: Mapping[str, Any]) -> str:
     """Return a key with its value, or with its default."""
-    default = {} if key.get("type") == "object" else key.get("default")
+    default = {} if "object" in key.get("type", ()) else key.get("default")
     line = dump_yaml({name: written.get(name, default)}).rstrip()
     return line[1:-1] if line.startswith("{") else line  # a mapping of one plain value is written {name: value}
 

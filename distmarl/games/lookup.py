@@ -105,12 +105,17 @@ def find_function(name: str, place: Callable[[], str]) -> Callable[..., Environm
             f"{place()}: must be a built-in environment or 'package.module:function', "
             f"got {name!r}; {nearest_name(name, GAMES)}"
         )
+    return import_function(module_name, function_name, place)
+
+
+def import_function(module_name: str, function_name: str, place: Callable[[], str]) -> Callable[..., Any]:
+    """Return a function of a module, as :func:`find_function` does."""
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModuleNotFoundError) and module_name.startswith(str(error.name)):
             raise EnvironmentLookupError(
-                f"{place()}: there is no module {error.name!r} to import {name!r} from; "
+                f"{place()}: there is no module {error.name!r} to import '{module_name}:{function_name}' from; "
                 "modules are looked for among what is installed, in the current folder and beside the sweep file"
             ) from error
         raise EnvironmentLookupError(f"{place()}: importing {module_name} {describe_failure(error)}") from error

@@ -212,6 +212,9 @@ class Experiment(_Section):
         run for each training and k; the others are evaluated once for each setting.
     baseline_samples : tuple of int
         Draws of an agent's next state that such a learner may take: with several, one run is looked at after each.
+    policies : dict of str to str
+        Pairs of policies from elsewhere to evaluate at each k, too: by their names, functions of one's own as
+        ``package.module:function``, which are given the game and k and return a global and a local policy.
     bound : {"off", "exact"}
         Whether it is worked out what no policies at all can earn more than.
     bound_m : int, optional
@@ -235,6 +238,7 @@ class Experiment(_Section):
     nash_gap: NashGapMethod = "off"
     baselines: tuple[BaselineName, ...] = ()
     baseline_samples: Annotated[tuple[Count, ...], MinLen(1)] = (100_000,)
+    policies: dict[str, str] = field(default_factory=dict)
     bound: BoundKind = "off"
     bound_m: Count | None = None
     welfare_max_enumerated: Natural = 10_000

@@ -12,7 +12,7 @@ import pandas as pd
 
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
-from distmarl.report.returns import has_trainings, summarise, with_ceilings, with_welfare_gaps
+from distmarl.report.returns import has_trainings, summarise, with_ceilings, with_shares, with_welfare_gaps
 from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
@@ -36,6 +36,7 @@ from distmarl.results.tables import (
     FAILURES,
     LEARNERS,
     NASH_GAPS,
+    POLICIES,
     SETTINGS,
     TIMINGS,
     TRAININGS,
@@ -138,6 +139,16 @@ class Numbers:
         asked = self.sweep.experiment
         is_asked_for = learners["learner"].isin(asked.baselines) & learners["budget"].isin(asked.baseline_samples)
         return learners[is_asked_for & learners["k"].isin(self.k_values)]
+
+    @cached_property
+    def policies(self) -> pd.DataFrame:
+        """The pairs from elsewhere in the file's order, with ``label`` and ``place``, and shares of the ceiling."""
+        names = [*self.sweep.experiment.policies]
+        rows = self._placed(self._snapshot.read(POLICIES), "k", "train_seed")
+        rows = rows[rows["policy"].isin(names) & rows["k"].isin(self.k_values)]
+        order = rows["policy"].map(dict(zip(names, range(len(names)), strict=True)))
+        rows = rows.iloc[np.lexsort((order, rows["place"]))]
+        return with_shares(rows, self.bounds)
 
     @cached_property
     def bounds(self) -> pd.DataFrame:

@@ -86,6 +86,15 @@ def with_ceilings(summary: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     return joined.assign(ceiling_share=(known_returns(joined) - joined["random_return"]) / room)
 
 
+def with_shares(pairs: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of single pairs with their ``value`` (reward), exact where it is known, and ``ceiling_share``."""
+    known = bounds.loc[bounds["horizon"].notna(), ["setting_id", "ceiling", "random"]]
+    joined = pairs.merge(known, on="setting_id", how="left")
+    joined["value"] = joined["exact_return"].fillna(joined["mean_return"])
+    room = (joined["ceiling"] - joined["random"]).replace(0, np.nan)
+    return joined.assign(ceiling_share=(joined["value"] - joined["random"]) / room)
+
+
 def with_welfare_gaps(summary: pd.DataFrame, gaps: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     """Return a summary with what the best pair would gain over each row's, NaN where that is not known.
 

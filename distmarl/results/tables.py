@@ -148,6 +148,16 @@ BASELINES = table(
     field("converged", pa.bool_(), "whether G-LEARN, where the baseline needs it, reached its threshold", "boolean"),
 )
 
+EVALUATED = (
+    field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 where returns are exact only", "rollouts"),
+    field("mean_return", pa.float64(), "mean discounted return; null without rollouts", "reward"),
+    field("standard_error", pa.float64(), "standard error of the mean, over rollouts of this pair alone", "reward"),
+    field("ci95_low", pa.float64(), "lower end of its 95 % interval (Student's t), over rollouts", "reward"),
+    field("ci95_high", pa.float64(), "upper end of its 95 % interval (Student's t), over rollouts", "reward"),
+    EXACT_RETURN,
+    EXACT_BOUND,
+)
+
 LEARNERS = table(
     "learners",
     ("setting_id", "k", "train_seed", "learner", "budget"),
@@ -161,13 +171,20 @@ LEARNERS = table(
     N_AGENTS,
     GAMMA,
     field("horizon", pa.int64(), "steps that each return sums over", "steps"),
-    field("n_rollouts", pa.int64(), "rollouts over all evaluation seeds; 0 where returns are exact only", "rollouts"),
-    field("mean_return", pa.float64(), "mean discounted return; null without rollouts", "reward"),
-    field("standard_error", pa.float64(), "standard error of the mean, over rollouts of this one run", "reward"),
-    field("ci95_low", pa.float64(), "lower end of its 95 % interval (Student's t), over rollouts", "reward"),
-    field("ci95_high", pa.float64(), "upper end of its 95 % interval (Student's t), over rollouts", "reward"),
-    EXACT_RETURN,
-    EXACT_BOUND,
+    *EVALUATED,
+)
+
+POLICIES = table(
+    "policies",
+    ("setting_id", "k", "train_seed", "policy"),
+    *PAIR,
+    field("policy", pa.string(), "name of a pair from elsewhere (experiment.policies)", "name"),
+    field("function", pa.string(), "what made it, as package.module:function", "name"),
+    field("digest", pa.string(), "hash of its policies: another pair of this name is evaluated anew", "identifier"),
+    N_AGENTS,
+    GAMMA,
+    field("horizon", pa.int64(), "steps that each return sums over", "steps"),
+    *EVALUATED,
 )
 
 BOUNDS = table(
@@ -491,6 +508,7 @@ TABLES = {
         NASH_GAPS,
         BASELINES,
         LEARNERS,
+        POLICIES,
         BOUNDS,
         WELFARE,
         TRAININGS,

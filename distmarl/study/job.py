@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from distmarl.config.settings import Setting
@@ -11,6 +12,7 @@ from distmarl.model.counts import MAX_RANK, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import Experiment
 from distmarl.model.random_streams import Seed, evaluation_seed, training_seed
+from distmarl.study.foreign import ForeignPair
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,6 +33,8 @@ class Job:
         The game, as tables, so that no worker needs the code that made it.
     content : dict
         Everything that the setting is, as plain data.
+    policies : mapping
+        Pairs of policies from elsewhere, by their names in the sweep file and by k.
     """
 
     sweep: str
@@ -39,6 +43,7 @@ class Job:
     experiment: Experiment
     environment: Environment
     content: dict[str, Any]
+    policies: Mapping[str, Mapping[int, ForeignPair]] = field(default_factory=dict)
 
     @property
     def starts(self) -> list[str]:

@@ -103,7 +103,11 @@ class Pending:
 
 
 def find_pending(
-    sweep: SweepFile, n_rollouts: Mapping[str, int], n_starts: Mapping[str, int], store: Snapshot | None
+    sweep: SweepFile,
+    n_rollouts: Mapping[str, int],
+    n_starts: Mapping[str, int],
+    store: Snapshot | None,
+    policies: Mapping[str, Mapping[tuple[str, int], str]] | None = None,
 ) -> Pending:
     """Compare what a sweep asks for with the tables of its results folder, if there are any.
 
@@ -117,10 +121,13 @@ def find_pending(
         Number of starts of each.
     store : Snapshot, optional
         The tables.
+    policies : mapping, optional
+        Digests of the pairs from elsewhere (``experiment.policies``) of each setting, by name and k, where they have
+        been made: without them, rows of another pair of the same name count, too.
     """
     missing: dict[TaskGroup, Sequence[int | None]] = {}
     for kind in kinds_of(sweep):
-        done = kind.tasks_done(store, Asked(sweep, n_rollouts)) if store else set()
+        done = kind.tasks_done(store, Asked(sweep, n_rollouts, policies)) if store else set()
         for setting_id in n_rollouts:
             seeds = _seeds(kind, sweep, n_starts[setting_id])
             for train_seed, k in itertools.product(_train_seeds(kind, sweep), _ks(kind, sweep)):

@@ -20,6 +20,7 @@ from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.model.options import DEFAULT_K_RANGE, SweepFile
 from distmarl.results.snapshot import Snapshot
+from distmarl.study.foreign import ForeignPair, digests, foreign_pairs
 from distmarl.study.job import Job
 from distmarl.study.pending import Pending, count_tasks, find_pending, kinds_of
 
@@ -71,7 +72,8 @@ class Plan:
         """Return what is missing in the tables of its results folder, if there are any."""
         n_rollouts = {job.setting_id: job.setting.evaluation.n_rollouts for job in self.jobs}
         n_starts = {job.setting_id: len(job.starts) for job in self.jobs}
-        return find_pending(self.sweep, n_rollouts, n_starts, store)
+        policies = {job.setting_id: digests(job.policies) for job in self.jobs}
+        return find_pending(self.sweep, n_rollouts, n_starts, store, policies)
 
 
 def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Plan:
@@ -87,13 +89,14 @@ def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Pl
     Raises
     ------
     ConfigError
-        When the sweep file breaks a rule, a k is larger than some setting's population, or a population
-        too large for exact values.
+        When the sweep file breaks a rule, a k is larger than some setting's population, a population too large for
+        exact values, or what makes policies (``experiment.policies``) cannot be used.
     EnvironmentLookupError
         When an environment cannot be built.
     """
     sweep, settings = unfold_settings(raw, environment_keys(raw))
     built: dict[str, BuiltEnvironment] = {}
+    policies: dict[str, dict[str, dict[int, ForeignPair]]] = {}
     jobs: dict[str, Job] = {}
     for setting in settings:
         section = repr(sorted(setting.environment.items()))
@@ -102,9 +105,13 @@ def make_plan(raw: RawSweep, tell: Callable[[str], None] = lambda _: None) -> Pl
             built[section] = build_environment(setting.environment, written)
         game = built[section]
         _check_subsamples(written, sweep, setting, game.environment)
+        if section not in policies:
+            policies[section] = foreign_pairs(raw, sweep.experiment, game.environment)
         content = setting_content(setting, game.parameters, game.digest)
         content["starts"] = {"names": _starts(written, setting, game.environment)}
-        job = Job(sweep.name, setting_id(content), setting, sweep.experiment, game.environment, content)
+        job = Job(
+            sweep.name, setting_id(content), setting, sweep.experiment, game.environment, content, policies[section]
+        )
         _check_tasks(written, sweep, job)
         if job.setting_id in jobs:
             twin = jobs[job.setting_id].setting

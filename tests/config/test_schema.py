@@ -89,6 +89,8 @@ def test_a_right_file_follows_the_schema(mapping: dict[str, Any]) -> None:
         {"experiment": {"k_range": [0, 2]}},
         {"experiment": {"k_values": []}},
         {"experiment": {"k_values": 3}},
+        {"experiment": {"policies": ["mine:pair"]}},
+        {"experiment": {"policies": {"mine": 3}}},
         {"experiment": {"seed": -1}},
         {"runner": {"task_timeout_s": 1e20}},
         {"environment": {"n_agent": 3}},
@@ -160,6 +162,7 @@ def test_the_defaults_are_those_of_the_dataclasses_and_the_signatures() -> None:
         f"{section}.{key.name}": list(key.default) if isinstance(key.default, tuple) else key.default
         for section in SECTIONS
         for key in dataclasses.fields(get_type_hints(SweepFile)[section])
+        if key.default is not dataclasses.MISSING
     }
     game = {f"environment.{key.name}": key.default for key in inspect.signature(robots).parameters.values()}
     assert told == {**sections, **game, "environment.name": "robots"}

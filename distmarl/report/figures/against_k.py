@@ -19,7 +19,7 @@ from distmarl.report.figures.axes import (
 )
 from distmarl.report.figures.frames import check_frame, settings_to_draw
 from distmarl.report.figures.learner_curves import draw_learners
-from distmarl.report.figures.levels import draw_levels, levels_of, shared_ceiling
+from distmarl.report.figures.levels import draw_levels, draw_other_pairs, levels_of, shared_ceiling
 from distmarl.report.figures.series import draw_series, series_of
 from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.trainings import draw_trainings, numbers
@@ -52,6 +52,7 @@ def reward_vs_k(
     baselines: pd.DataFrame | None = None,
     bounds: pd.DataFrame | None = None,
     learners: pd.DataFrame | None = None,
+    policies: pd.DataFrame | None = None,
     unfinished: str | None = None,
     width: float | None = None,
     ax: Axes | None = None,
@@ -76,6 +77,9 @@ def reward_vs_k(
         only one where there are several settings, if it is the same for all.
     learners : DataFrame, optional
         The table ``learners``, drawn as curves where there is one setting: means over trainings at the largest budget.
+    policies : DataFrame, optional
+        The table ``policies`` with a column ``value``: pairs from elsewhere, drawn as dashed lines, each the mean over
+        trainings, where there is one setting.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -102,6 +106,8 @@ def reward_vs_k(
             for number, axes in enumerate(panels):
                 draw_levels(axes, ax, levels, is_named=number == 0)
             draw_learners(panels[0], ax, names, learners)
+            if len(names) == 1:
+                draw_other_pairs(panels[0], ax, names[0], policies)
         return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_interval = is_clear and summary["ci95_low"].notna().any()
@@ -128,6 +134,8 @@ def reward_vs_k(
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
         draw_levels(axes, ax, levels)
         draw_learners(axes, ax, names, learners)
+        if len(names) == 1:
+            draw_other_pairs(axes, ax, names[0], policies)
     return figure_of(axes)
 
 
@@ -138,6 +146,7 @@ REWARD = ReportFigure(
         "baselines": of.baselines,
         "bounds": of.bounds,
         "learners": of.learners,
+        "policies": of.policies,
     },
     Caption(
         "Reward against k",
@@ -147,7 +156,8 @@ REWARD = ReportFigure(
         "of the evaluation, not how another training would turn out. Of several trainings, each is a thin line and "
         "their median a strong one, and a bar is the mean with its 95 % interval over trainings. Lines without bars "
         "are exact returns or baselines. A solid level is what no policies whatever earn more than. Dashed curves are "
-        "model-free learners at their largest budget of samples, means over trainings.",
+        "model-free learners at their largest budget of samples (open markers), and pairs from elsewhere (full ones), "
+        "means over trainings.",
         "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "
         "median over trainings of these. Intervals are Student's t: over the rollouts of a single training, else over "
         "the trainings, each with evaluation seeds of its own.",

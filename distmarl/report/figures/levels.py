@@ -1,7 +1,8 @@
-"""What pairs are compared with, as levels: baselines, and the ceiling."""
+"""What pairs are compared with: baselines and the ceiling as levels, and pairs from elsewhere."""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection
 from typing import Any
 
@@ -9,10 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, figure_of
-from distmarl.report.figures.style import NOTE_COLOUR
+from distmarl.report.figures.style import NOTE_COLOUR, PALETTE, series_styles
 
 LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 CEILING = "nobody earns more"
+# Of pairs from elsewhere: the trained pairs' line is whole, and learners have the next two colours.
+FIRST_OTHER = 3
+OTHER_DASHES = (0, (4, 1.5))
 
 
 def levels_of(setting_id: str, baselines: pd.DataFrame | None, bounds: pd.DataFrame | None) -> pd.Series[float]:
@@ -35,6 +39,21 @@ def shared_ceiling(setting_ids: Collection[str], bounds: pd.DataFrame | None) ->
     own = bounds[bounds["setting_id"].isin(setting_ids) & bounds["horizon"].notna()]
     is_shared = own["setting_id"].nunique() == len(setting_ids) and own["ceiling"].nunique() == 1
     return pd.Series(own["ceiling"].iloc[:1].to_numpy(), index=[CEILING]) if is_shared else nothing
+
+
+def draw_other_pairs(axes: Axes, ax: Axes | None, setting_id: str, policies: pd.DataFrame | None) -> None:
+    """Draw what a setting's pairs from elsewhere earn against k, the mean over trainings, and name them."""
+    if policies is None or policies.empty:
+        return
+    own = policies[policies["setting_id"] == setting_id]
+    groups = [(str(name), rows.groupby("k")["value"].mean()) for name, rows in own.groupby("policy", sort=False)]
+    handles = [
+        axes.plot(values.index, values, color=style.colour, marker=style.marker, linestyle=OTHER_DASHES, zorder=2)[0]
+        for (_, values), style in zip(groups, itertools.cycle(series_styles(len(PALETTE))[FIRST_OTHER:]), strict=False)
+    ]
+    n_lines = add_legend(axes, ax, handles, [name for name, _ in groups], 2)
+    figure = figure_of(axes)
+    figure.set_figheight(figure.get_figheight() + LEGEND_LINE_IN * n_lines)
 
 
 def draw_levels(axes: Axes, ax: Axes | None, levels: pd.Series[float], *, is_named: bool = True) -> None:

@@ -9,6 +9,7 @@ from distmarl.report.page.cells import (
     Column,
     K,
     Row,
+    interval,
     number,
     number_column,
     scientific,
@@ -79,6 +80,40 @@ LEARNERS = PageTable(
     is_folded=True,
     rows=lambda numbers: numbers.learners,
     columns=_learners_columns,
+)
+
+
+def _policies_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
+    exact = number_column("Exact", "exact expected return", "exact_return", decimals + 2)
+    of_ceiling = Column(
+        "Of ceiling",
+        "where the value is between random actions and what nobody earns more than",
+        lambda row: number(100 * row["ceiling_share"], 1, unit=" %"),
+    )
+    return [
+        text_column("Pair", "its name in experiment.policies", "policy"),
+        K,
+        *training_column(rows),
+        number_column("Value", "exact where it is known, else the rollouts' mean", "value", decimals),
+        Column(
+            "95 % interval",
+            "of the rollouts' mean (Student's t), of this pair alone",
+            lambda row: interval(row["ci95_low"], row["ci95_high"], decimals),
+        ),
+        *([exact] if rows["exact_return"].notna().any() else []),
+        *([of_ceiling] if rows["ceiling_share"].notna().any() else []),
+        text_column("Function", "what made it", "function"),
+    ]
+
+
+POLICIES = PageTable(
+    "policies",
+    "results",
+    "One row for each pair, k and training.",
+    "policies",
+    title="Pairs from elsewhere",
+    rows=lambda numbers: numbers.policies,
+    columns=_policies_columns,
 )
 
 

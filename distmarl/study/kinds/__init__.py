@@ -10,6 +10,7 @@ from distmarl.study.kinds.baseline_values import BASELINES
 from distmarl.study.kinds.bounds import BOUND
 from distmarl.study.kinds.evaluations import EVALUATE
 from distmarl.study.kinds.exact_returns import EXACT_RETURN
+from distmarl.study.kinds.foreign_policies import FOREIGN_POLICIES
 from distmarl.study.kinds.global_policies import G_LEARN
 from distmarl.study.kinds.kind import Kind, TaskGroup
 from distmarl.study.kinds.learners import INDEPENDENT_Q, SUBSAMPLED_Q
@@ -27,6 +28,7 @@ KINDS: dict[str, Kind] = {
         LOCAL_POLICY,
         G_LEARN,
         BASELINES,
+        FOREIGN_POLICIES,
         BOUND,
         WELFARE,
         NASH_GAP,

@@ -119,10 +119,14 @@ class Refusal(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What a sweep asks for: its file, and the rollouts per evaluation seed of its settings, by their ids."""
+    """What a sweep asks for: its file, and of its settings, by their ids, the rollouts per evaluation seed.
+
+    Besides, the digests of its pairs from elsewhere, by name and k, where these are known.
+    """
 
     sweep: SweepFile
     n_rollouts: Mapping[str, int]
+    policies: Mapping[str, Mapping[tuple[str, int], str]] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
