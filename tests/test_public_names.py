@@ -23,6 +23,9 @@ gaps: dm.NashGap = dm.nash_gap(env, pair.global_policy, pair.local_policy, k=2)
 gain: dm.MeanEstimate = dm.estimate_difference(value.returns, value.returns)
 mean: float = dm.estimate_mean(value.returns).mean + gain.mean + exact.value + value.mean
 size: int = len(dm.count_vectors(2, 3)) + int(dm.rank([1, 1, 0]))
+line: dm.Grid = dm.Grid(-1, 1, 5)
+acting = dm.ContinuousPair(env, g.policy, best.policy, k=2, global_grid=line, local_grid=line)
+action: int = int(acting.act_global(0.1, [0.2, -0.7])) + int(line.cell(0.3))
 lower: dm.Quantity = gaps.global_lower
 results = dm.open("results/robots")
 policy = results.global_policy(2)

@@ -10,7 +10,7 @@ from rich.console import Console
 from distmarl.config.environments import BuiltEnvironment
 from distmarl.config.reading import RawSweep
 from distmarl.dynamics.transitions.exact import largest_exact_k, precise_moves
-from distmarl.errors import InvalidArgumentError
+from distmarl.errors import DistmarlError, InvalidArgumentError
 from distmarl.examine.ends import MAX_STATES_FACTORED, find_ends
 from distmarl.examine.symmetries import MAX_TRIED, find_symmetries
 from distmarl.model.arrays import Array
@@ -54,13 +54,20 @@ def print_check(raw: RawSweep, built: BuiltEnvironment, output: Console) -> None
     pending = plan.pending(None)
     print_pair(output, "cost", f"of a sweep over k = {k_range[0]} to {k_range[1]} with the defaults for the rest:")
     n_cpus, where = machine_cores()
-    print_costs(plan, pending, estimate_costs(plan, None, pending), output, n_cpus=n_cpus, where=where)
+    try:
+        costs = estimate_costs(plan, None, pending)
+    except DistmarlError as error:  # what cannot be done is part of the answer
+        print_pair(output, "", f"not known: {error}")
+        return
+    print_costs(plan, pending, costs, output, n_cpus=n_cpus, where=where)
 
 
 def _largest_k(env: Environment) -> int:
     """Return the largest k of the sweep whose cost is told: the default one, or what a laptop can do."""
-    sizes = range(DEFAULT_K_RANGE[0] + 1, min(DEFAULT_K_RANGE[1], env.n_agents) + 1)
-    return max((k for k in sizes if n_count_vectors(k, env.n_classes) <= MAX_COUNT_VECTORS), default=DEFAULT_K_RANGE[0])
+    k, most = DEFAULT_K_RANGE[0], min(DEFAULT_K_RANGE[1], env.n_agents)
+    while k < most and n_count_vectors(k + 1, env.n_classes) <= MAX_COUNT_VECTORS:
+        k += 1
+    return k
 
 
 def _of_kernels(env: Environment) -> Iterator[tuple[str, str]]:

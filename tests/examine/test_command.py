@@ -13,6 +13,8 @@ import pytest
 from matplotlib.image import imread
 
 from distmarl import game
+from distmarl.errors import InvalidArgumentError
+from distmarl.examine import checking
 from distmarl.examine.command import main
 from distmarl.examine.ends import find_ends
 from distmarl.games.lookup import GAMES
@@ -141,6 +143,19 @@ def test_a_game_that_is_too_large_for_exact_values_is_checked_as_far_as_may_be(p
     assert "kernels    not factored, as there are more than 12 local states" in text
     assert "ends       not looked for" in text
     assert "expected   about" in text
+
+
+def test_a_game_whose_costs_cannot_be_told_is_checked_all_the_same(
+    printed: Printed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise InvalidArgumentError("k=9: too many count vectors")
+
+    monkeypatch.setattr(checking, "estimate_costs", refuse)
+    sizes = ("n_local_states=50", "n_global_states=1", "n_global_actions=1")
+    text = printed("check", "random", *sizes)
+    assert "of a sweep over k = 1 to 4" in text
+    assert "not known: k=9: too many count vectors" in text
 
 
 @pytest.mark.parametrize(
