@@ -51,8 +51,8 @@ def warehouse(
 
     Both lines are cut into cells (:func:`distmarl.tabulate`). Where the number of cells is five times an odd one, the
     targets are centres of cells; where it is a multiple of five, no local cell lies across the edge of a bin. What
-    a pair earns on the default grids is within 1 % of what it earns in the continuum, for the pairs that the tests compare
-    (tests/games/test_warehouse.py).
+    a pair earns on the default grids is within 1 % of what it earns in the continuum, for the pairs that the tests
+    compare (tests/games/test_warehouse.py).
 
     Parameters
     ----------
