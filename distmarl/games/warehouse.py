@@ -50,9 +50,8 @@ def warehouse(
     anywhere in [-1, 1]. (How many are about each is binomial.)
 
     Both lines are cut into cells (:func:`distmarl.tabulate`). Where the number of cells is five times an odd one, the
-    targets are centres of cells; where it is a multiple of five, no local cell lies across the edge of a bin. What
-    a pair earns on the default grids is within 1 % of what it earns in the continuum, for the pairs that the tests
-    compare (tests/games/test_warehouse.py).
+    targets are centres of cells; where it is a multiple of five, no local cell lies across the edge of a bin. The pairs
+    of tests/games/test_warehouse.py earn on the default grids within 1 % of what they earn in the continuum.
 
     Parameters
     ----------
