@@ -185,7 +185,6 @@ def test_exact_returns_are_certified_to_the_threshold_of_the_global_agent(tmp_pa
     assert tally.failed["shared_policy"] + tally.failed["g_learn"] + tally.failed["exact_return"] > 0
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> None:
     figures = {"nash_gap_vs_k.png", "price_of_subsampling.png"}
     for method, expected in (("estimate", {"nash_gap_vs_k.png"}), ("exact", figures), ("off", set())):
@@ -194,7 +193,6 @@ def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> No
     assert not any((tmp_path / name).exists() for name in figures)
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) -> None:
     run(tmp_path, changed(EXACT, experiment={"nash_gap": "estimate", "baselines": ["random"]}))
     assert write_report(tmp_path).numbers.unfinished is None
@@ -204,7 +202,6 @@ def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) ->
     assert write_report(tmp_path).numbers.unfinished_by_kind == f"unfinished: 5 of 8 tasks ({missing})"
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_is_about_exact_returns_once_only_they_are_asked_for(tmp_path: Path) -> None:
     run(tmp_path, BOTH)
     both = write_report(tmp_path).numbers.summary

@@ -50,9 +50,17 @@ def measure(name, k, n_threads, mapping):
     key = TaskKey(name, job.setting_id, k, 0 if kind.per == "seed" else None)
     return peak_bytes(lambda: kind.run(job, key, n_threads, *needed)), kind.n_bytes(job, k, n_threads)
 
+def warm_up(name, k, n_threads, mapping):
+    "Run a small task of the kind: a fork has none of the libraries' pages in its memory before it uses them."
+    few = {"environment": {**mapping["environment"], "n_agents": 4}}
+    few["experiment"] = {**mapping["experiment"], "k_values": [2]}
+    few["experiment"].pop("bound_m", None)
+    measure(name, k and 2, n_threads, {**mapping, **few})
+
 for case in json.loads(sys.argv[1]):
     child = os.fork()
     if not child:
+        warm_up(*case)
         print(json.dumps(measure(*case)), flush=True)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0, case
@@ -95,7 +103,7 @@ MEASURED: list[tuple[str, int | None, int, dict[str, Any]]] = [
     ("baselines", None, 1, population(32, baselines=["random", "full_information"])),
     ("baselines", None, 1, changed(population(32, baselines=["full_information"]), evaluation=by_rollouts)),
     ("nash_gap", 2, 1, population(18, nash_gap="exact")),
-    ("nash_gap", 2, 1, changed(population(200, nash_gap="estimate"), evaluation=by_rollouts)),
+    ("nash_gap", 2, 1, changed(population(100, nash_gap="estimate"), evaluation=by_rollouts)),
     ("welfare", None, 1, population(32, nash_gap="exact", welfare_starts=1)),
     ("exact_return", 3, 1, population(32, k=3)),
     ("bound", None, 1, changed(population(1000, bound="exact", bound_m=12), evaluation=by_rollouts)),
