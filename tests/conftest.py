@@ -69,6 +69,12 @@ def run_sweep(tmp_path: Path) -> RunCommand:
 
 
 @pytest.fixture
+def run_undrawn(tmp_path: Path) -> RunCommand:
+    """Do the same without the report."""
+    return command_in(tmp_path, "tests.undrawn")
+
+
+@pytest.fixture
 def call_sweep(tmp_path: Path) -> RunCommand:
     """Do the same in this process."""
     from distmarl.sweep.__main__ import main

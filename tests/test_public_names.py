@@ -51,7 +51,6 @@ def test_a_users_script_is_typed_throughout(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
     said = 'incompatible types in assignment (expression has type "float", variable has type "str")  [assignment]'
