@@ -103,7 +103,7 @@ MEASURED: list[tuple[str, int | None, int, dict[str, Any]]] = [
     ("baselines", None, 1, population(32, baselines=["random", "full_information"])),
     ("baselines", None, 1, changed(population(32, baselines=["full_information"]), evaluation=by_rollouts)),
     ("nash_gap", 2, 1, population(18, nash_gap="exact")),
-    ("nash_gap", 2, 1, changed(population(100, nash_gap="estimate"), evaluation=by_rollouts)),
+    ("nash_gap", 2, 1, changed(population(200, nash_gap="estimate"), evaluation=by_rollouts)),
     ("welfare", None, 1, population(32, nash_gap="exact", welfare_starts=1)),
     ("exact_return", 3, 1, population(32, k=3)),
     ("bound", None, 1, changed(population(1000, bound="exact", bound_m=12), evaluation=by_rollouts)),
