@@ -149,6 +149,7 @@ def varied(sizes: list[int]) -> dict[str, Any]:
     return {**TINY, "grid": {"environment.n_agents": sizes}}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path: Path) -> None:
     ids = {job.setting.grid["environment.n_agents"]: job.setting_id for job in plan_of(varied([5, 8])).jobs}
     sizes = sorted(ids, key=ids.__getitem__, reverse=True)  # the first is not just the first that is stored
@@ -165,6 +166,7 @@ def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path:
     np.testing.assert_allclose(shown, np.stack(first["populations"]).T / first["n_agents"])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_without_rollouts_the_heatmap_is_skipped_with_its_reason(tmp_path: Path) -> None:
     run(tmp_path, changed(TINY, evaluation={"method": "exact"}))
     skipped = write_report(tmp_path).skipped
