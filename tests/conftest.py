@@ -50,16 +50,19 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together the tests of a file, which share what they are about, and those that share a browser.
 
-    Files whose tests start a Ray come first, since they take longest; one after the other, where processes share a
-    network.
+    Files whose tests start a Ray come first, since they take longest, and others that are marked so: no process shall
+    be at work on one when all others have ended. At most two Rays run at the same time, of which one is that of the
+    faults; where processes share a network, one.
     """
     with_ray = {item.path for item in items if any(item.get_closest_marker(name) for name in RAYS)}
     for item in items:
-        alone = item.path not in with_ray or _HAS_OWN_NETWORK
-        file = item.nodeid.partition("::")[0].removesuffix(".py")
-        group = "browser" if item.get_closest_marker("browser") else file if alone else "ray"
+        group = item.nodeid.partition("::")[0].removesuffix(".py")
+        if item.get_closest_marker("browser"):
+            group = "browser"
+        elif item.path in with_ray:
+            group = "ray of faults" if _HAS_OWN_NETWORK and item.path.parent.name == "faults" else "ray"
         item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path not in with_ray)
+    items.sort(key=lambda item: (item.path not in with_ray, item.get_closest_marker("long") is None))
 
 
 @pytest.fixture

@@ -32,6 +32,8 @@ else:
 if TYPE_CHECKING:
     from tests.object_store import ObjectStore
 
+pytestmark = pytest.mark.long
+
 DOCUMENTS = {
     name: (REPOSITORY / name).read_text()
     for name in (

@@ -37,7 +37,7 @@ OF_NO_TASK = {"summary", "settings", "timings", "failures"}
 # Times differ from run to run.
 COMPARED = [name for name in TABLES if name != "timings"]
 
-pytestmark = pytest.mark.usefixtures("undrawn")
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("undrawn")]
 
 
 def run_in(folder: Path, *options: str) -> Any:

@@ -29,6 +29,8 @@ from tests.object_store import ENVIRONMENT, ObjectStore, cut_off
 from tests.places import locked, read_status, snapshot_of
 from tests.sweep.sweeps import DETERMINISTIC_TABLES, TINY, changed, run, table_bytes, write_sweep
 
+pytestmark = pytest.mark.long
+
 # Long enough to be killed on the way.
 MANY = changed(TINY, experiment={"n_eval_seeds": 60}, evaluation={"horizon": 400})
 

@@ -32,6 +32,8 @@ from tests.report.results_folders import (
 )
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
+pytestmark = pytest.mark.long
+
 K_VALUES = [1, 2, 4, 8, 12]
 GRID = {
     f"s{number:02}": dict(

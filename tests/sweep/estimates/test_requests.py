@@ -23,6 +23,8 @@ from tests.commands import REPOSITORY
 from tests.sweep.sweeps import TINY, changed, plan_of, run, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
+pytestmark = pytest.mark.long
+
 # Runs tasks, each in a fork of its own, and prints by how much they raise its memory, beside the estimates.
 MEASURE = """
 import json, os, sys
