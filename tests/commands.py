@@ -68,6 +68,19 @@ def call_in(folder: Path, main: Callable[[list[str]], int]) -> RunCommand:
 
 
 @contextmanager
+def blanked_figures() -> Iterator[None]:
+    """Let figures be empty in their files."""
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    save = Figure.savefig
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Figure, "savefig", lambda _, *arguments, **options: save(Figure((1, 1)), *arguments, **options))
+        patch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+        yield
+
+
+@contextmanager
 def started(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[Any]]:
     """Start a process; end it where the test ends early, so that nothing waits for it."""
     with subprocess.Popen(command, **options) as process:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.commands import REPOSITORY, RunCommand, call_in, command_in
+from tests.commands import REPOSITORY, RunCommand, blanked_figures, call_in, command_in
 from tests.own_network import leave_network
 from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
 
@@ -35,6 +35,8 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Two Rays on one network may get hold of each other's ports.
 _HAS_OWN_NETWORK = leave_network()
+# The markers of tests that start a Ray.
+RAYS = ("ray", "cluster", "slurm")
 
 
 def pytest_xdist_auto_num_workers() -> int:
@@ -46,21 +48,33 @@ def pytest_xdist_auto_num_workers() -> int:
 
 @pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together the tests that start a Ray: those of a file, or all where processes share a network.
+    """Keep together the tests of a file, which share what they are about, and those that share a browser.
 
-    Those that share a browser stay together, too.
+    Files whose tests start a Ray come first, since they take longest, and others that are marked so: no process shall
+    be at work on one when all others have ended. At most two Rays run at the same time, of which one is that of the
+    faults; where processes share a network, one.
     """
+    with_ray = {item.path for item in items if any(item.get_closest_marker(name) for name in RAYS)}
     for item in items:
-        if any(item.get_closest_marker(name) for name in ("ray", "cluster", "slurm")):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem if _HAS_OWN_NETWORK else "ray"))
+        group = item.nodeid.partition("::")[0].removesuffix(".py")
         if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
+            group = "browser"
+        elif item.path in with_ray:
+            group = "ray of faults" if _HAS_OWN_NETWORK and item.path.parent.name == "faults" else "ray"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: (item.path not in with_ray, item.get_closest_marker("long") is None))
 
 
 @pytest.fixture
 def run_sweep(tmp_path: Path) -> RunCommand:
     """Run ``python -m distmarl.sweep`` in an empty folder, as a user does."""
     return command_in(tmp_path, "distmarl.sweep")
+
+
+@pytest.fixture
+def run_undrawn(tmp_path: Path) -> RunCommand:
+    """Do the same without the report."""
+    return command_in(tmp_path, "tests.undrawn")
 
 
 @pytest.fixture
@@ -78,14 +92,10 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def blank_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+def blank_figures() -> Iterator[None]:
     """Let figures be empty in their files, for tests of what stands beside them: drawing takes longest."""
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    save = Figure.savefig
-    monkeypatch.setattr(Figure, "savefig", lambda _, *arguments, **options: save(Figure((1, 1)), *arguments, **options))
-    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
+    with blanked_figures():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -125,4 +125,4 @@ def test_who_watches_a_sweep_for_nobody_ends(folder: Path) -> None:
         unread() as pipe,
         started(typed, env=own_environment(), stdout=pipe) as watcher,
     ):
-        assert watcher.wait(60) == 1
+        assert watcher.wait() == 1

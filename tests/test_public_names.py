@@ -31,7 +31,10 @@ results = dm.open("results/robots")
 policy = results.global_policy(2)
 k: int = max(results.points()["k"])
 ahead: float = dm.compare(results, "a", {"n_agents": 30}, k=2)["difference"].max()
+wrong: str = gain.mean
 """
+# What takes long to read, and of which a script sees frames at the most.
+UNREAD = "[mypy]\n[mypy-pandas.*,matplotlib.*,pyarrow.*,pydantic.*,ray.*,rich.*,scipy.*]\nfollow_imports = skip\n"
 
 
 def test_only_public_names_are_listed() -> None:
@@ -43,14 +46,15 @@ def test_only_public_names_are_listed() -> None:
 def test_a_users_script_is_typed_throughout(tmp_path: Path) -> None:
     """It finds the package on Python's path, as it would an installed one, by its marker of types."""
     (tmp_path / "script.py").write_text(SCRIPT)
-    command = [sys.executable, "-m", "mypy", "--strict", "--cache-dir"]
+    (tmp_path / "mypy.ini").write_text(f"{UNREAD}follow_imports_for_stubs = True\n")
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--cache-dir"]
     done = subprocess.run(
         [*command, str(REPOSITORY / ".mypy_cache" / "script"), "script.py"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
-        timeout=300,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
+    said = 'incompatible types in assignment (expression has type "float", variable has type "str")  [assignment]'
+    assert done.stdout.lower() == f"script.py:{SCRIPT.count(chr(10))}: error: {said}\n".lower(), done.stdout

@@ -1,4 +1,4 @@
-"""The command with tasks that leave a trace, take their time, and misbehave as they are told.
+"""The command, without its report, with tasks that leave a trace, take their time, and misbehave as they are told.
 
     python -m tests.faults.driver FAULTS ARGUMENTS...
 
@@ -10,7 +10,6 @@ sleep_s      time that each task takes beside its own
 gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
 is_new       whether Ray has none of its private names any more
-undrawn      whether the report is left out, which takes ten times as long as a small sweep
 constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
 
@@ -139,8 +138,7 @@ def main() -> int:
     told = json.loads(faults)
     if told.get("is_new"):
         forget_private_names()
-    if told.get("undrawn"):
-        sweep_command._report = lambda *_, **__: None
+    sweep_command._report = lambda *_, **__: None  # it takes ten times as long as a small sweep
     for name, value in told.get("constants", {}).items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)

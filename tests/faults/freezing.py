@@ -238,9 +238,9 @@ def hasty() -> Iterator[None]:
             super().__init__(name=threading.current_thread().name, **options)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lock, "BEAT_EVERY_S", 0.05)
-        patch.setattr(lock, "POLL_EVERY_S", 0.02)
-        patch.setattr(lock, "SILENT_AFTER_S", 0.4)
+        patch.setattr(lock, "BEAT_EVERY_S", 0.1)
+        patch.setattr(lock, "POLL_EVERY_S", 0.04)
+        patch.setattr(lock, "SILENT_AFTER_S", 0.8)
         patch.setattr(lock, "threading", types.SimpleNamespace(Thread=Named, Event=threading.Event))
         patch.setattr(opening, "REQUEST_TIMEOUT_S", WAIT_S)
         patch.setattr(Stop, "on_signals", lambda _: nullcontext())

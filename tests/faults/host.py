@@ -12,6 +12,9 @@ import sys
 
 from ray.cluster_utils import Cluster
 
+# A busy machine takes longer than half a minute to start a node.
+Cluster._wait_for_node.__defaults__ = (300,)
+
 
 def main() -> None:
     folder, n_nodes, n_cpus = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -90,7 +90,7 @@ def test_a_command_that_was_stopped_and_taken_over_ends_with_exit_code_2(
         process.send_signal(signal.SIGSTOP)
         run(uri, more)
         process.send_signal(signal.SIGCONT)
-        _, said = process.communicate(timeout=120)
+        _, said = process.communicate()
     assert process.returncode == 2, said
     assert f"error: {uri.partition('?')[0]}: was taken over by process {os.getpid()} on " in said
     assert "which has ended since; this process seemed to have ended, and stops" in said

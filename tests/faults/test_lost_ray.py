@@ -18,7 +18,7 @@ from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
 
 MANY = changed(TINY, experiment={"n_eval_seeds": 12})
-SLOW = {"sleep_s": 0.2, "undrawn": True}
+SLOW = {"sleep_s": 0.2}
 
 
 @pytest.fixture(scope="module")

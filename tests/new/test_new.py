@@ -60,6 +60,6 @@ def test_a_name_that_no_module_can_have_is_refused(
 
 def test_it_is_called_through_the_package_too(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "distmarl", "new", "walkers"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "walkers.yaml").exists()

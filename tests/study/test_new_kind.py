@@ -147,5 +147,5 @@ def test_what_it_yields_is_told_as_it_comes_in() -> None:
 
 @pytest.mark.ray
 def test_workers_of_ray_run_it(tmp_path: Path) -> None:
-    assert run(tmp_path, "--num-cpus", "2") == 0
+    assert run(tmp_path, "--num-cpus", "1") == 0
     assert pd.read_parquet(tmp_path / "out" / "censuses")["k"].tolist() == [1, 3]

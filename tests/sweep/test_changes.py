@@ -84,7 +84,6 @@ def test_a_plan_that_keeps_everything_says_nothing(folder: Path, now: dict[str, 
     assert "something changed" not in call_in(folder, sweep_main)("now.json", "--plan").stdout
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_a_sweep_and_a_report_tell_of_a_conflicted_copy(folder: Path) -> None:
     evaluations = folder / "results" / "tiny" / "evaluations"
     copy = evaluations / "data (conflicted copy).parquet"

@@ -76,7 +76,7 @@ def test_two_keys_are_a_sweep(tmp_path: Path, call_sweep: RunCommand) -> None:
         "evaluations": (250, 250),
         "in all": (276, 276),
     }
-    done = call_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 4]")
+    done = call_sweep("two.json", "--executor", "serial", "--set", "experiment.k_range=[1, 2]")
     assert done.returncode == 0, done.stderr
     evaluations = pd.read_parquet(tmp_path / "results" / "two" / "evaluations")
     assert set(evaluations["n_agents"]) == {100}
@@ -217,7 +217,6 @@ def test_a_file_cut_short_is_spoken_of_and_deleted(tmp_path: Path, call_sweep: R
     assert not torn.exists()
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_settings_of_an_earlier_file_are_spoken_of_and_kept_out_of_the_figures(
     tmp_path: Path, call_sweep: RunCommand
 ) -> None:
@@ -258,7 +257,6 @@ def test_a_game_that_is_another_one_each_time_is_told_as_such(tmp_path: Path, ca
     assert "earlier sweep file" not in done.stderr
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_a_smaller_sweep_reports_only_what_it_asks_for(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep = write_sweep(tmp_path)
     run(tmp_path / "out")

@@ -46,7 +46,7 @@ CHANGES: dict[str, tuple[Any, str]] = {
     "experiment.n_train_seeds": (2, "trainings"),
     "experiment.n_eval_seeds": (3, "evaluations"),
     "experiment.seed": (1, "evaluations"),
-    "experiment.nash_gap": ("estimate", "nash_gaps"),
+    "experiment.nash_gap": ("exact", "nash_gaps"),
     "experiment.baselines": (["random"], "baselines"),
     "experiment.bound": ("exact", "bounds"),
 }

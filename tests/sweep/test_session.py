@@ -117,6 +117,14 @@ class InterruptedBatches(BatchingExecutor):
         return super().next_completed(timeout_s)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The tables of the sweep when nothing happens to it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(folder)
+    return table_bytes(folder)
+
+
 def test_a_sweep_fills_every_table(tmp_path: Path) -> None:
     tally = run(tmp_path)
     assert (tally.n_failed, tally.n_not_run) == (0, 0)
@@ -191,14 +199,15 @@ def test_the_same_sweep_again_runs_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("n_tasks", range(7))
-def test_an_interrupted_sweep_goes_on_where_it_stopped(tmp_path: Path, n_tasks: int) -> None:
-    run(tmp_path / "whole")
+def test_an_interrupted_sweep_goes_on_where_it_stopped(
+    tmp_path: Path, undisturbed: dict[str, bytes], n_tasks: int
+) -> None:
     with pytest.raises(Interrupted):
         run(tmp_path / "parts", executor=StoppingExecutor(n_tasks))
     rest = CountingExecutor()
     run(tmp_path / "parts", executor=rest)
     assert len(rest.submitted) == 7 - n_tasks
-    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    assert table_bytes(tmp_path / "parts") == undisturbed
 
 
 def run_on(folder: Path, *executors: LosingExecutor) -> Tally:
@@ -212,13 +221,12 @@ def run_on(folder: Path, *executors: LosingExecutor) -> Tally:
 
 
 @pytest.mark.parametrize("n_tasks", range(7))
-def test_a_ray_that_is_lost_is_started_once_more(tmp_path: Path, n_tasks: int) -> None:
-    run(tmp_path / "whole")
+def test_a_ray_that_is_lost_is_started_once_more(tmp_path: Path, undisturbed: dict[str, bytes], n_tasks: int) -> None:
     first, second = LosingExecutor(n_tasks), LosingExecutor(7)
     tally = run_on(tmp_path / "parts", first, second)
     assert (tally.done.total(), tally.n_done_before, tally.n_failed) == (7, 0, 0)
     assert len(second.submitted) == 7 - n_tasks
-    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    assert table_bytes(tmp_path / "parts") == undisturbed
     (session,) = json.loads((tmp_path / "parts" / "provenance.json").read_text())["sessions"]
     assert (session["outcome"], session["done"]) == ("ended", 7)
 
@@ -237,7 +245,9 @@ def test_a_ray_that_is_lost_twice_or_is_a_cluster_is_given_up(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("n_bytes", [0, 5, 200, -1])
-def test_parts_that_lost_their_end_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_bytes: int) -> None:
+def test_parts_that_lost_their_end_are_run_again(
+    tmp_path: Path, undisturbed: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, n_bytes: int
+) -> None:
     monkeypatch.setattr("distmarl.results.store.Store.publish", lambda *_, **__: None)
     monkeypatch.setattr(pace, "MAX_COMMIT_DELAY_S", 0.0)  # every task has parts of its own
     with pytest.raises(Interrupted):
@@ -252,8 +262,7 @@ def test_parts_that_lost_their_end_are_run_again(tmp_path: Path, monkeypatch: py
     run(tmp_path / "parts", executor=rest)
     assert torn == 2
     assert len(rest.tasks) == 7 - 5 + 2
-    run(tmp_path / "whole")
-    assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
+    assert table_bytes(tmp_path / "parts") == undisturbed
     assert not (tmp_path / "parts" / "_parts").exists()
 
 
@@ -278,7 +287,7 @@ def test_a_wider_range_keeps_what_is_done_when_the_reference_is_fixed(tmp_path: 
 
 
 def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(
-    tmp_path: Path, small_disk: Path, monkeypatch: pytest.MonkeyPatch
+    undisturbed: dict[str, bytes], small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "MAX_COMMIT_DELAY_S", 0.0)  # every task has parts of its own
     ballast = small_disk / "ballast"
@@ -290,8 +299,7 @@ def test_a_disk_that_fills_up_ends_the_session_and_the_next_one_goes_on(
     rest = CountingExecutor()
     run(small_disk / "out", executor=rest)
     assert 0 < len(rest.submitted) < 7
-    run(tmp_path / "whole")
-    assert table_bytes(small_disk / "out") == table_bytes(tmp_path / "whole")
+    assert table_bytes(small_disk / "out") == undisturbed
 
 
 def test_overwriting_deletes_the_report_of_earlier_results_and_nothing_else(tmp_path: Path) -> None:

@@ -20,6 +20,8 @@ BASELINES = ["random", "fixed_action", "full_information", "no_local_update"]
 GLOBAL_AGENT = {"transitions": "exact", "n_mc_samples": 30}
 EXACT = changed(TINY, global_agent=GLOBAL_AGENT, evaluation={"method": "exact"})
 BOTH = changed(TINY, global_agent=GLOBAL_AGENT, evaluation={"method": "both"})
+# Rollouts that estimate gaps are as long as rewards count.
+SHORT = {"gamma": 0.5}
 
 
 def policies(folder: Path, k: int) -> tuple[np.ndarray, np.ndarray]:
@@ -76,7 +78,8 @@ def test_values_can_be_asked_for_later_without_training_again(tmp_path: Path) ->
 
 
 def test_values_do_not_depend_on_the_order_of_tasks(tmp_path: Path) -> None:
-    asked = changed(BOTH, experiment={"nash_gap": "estimate", "baselines": ["random", "fixed_action"]})
+    baselines = ["random", "fixed_action"]
+    asked = changed(BOTH, environment=SHORT, experiment={"nash_gap": "estimate", "baselines": baselines})
     run(tmp_path / "in order", asked)
     run(tmp_path / "shuffled", asked, ShuffledExecutor(0))
     assert all_bytes(tmp_path / "shuffled") == all_bytes(tmp_path / "in order")
@@ -94,7 +97,7 @@ def test_nash_gaps_are_those_of_the_notebook(tmp_path: Path) -> None:
 
 
 def test_estimated_gaps_say_what_they_do_not_know(tmp_path: Path) -> None:
-    run(tmp_path, changed(TINY, experiment={"nash_gap": "estimate"}))
+    run(tmp_path, changed(TINY, environment=SHORT, experiment={"nash_gap": "estimate"}))
     stored = pd.read_parquet(tmp_path / "nash_gaps").query("k == 3").set_index("quantity")
     assert stored.loc["global_lower", "kind"] == "estimate of a lower bound"
     unknown = stored[stored["value"].isna()]
@@ -185,18 +188,17 @@ def test_exact_returns_are_certified_to_the_threshold_of_the_global_agent(tmp_pa
     assert tally.failed["shared_policy"] + tally.failed["g_learn"] + tally.failed["exact_return"] > 0
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_draws_the_gaps_that_the_sweep_asks_for(tmp_path: Path) -> None:
     figures = {"nash_gap_vs_k.png", "price_of_subsampling.png"}
     for method, expected in (("estimate", {"nash_gap_vs_k.png"}), ("exact", figures), ("off", set())):
-        run(tmp_path, changed(BOTH, experiment={"nash_gap": method}))
+        run(tmp_path, changed(BOTH, environment=SHORT, experiment={"nash_gap": method}))
         assert {Path(path).name for path in write_report(tmp_path).figures} & figures == expected
     assert not any((tmp_path / name).exists() for name in figures)
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) -> None:
-    run(tmp_path, changed(EXACT, experiment={"nash_gap": "estimate", "baselines": ["random"]}))
+    asked = {"nash_gap": "estimate", "baselines": ["random"]}
+    run(tmp_path, changed(EXACT, environment=SHORT, experiment=asked))
     assert write_report(tmp_path).numbers.unfinished is None
     for name in ("nash_gaps", "baselines"):
         (tmp_path / name / "data.parquet").unlink()
@@ -204,7 +206,6 @@ def test_the_report_says_which_gaps_and_baselines_are_missing(tmp_path: Path) ->
     assert write_report(tmp_path).numbers.unfinished_by_kind == f"unfinished: 5 of 8 tasks ({missing})"
 
 
-@pytest.mark.usefixtures("blank_figures")
 def test_the_report_is_about_exact_returns_once_only_they_are_asked_for(tmp_path: Path) -> None:
     run(tmp_path, BOTH)
     both = write_report(tmp_path).numbers.summary

@@ -160,7 +160,8 @@ def test_without_a_best_pair_the_gaps_say_why(tmp_path: Path, monkeypatch: pytes
 
 
 def test_estimates_search_for_nothing(tmp_path: Path) -> None:
-    run(tmp_path, changed(ASKED, experiment={"nash_gap": "estimate", "k_values": [1]}))
+    estimates = {"nash_gap": "estimate", "k_values": [1]}
+    run(tmp_path, changed(ASKED, environment={"gamma": 0.5}, experiment=estimates))
     assert (table(tmp_path, "timings")["task"] != "welfare").all()
     rows = table(tmp_path, "nash_gaps")
     assert rows["asked_max_enumerated"].isna().all()

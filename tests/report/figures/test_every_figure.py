@@ -33,6 +33,8 @@ from tests.report.results_folders import (
 )
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 
+pytestmark = pytest.mark.long
+
 K_VALUES = [1, 2, 4, 8, 12]
 GRID = {
     f"s{number:02}": dict(
@@ -42,6 +44,7 @@ GRID = {
         itertools.product((30, 100, 300, 1000), (0.9, 0.95), ("exact", "rounded", "sampled"))
     )
 }
+FEW = {name: GRID[name] for name in ("s00", "s02", "s15")}
 ONE_SETTING = [name for name in FIGURES if name != "scaling"]
 
 
@@ -106,10 +109,24 @@ def named_things(figure: Figure) -> list[Text]:
     return [text for text in found if text.get_text()]
 
 
-@pytest.mark.parametrize("settings", [PLAIN, GRID], ids=["one", "grid"])
-@pytest.mark.parametrize("state", ["finished", "unfinished", "failed"])
-def test_every_figure_is_drawn_and_says_what_is_missing(tmp_path: Path, settings: Any, state: str) -> None:
-    figures = figures_of(sweep_folder(tmp_path, settings, state))
+@pytest.fixture(scope="module")
+def of_grid(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
+    """The figures of the finished grid."""
+    return figures_of(sweep_folder(tmp_path_factory.mktemp("grid"), GRID, "finished"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "state"),
+    [*itertools.product((PLAIN, FEW), ("finished", "unfinished", "failed")), (GRID, "finished")],
+    ids=lambda value: value if isinstance(value, str) else f"{len(value)} settings",
+)
+def test_every_figure_is_drawn_and_says_what_is_missing(
+    tmp_path: Path, request: pytest.FixtureRequest, settings: Any, state: str
+) -> None:
+    if settings is GRID:
+        figures = request.getfixturevalue("of_grid")
+    else:
+        figures = figures_of(sweep_folder(tmp_path, settings, state))
     assert [*figures] == (ONE_SETTING if settings is PLAIN else [*FIGURES])
     for name, figure in figures.items():
         figure.draw_without_rendering()
@@ -122,8 +139,8 @@ def test_every_figure_is_drawn_and_says_what_is_missing(tmp_path: Path, settings
         assert all(size <= 12 for size in figure.get_size_inches()), name
 
 
-def test_the_figures_of_a_grid_show_its_numbers(tmp_path: Path) -> None:
-    figures = figures_of(sweep_folder(tmp_path, GRID, "finished"))
+def test_the_figures_of_a_grid_show_its_numbers(of_grid: dict[str, Figure]) -> None:
+    figures = of_grid
     assert len(figures["alternation"].axes[0].lines) == 2 * 24
     assert len(figures["scaling"].axes) == 2 * 4
     heatmap = [axes.get_title(loc="left") for axes in figures["zone_heatmap"].axes]
@@ -138,6 +155,7 @@ def varied(sizes: list[int]) -> dict[str, Any]:
     return {**TINY, "grid": {"environment.n_agents": sizes}}
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path: Path) -> None:
     ids = {job.setting.grid["environment.n_agents"]: job.setting_id for job in plan_of(varied([5, 8])).jobs}
     sizes = sorted(ids, key=ids.__getitem__, reverse=True)  # the first is not just the first that is stored
@@ -154,6 +172,7 @@ def test_a_real_sweep_has_every_figure_but_those_that_nobody_asked_for(tmp_path:
     np.testing.assert_allclose(shown, np.stack(first["populations"]).T / first["n_agents"])
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_without_rollouts_the_heatmap_is_skipped_with_its_reason(tmp_path: Path) -> None:
     run(tmp_path, changed(TINY, evaluation={"method": "exact"}))
     skipped = write_report(tmp_path).skipped

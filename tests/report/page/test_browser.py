@@ -21,6 +21,7 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 REQUIRED = "DISTMARL_REQUIRE_BROWSER"
 PHONE = {"width": 375, "height": 667}
 DESK = {"width": 1280, "height": 900}
+PATIENCE_MS = 120_000  # a busy machine may take long for a page
 WHITE = "rgb(255, 255, 255)"
 DARK = "rgb(21, 24, 29)"
 
@@ -33,7 +34,8 @@ def browser() -> Iterator[Browser]:
             pytest.fail(f"{REQUIRED} is set, and none of {', '.join(NAMES)} is on the path")
         pytest.skip("there is no Chromium")
     with sync_playwright() as playwright:
-        found = playwright.chromium.launch(executable_path=program)
+        expect.set_options(timeout=PATIENCE_MS)
+        found = playwright.chromium.launch(executable_path=program, timeout=PATIENCE_MS)
         yield found
         found.close()
 
@@ -52,7 +54,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def opened(browser: Browser, path: Path, **options: Any) -> Iterator[Page]:
     """Open a page, and fail if it complains or asks for anything but itself."""
     context = browser.new_context(**{"viewport": DESK, "color_scheme": "light", **options})
-    context.set_default_timeout(5000)
+    context.set_default_timeout(PATIENCE_MS)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     complaints: list[str] = []

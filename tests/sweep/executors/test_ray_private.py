@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import pandas as pd
 import pytest
 import ray
 
 from distmarl.sweep.executors import ray_private
 from distmarl.sweep.executors.ray_notes import Notes, noted
-from tests.faults.machinery import FaultyDriver
-from tests.sweep.sweeps import run, table_bytes, write_sweep
 
 
 class Kept:
@@ -83,19 +79,3 @@ def test_what_ray_does_not_tell_is_told_with_what_is_lost(monkeypatch: pytest.Mo
     both = ray_private.shortcomings(notes_are_kept=False) or ""
     assert "does not tell which tasks run, so that" in both
     assert "; nor how often a task was tried" in both
-
-
-@pytest.mark.ray
-def test_a_sweep_runs_all_the_same_where_ray_has_no_private_names(tmp_path: Path) -> None:
-    driver = FaultyDriver(None, tmp_path, {"is_new": True})
-    code, said = driver.run(
-        write_sweep(tmp_path), "--out", "out", "--num-cpus", "1", "--quiet", RAY_AUTH_TOKEN="0" * 64
-    )
-    assert code == 0, said
-    assert said.startswith(f"warning: Ray {ray.__version__} does not tell which tasks run, so that "), said
-    assert said.count("\n") == 1
-    run(tmp_path / "whole")
-    assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
-    timings = pd.read_parquet(tmp_path / "out" / "timings")
-    assert timings.loc[timings["node_id"].notna(), "attempt"].isna().all()
-    assert set(timings.loc[timings["node_id"].isna(), "task"]) == {"shared_policy", "outer_iteration"}  # meanwhile
