@@ -3,7 +3,8 @@
     python -m tests.benchmarks.evaluation [--against CHECKOUT]
 
 One evaluation seed is 50 rollouts of 50 steps of the robots game at k = 10; ten of them are simulated side by side, as
-in a sweep. Another checkout of distmarl, an older one, is timed in turns with this one.
+in a sweep. Another checkout of distmarl, an older one, is timed in turns with this one. Then, 100 rollouts of 50 steps
+of the warehouse, where local states are many, in each of the ways in which its populations may be drawn.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.benchmarks.measuring import paired_seconds, pin_threads
@@ -22,11 +24,14 @@ pin_threads()
 import numpy as np  # noqa: E402
 
 import distmarl as dm  # noqa: E402
+from distmarl.dynamics import drawing  # noqa: E402
+from distmarl.games.warehouse import warehouse  # noqa: E402
 from tests.reference import simulate_agents  # noqa: E402
 
 K = 10
 POPULATIONS = (30, 100, 150, 151, 1000, 10**6)
 N_SEEDS = 10
+WAREHOUSES = (500, 1000, 2000, 10**6)
 # What another checkout can do, too: it knows no seeds side by side, perhaps.
 SCRIPT = """
 import json, sys, time
@@ -66,6 +71,23 @@ def ten_seeds(checkout: Path) -> dict[str, float]:
     return taken
 
 
+def many_states(n_agents: int) -> str:
+    """Return what rollouts of the warehouse take, agent by agent unless that takes too long, and by counts."""
+    env = warehouse(n_agents=n_agents)
+    policies = dm.uniform_local_policy(env), np.eye(3)[np.zeros((env.n_global_states, env.n_local_states), dtype=int)]
+    chosen, told = drawing.MAX_AGENTS_PER_WAY, []
+    for per_way in (np.inf, 0.0) if n_agents <= 10**4 else (0.0,):
+        drawing.MAX_AGENTS_PER_WAY = per_way
+        taken = []
+        for policy in policies:
+            started = time.process_time()
+            dm.evaluate(env, np.zeros((env.n_global_states, 5), dtype=int), policy, k=1, n_rollouts=100, horizon=50)
+            taken.append(f"{1e3 * (time.process_time() - started):.0f}")
+        told.append(f"{drawing.draws_for(env, 100).__name__} {' and '.join(taken)} ms")
+    drawing.MAX_AGENTS_PER_WAY = chosen
+    return f"{', '.join(told)} (uniform and deterministic policy)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", type=Path, help="another checkout, to be timed in turns with this one")
@@ -79,6 +101,9 @@ def main() -> None:
             theirs = min(taken[n_agents] for _, taken in rounds if taken) / N_SEEDS
             told += f", the other checkout {1e3 * theirs:.1f} ms: {theirs / mine:.1f} times as fast"
         print(told)
+
+    for n_agents in WAREHOUSES:
+        print(f"warehouse, n = {n_agents:,}: {many_states(n_agents)}")
 
     env = dm.robots(n_agents=1000)
     local_policy = dm.uniform_local_policy(env)
