@@ -93,6 +93,17 @@ def test_games_side_by_side_earn_the_exact_return(name, reward, request):
     assert standard_errors_from(returns, wrong.value) > 4
 
 
+def test_many_local_states_are_drawn_by_where_agents_are():
+    game = random_environment(np.random.default_rng(7), n_local_states=11, n_agents=2, n_global_actions=3)
+    game = replace(game, reward_global=5 * game.reward_global)
+    policy, local_policy = uniform_global(game, K), dm.uniform_local_policy(game)
+    returns = play_together(game, policy, n_rollouts=4_000, seed=8)
+    assert standard_errors_from(returns, dm.exact_return(game, policy, local_policy, k=K, horizon=HORIZON).value) < 4
+    # Negative control: an action that is always the same.
+    wrong = dm.exact_return(game, np.zeros(policy.shape[:2], dtype=int), local_policy, k=K, horizon=HORIZON)
+    assert standard_errors_from(returns, wrong.value) > 4
+
+
 def test_what_is_seen_is_a_fresh_subsample(game):
     policy, local_policy = random_global_policy(np.random.default_rng(3), game, K), dm.uniform_local_policy(game)
     returns = play_together(game, policy, n_rollouts=20_000, seed=2)
