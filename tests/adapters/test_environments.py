@@ -64,7 +64,7 @@ def test_gymnasiums_own_test_passes(name, request):
 
 def play_together(game, policy, *, n_rollouts, seed, k=K, reward="sampled"):
     """The returns of the vectorised environment when ``policy``, (G, C, A_g) or (G, C), is played."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # another stream than that of the games, which is default_rng(seed)
     games = dm.gym_vector_env(
         game, dm.uniform_local_policy(game), k=k, n_rollouts=n_rollouts, horizon=HORIZON, reward=reward
     )
@@ -131,7 +131,7 @@ def test_a_single_game_is_one_of_several(game):
 
 
 def test_random_play_of_all_agents_earns_the_exact_return(game):
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng([5, 1])
     players = dm.parallel_env(game, k=K, horizon=HORIZON)
     players.reset(seed=5)
     returns = np.zeros(1000)
