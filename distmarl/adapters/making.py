@@ -178,7 +178,7 @@ def gym_vector_env(
 
     Notes
     -----
-    A step takes O(R L² A_l) time and memory, whatever the number of agents.
+    A step takes O(R L² A_l) time and memory at most, whatever the number of agents.
 
     Examples
     --------

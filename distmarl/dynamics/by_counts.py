@@ -26,26 +26,7 @@ class DrawsByCounts:
     def __init__(
         self, env: Environment, local_policy: Array, *, k: int, n_rollouts: int, seeds: Sequence[Seed], role: Role
     ) -> None:
-        self._k = k
-        self._moves = MovesByCounts(env, local_policy)
-        self._observations = streams(seeds, role, OBSERVATION)
-        self._populations = streams(seeds, role, POPULATION, k)
-        self._n_rollouts = n_rollouts
-
-    def observe(self, population: Ints) -> Ints:
-        """Draw what the global agent sees of each population, (S R, L) to (S R, L)."""
-        numbers = uniforms(self._observations, self._n_rollouts, population.shape[1] - 1)
-        return draw_subsample(population, self._k, numbers)
-
-    def move(self, s_g: Ints, population: Ints) -> tuple[Array, Ints]:
-        """Draw actions and moves: what the agents of each population earn together, (S R,), and the next one."""
-        return self._moves.draw(s_g, population, self._populations)
-
-
-class MovesByCounts:
-    """What local agents do and where they go, drawn by counts."""
-
-    def __init__(self, env: Environment, local_policy: Array) -> None:
+        self._k, self._n_rollouts = k, n_rollouts
         joint = np.einsum("gla,glam->glma", local_policy, env.transition_local)
         self._shape = joint.shape[1:]
         reward = np.broadcast_to(env.reward_local[:, :, None], joint.shape).reshape(*joint.shape[:2], -1)
@@ -54,17 +35,24 @@ class MovesByCounts:
         order = np.argsort(-joint, axis=-1, kind="stable")
         self._law, self._reward = np.take_along_axis(joint, order, axis=-1), np.take_along_axis(reward, order, axis=-1)
         self._place = np.argsort(order, axis=-1)
+        self._observations = streams(seeds, role, OBSERVATION)
+        self._populations = streams(seeds, role, POPULATION, k)
 
-    def draw(self, s_g: Ints, population: Ints, generators: Sequence[np.random.Generator]) -> tuple[Array, Ints]:
-        """Draw what the agents of each population earn together, (R,), and the next one, (R, L).
+    def draw_from(self, rng: np.random.Generator) -> None:
+        """Take all numbers from one generator, for a single set of rollouts."""
+        self._observations = self._populations = [rng]
 
-        Each generator draws for as many of the R rows, which are in its order.
-        """
+    def observe(self, population: Ints) -> Ints:
+        """Draw what the global agent sees of each population, (S R, L) to (S R, L)."""
+        numbers = uniforms(self._observations, self._n_rollouts, population.shape[1] - 1)
+        return draw_subsample(population, self._k, numbers)
+
+    def move(self, s_g: Ints, population: Ints) -> tuple[Array, Ints]:
+        """Draw actions and moves: what the agents of each population earn together, (S R,), and the next one."""
         law = self._law[s_g]
         drawn = np.empty(law.shape, dtype=np.int64)
-        n_each = len(s_g) // len(generators)
-        for number, rng in enumerate(generators):
-            rows = slice(number * n_each, (number + 1) * n_each)
+        for number, rng in enumerate(self._populations):
+            rows = slice(number * self._n_rollouts, (number + 1) * self._n_rollouts)
             drawn[rows] = rng.multinomial(population[rows], law[rows])
         earned = np.einsum("rjo,rjo->r", drawn, self._reward[s_g])
         moved = np.take_along_axis(drawn, self._place[s_g], axis=-1).sum(axis=1)

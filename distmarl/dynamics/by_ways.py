@@ -32,6 +32,10 @@ class DrawsByWays:
         self._observations = streams(seeds, role, OBSERVATION)
         self._populations = streams(seeds, role, POPULATION, k)
 
+    def draw_from(self, rng: np.random.Generator) -> None:
+        """Take all numbers from one generator, for a single set of rollouts."""
+        self._observations = self._populations = [rng]
+
     def observe(self, population: Ints) -> Ints:
         """Draw what the global agent sees of each population, by classes, (S R, B) to (S R, B)."""
         numbers = uniforms(self._observations, self._n_rollouts, population.shape[1] - 1)

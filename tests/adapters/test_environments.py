@@ -64,7 +64,7 @@ def test_gymnasiums_own_test_passes(name, request):
 
 def play_together(game, policy, *, n_rollouts, seed, k=K, reward="sampled"):
     """The returns of the vectorised environment when ``policy``, (G, C, A_g) or (G, C), is played."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, 1])  # another stream than that of the games, which is default_rng(seed)
     games = dm.gym_vector_env(
         game, dm.uniform_local_policy(game), k=k, n_rollouts=n_rollouts, horizon=HORIZON, reward=reward
     )
@@ -87,6 +87,17 @@ def test_games_side_by_side_earn_the_exact_return(name, reward, request):
     game = request.getfixturevalue(name)
     policy, local_policy = uniform_global(game, K), dm.uniform_local_policy(game)
     returns = play_together(game, policy, n_rollouts=10_000, seed=1, reward=reward)
+    assert standard_errors_from(returns, dm.exact_return(game, policy, local_policy, k=K, horizon=HORIZON).value) < 4
+    # Negative control: an action that is always the same.
+    wrong = dm.exact_return(game, np.zeros(policy.shape[:2], dtype=int), local_policy, k=K, horizon=HORIZON)
+    assert standard_errors_from(returns, wrong.value) > 4
+
+
+def test_many_local_states_are_drawn_by_where_agents_are():
+    game = random_environment(np.random.default_rng(7), n_local_states=11, n_agents=2, n_global_actions=3)
+    game = replace(game, reward_global=5 * game.reward_global)
+    policy, local_policy = uniform_global(game, K), dm.uniform_local_policy(game)
+    returns = play_together(game, policy, n_rollouts=4_000, seed=8)
     assert standard_errors_from(returns, dm.exact_return(game, policy, local_policy, k=K, horizon=HORIZON).value) < 4
     # Negative control: an action that is always the same.
     wrong = dm.exact_return(game, np.zeros(policy.shape[:2], dtype=int), local_policy, k=K, horizon=HORIZON)
@@ -120,7 +131,7 @@ def test_a_single_game_is_one_of_several(game):
 
 
 def test_random_play_of_all_agents_earns_the_exact_return(game):
-    rng = np.random.default_rng(5)
+    rng = np.random.default_rng([5, 1])
     players = dm.parallel_env(game, k=K, horizon=HORIZON)
     players.reset(seed=5)
     returns = np.zeros(1000)
