@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distmarl import g_learn, uniform_local_policy
+from distmarl.dynamics.transitions import sampled
 from distmarl.dynamics.transitions.sampled import sampled_transitions
 from tests.reference import dense_kernel, enumerate_counts
-from tests.strategies import DETERMINISTIC, generators, random_rows
+from tests.strategies import DETERMINISTIC, generators, random_environment, random_rows
 
 K, L, G = 3, 3, 2
 KERNEL = random_rows(np.random.default_rng(1), (G, L, L))
@@ -30,6 +32,23 @@ def largest_z_score(kernel, exact, *, k, m, seed):
         variance = matrix @ values**2 - mean**2
         scores.append(np.abs(operator.expect(s_g, values) - mean) / np.sqrt(variance / m))
     return max(score.max() for score in scores)
+
+
+def test_the_samples_that_are_told_are_those_that_are_drawn(monkeypatch):
+    env = random_environment(np.random.default_rng(0), n_global_states=G, n_local_states=L)
+    drawn = []
+
+    class Counting:
+        def random(self, shape):
+            drawn.append(math.prod(shape))
+            return np.random.default_rng(0).random(shape)
+
+    monkeypatch.setattr(sampled, "random_stream", lambda *_: Counting())
+    found = g_learn(env, uniform_local_policy(env), k=K, n_mc_samples=5)
+    assert [found.n_samples] == drawn == [G * L * K * 5]
+    for transitions in ("exact", "rounded"):
+        assert g_learn(env, uniform_local_policy(env), k=K, transitions=transitions).n_samples == 0
+    assert len(drawn) == 1
 
 
 def test_sampled_expectations_are_unbiased():

@@ -15,9 +15,9 @@ from distmarl.results.tables import TABLES
 from tests.sweep.sweeps import run, table_bytes
 
 # Of the earliest version that is read.
-NEW_TABLES = {"welfare"}
+NEW_TABLES = {"welfare", "learners"}
 NEW_COLUMNS = {
-    "trainings": ["answer"],
+    "trainings": ["answer", "n_samples"],
     "alternations": ["start", "minimum_share", "random_value"],
     "nash_gaps": ["asked_max_enumerated", "asked_starts"],
 }
@@ -46,6 +46,7 @@ def test_a_folder_of_the_version_before_is_read_and_goes_on(tmp_path: Path) -> N
     results = dm.open(tmp_path)
     assert set(results.trainings["answer"]) == {"surrogate"}
     assert set(results.alternations["start"]) == {"uniform"}
+    assert results.trainings["n_samples"].isna().all()
     assert results.alternations["minimum_share"].isna().all()
     assert run(tmp_path).n_done_before == 7
     (tmp_path / "trainings" / "data.parquet").unlink()
@@ -59,3 +60,4 @@ def test_a_table_that_the_version_before_did_not_have_is_not_said_to_be_deleted(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert dm.open(tmp_path).welfare.empty
+        assert dm.open(tmp_path).learners.empty

@@ -58,6 +58,7 @@ ELSEWHERE = {
     "experiment.k_range",  # this file
     "experiment.bound_m",  # test_bounds.py
     "experiment.policies",  # test_policies.py
+    "experiment.baseline_samples",  # test_learners.py
     "experiment.welfare_max_enumerated",  # test_welfare.py
     "experiment.welfare_starts",  # test_welfare.py
     "runner.num_cpus",  # executors/test_ray_executor.py

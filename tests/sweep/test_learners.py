@@ -9,7 +9,12 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ConfigError
+from distmarl.report.catalogue import FIGURES
+from distmarl.report.numbers import read_numbers
+from distmarl.report.page.page_tables import PAGE_TABLES
+from distmarl.report.page.table import filled
 from distmarl.values.intervals import estimate_mean
+from tests.places import snapshot_of
 from tests.sweep.sweeps import TINY, changed, plan_of, run
 from tests.sweep.test_session import CountingExecutor
 
@@ -51,6 +56,19 @@ def test_the_levels_are_still_a_task_of_their_own(folder: Path) -> None:
     assert set(pd.read_parquet(folder / "baselines")["baseline"]) == {"random"}
     kinds = pd.read_parquet(folder / "timings")["task"].value_counts()
     assert (kinds["independent_q"], kinds["subsampled_q"], kinds["baselines"]) == (4, 4, 1)
+
+
+def test_the_page_lists_them_and_the_figure_is_drawn(folder: Path) -> None:
+    numbers = read_numbers(snapshot_of(folder))
+    table = filled(PAGE_TABLES["learners"], numbers)
+    assert table is not None
+    assert len(table.rows) == 16
+    shown = [cell.text for cell in table.rows[0]]
+    row = rows_of(folder).query("k == 1 and train_seed == 0 and learner == 'independent_q' and budget == 1000").iloc[0]
+    assert shown[:4] == ["1", "0", "independent q", f"{row['n_samples']:,}"]
+    assert float(shown[4]) == pytest.approx(row["exact_return"], abs=0.01)
+    assert FIGURES["return_vs_samples"].drawn(numbers) is not None
+    assert dm.open(folder).learners.shape[0] == 16
 
 
 def test_exact_returns_need_no_rollouts(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from distmarl.report.figure import Caption, ReportFigure
 from distmarl.report.figures.axes import figure_of, fitting_columns
 from distmarl.report.figures.frames import check_frame
-from distmarl.report.figures.panels import panels_of
+from distmarl.report.figures.panels import are_comparable, panels_of
 from distmarl.report.figures.style import BAND_ALPHA, NOTE_COLOUR, PALETTE, paper_style
 from distmarl.report.figures.trainings import INTERVAL_NOTE, draw_each, draw_interval
 from distmarl.report.numbers import Numbers
@@ -27,6 +28,7 @@ COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error"
 SHIFT_PT = 1.5
 GAIN_LABEL = "gain by deviating (reward)"
 REFERENCE_POINTS = 200
+GAINS = ("global_lower", "global_upper", "local_lower", "local_upper")
 
 Array = NDArray[np.float64]
 
@@ -93,7 +95,7 @@ def nash_gap_vs_k(
     if gaps.empty:
         return None
     with paper_style():
-        figure, panels = panels_of(gaps, _notes(gaps), unfinished, width)
+        figure, panels = panels_of(gaps, _notes(gaps), unfinished, width, has_one_axis=_has_one_axis(gaps, GAINS))
         for axes, rows in panels:
             for bracket in BRACKETS:
                 _draw_bracket(axes, rows, bracket)
@@ -101,10 +103,10 @@ def nash_gap_vs_k(
             for ceiling in _ceilings(rows, bounds):
                 axes.plot(k, ceiling - value.median, "-", color=NOTE_COLOUR, linewidth=0.9, label="most by any change")
             _draw_rates(axes, rows)
-        first = panels[0][0]  # they share their y axis
-        first.set_ylim(bottom=min(0.0, first.get_ylim()[0]))
+        for axes, _ in panels:
+            axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         figure.supylabel(GAIN_LABEL, fontsize=8)
-        _add_legend(figure, first)
+        _add_legend(figure, panels[0][0])
     return figure
 
 
@@ -162,7 +164,8 @@ def price_of_subsampling(
     if exact.empty:
         return None
     with paper_style():
-        figure, panels = panels_of(exact, _notes(exact), unfinished, width)
+        has_one_axis = _has_one_axis(exact, ("joint_value",))
+        figure, panels = panels_of(exact, _notes(exact), unfinished, width, has_one_axis=has_one_axis)
         for axes, rows in panels:
             k, value, _ = _column(rows, "joint_value")
             _, seeing_all, _ = _column(rows, "joint_value", "global_upper")
@@ -208,6 +211,12 @@ def _column(rows: pd.DataFrame, *quantities: str) -> tuple[Array, OverTrainings,
     value, error = (sum(parts[1:], start=parts[0]).dropna(how="all") for parts in found.values())
     of_k = error.max(axis=1).reindex(value.index).to_numpy(dtype=np.float64)
     return value.index.to_numpy(dtype=np.float64), over_trainings(value.to_numpy(dtype=np.float64)), of_k
+
+
+def _has_one_axis(gaps: pd.DataFrame, quantities: Sequence[str]) -> bool:
+    """Return whether some quantities can be compared between settings."""
+    shown = gaps[gaps["quantity"].isin(quantities)]
+    return are_comparable(own["value"] for _, own in shown.groupby("setting_id"))
 
 
 def _notes(gaps: pd.DataFrame) -> list[str]:

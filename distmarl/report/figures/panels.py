@@ -1,13 +1,15 @@
-"""Small multiples against k: a panel for each setting, with one y axis."""
+"""Small multiples against k: a panel for each setting, with one y axis where their values can be compared."""
 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
 
 from distmarl.report.figures.axes import K_LABEL, NOTE_LINE_PT, add_notes, set_k_axis
 from distmarl.report.figures.frames import label_of
@@ -22,10 +24,19 @@ TITLE_PT, TITLE_LINE_PT, LETTER_PT = 13.0, 8.5, 4.3  # of a title of one line, e
 MAX_TITLE_LINES = 3
 BESIDE_PANEL_IN = 0.45
 MAX_HEIGHT_IN = 12.0
+# Where all settings together span so many times as much as any of them, one axis would show each as a flat line.
+MOST_SPANS = 6.0
+
+
+def are_comparable(values: Iterable[ArrayLike]) -> bool:
+    """Return whether the values of several settings are near enough for one y axis; of other games they need not be."""
+    known = [found[np.isfinite(found)] for found in (np.asarray(each, dtype=np.float64) for each in values)]
+    known = [each for each in known if len(each)]
+    return not known or bool(np.ptp(np.concatenate(known)) <= MOST_SPANS * max(map(np.ptp, known)))
 
 
 def panels_of(
-    rows: pd.DataFrame, notes: list[str], unfinished: str | None, width: float | None
+    rows: pd.DataFrame, notes: list[str], unfinished: str | None, width: float | None, *, has_one_axis: bool = True
 ) -> tuple[Figure, list[tuple[Axes, pd.DataFrame]]]:
     """Return a figure with an empty panel for each setting, and the setting's rows.
 
@@ -39,6 +50,8 @@ def panels_of(
         What to write above them of an unfinished sweep.
     width : float, optional
         Width of the figure in inches; by default that of a paper's column for each column of panels.
+    has_one_axis : bool
+        Whether the panels share their y axis.
     """
     settings = list(rows.groupby("setting_id", sort=False))
     shown = settings[:MAX_PANELS]
@@ -52,7 +65,7 @@ def panels_of(
     height = HEIGHT_IN + 0.2 if n_rows == 1 else PANEL_HEIGHT_IN * n_rows + 0.4
     height += n_rows * folded_pt / 72
     figure = PaperFigure(figsize=(width, height))
-    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=True).ravel()
+    grid = figure.subplots(n_rows, n_columns, squeeze=False, sharey=has_one_axis).ravel()
     for axes in grid[len(shown) :]:
         axes.remove()
     panels = []

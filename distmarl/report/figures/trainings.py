@@ -21,7 +21,7 @@ from distmarl.report.figures.axes import (
     set_height,
     set_k_axis,
 )
-from distmarl.report.figures.panels import MAX_PANELS, panels_of
+from distmarl.report.figures.panels import MAX_PANELS, are_comparable, panels_of
 from distmarl.report.figures.series import UNCONVERGED_NOTE, Series, bar_shifts_pt, series_of
 from distmarl.report.figures.style import HEIGHT_IN, NOTE_COLOUR
 from distmarl.report.returns import is_unconverged
@@ -107,13 +107,15 @@ def _draw_panels(
 ) -> list[Axes]:
     """Draw a panel for each setting, with the medians of the others in grey."""
     shown = series[:MAX_PANELS]
-    if is_joined:
+    has_one_axis = are_comparable(_of(one, column).each.ravel() for one in shown)
+    has_others = is_joined and has_one_axis
+    if has_others:
         notes = [*notes, "grey: medians of the other settings"]
-    figure, panels = panels_of(summary, notes, unfinished, width)
+    figure, panels = panels_of(summary, notes, unfinished, width, has_one_axis=has_one_axis)
     medians = [_of(one, column).median for one in shown]
     for number, (axes, _) in enumerate(panels):
         for other, median in zip(shown, medians, strict=True):
-            if is_joined and other is not shown[number]:
+            if has_others and other is not shown[number]:
                 axes.plot(other.points["k"], median, "-", color=NOTE_COLOUR, linewidth=0.5, alpha=OTHERS_ALPHA)
         _draw(axes, shown[number], column, axes.transData, is_joined)
     figure.supylabel(label, fontsize=8)

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 import distmarl as dm
+from distmarl.dynamics.rollouts import initial_states
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.model_free.generative import GenerativeModel
 from distmarl.learning.model_free.learners import LEARNERS, learn
+from distmarl.learning.model_free.playing import Players
 from distmarl.learning.model_free.tables import QTable
 from tests.strategies import random_environment, random_local_policy
 
@@ -92,6 +94,13 @@ def test_every_draw_of_a_next_state_is_counted(monkeypatch: pytest.MonkeyPatch, 
     result = PLAY[name](env, k=3, n_samples=3_000)
     assert result.n_samples == drawn
     assert 2_000 < result.n_samples <= 3_000
+
+
+def test_each_agent_that_moves_is_learnt_from_once() -> None:
+    players = Players(ENV, k=1, epsilon=0.1, start=initial_states, horizon=9, rng=np.random.default_rng(0))
+    (result,) = players.play([3_000])
+    visits = [int(table.visits.sum()) for table in (players._global, players._local)]
+    assert visits == [result.n_samples // 3, result.n_samples // 3 * 2]
 
 
 @pytest.mark.parametrize("name", PLAY)

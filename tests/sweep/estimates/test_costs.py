@@ -22,8 +22,9 @@ EVERYTHING = changed(
     evaluation={"method": "both"},
     experiment={
         "nash_gap": "exact",
-        "baselines": ["random", "fixed_action", "full_information", "no_local_update", "blind"],
+        "baselines": ["random", "fixed_action", "full_information", "no_local_update", "blind", "independent_q"],
         "bound": "exact",
+        "baseline_samples": [10_000],
     },
 )
 
@@ -63,10 +64,13 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("bound", "evaluation", {"horizon": 5}, {"horizon": 20}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["random", "no_local_update"]}),
+        ("independent_q", "experiment", {"baseline_samples": [10_000]}, {"baseline_samples": [30_000]}),
+        ("subsampled_q", "experiment", {"baseline_samples": [10_000]}, {"baseline_samples": [1_000, 10_000]}),
+        ("independent_q", "evaluation", {"method": "rollouts"}, {"method": "both"}),
     ],
 )
 def test_more_of_anything_takes_longer(kind: str, section: str, less: dict[str, Any], more: dict[str, Any]) -> None:
-    k = 3 if kind in ("g_learn", "nash_gap", "exact_return", "evaluate") else None
+    k = 3 if kind in ("g_learn", "nash_gap", "exact_return", "evaluate", "independent_q", "subsampled_q") else None
     assert 0 < seconds_of(kind, k, **{section: less}) < seconds_of(kind, k, **{section: more})
 
 

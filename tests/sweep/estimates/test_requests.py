@@ -108,6 +108,7 @@ MEASURED: list[tuple[str, int | None, int, dict[str, Any]]] = [
     ("nash_gap", 2, 1, changed(population(200, nash_gap="estimate"), evaluation=by_rollouts)),
     ("welfare", None, 1, population(32, nash_gap="exact", welfare_starts=1)),
     ("exact_return", 3, 1, population(32, k=3)),
+    ("independent_q", 32, 1, changed(population(32, 32, baselines=["independent_q"]), evaluation=by_rollouts)),
     ("bound", None, 1, changed(population(1000, bound="exact", bound_m=12), evaluation=by_rollouts)),
     ("evaluate", 2, 1, changed(population(1000), evaluation={**by_rollouts, "n_rollouts": 30_000})),
 ]
