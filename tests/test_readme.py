@@ -55,7 +55,7 @@ FEWER_K = shlex.split("--set experiment.k_range=null --set 'experiment.k_values=
 # And one in a second or two.
 SMALLER = shlex.split(
     "--set experiment.k_range=null --set 'experiment.k_values=[1, 2]' --set global_agent.n_mc_samples=3 "
-    "--set experiment.n_eval_seeds=2 --set evaluation.n_rollouts=2"
+    "--set experiment.n_eval_seeds=2 --set evaluation.n_rollouts=2 --set 'experiment.baselines=[random]'"
 )
 # And the one of the best pairs.
 FEWER_AGENTS = shlex.split("--set environment.n_agents=3 --set experiment.bound_m=2 --set experiment.k_values=[1]")
@@ -329,7 +329,8 @@ def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     printed = {line: type_in(line, checkout) for line in commands}
     assert len(printed) == 15
     (plan,) = (text for line, text in printed.items() if "--plan" in line)
-    assert re.search("^ ?global policies +25 +23 ", plan, flags=re.MULTILINE)  # two are done
+    assert re.search("^ ?global policies +25 +25 ", plan, flags=re.MULTILINE)
+    assert "reference_k was 10, is 25" in plan  # which is why it would not go on with the two that are done
     (own,) = (text for line, text in printed.items() if "swarm.yaml" in line)
     assert "Improvement: " in own
     assert set(pd.read_parquet(checkout / "results" / "robots-0.9" / "evaluations")["gamma"]) == {0.9}
