@@ -26,7 +26,15 @@ COLUMNS = ("task", "seconds", "hostname", "started_at")
 
 # In the order of the kinds of task; the first six are as far from one another as those of the palette are.
 # The palette has eight; the last two are the wine and the olive of Paul Tol's muted colours.
-KIND_COLOURS = (*(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7)), "#882255", "#999933", "#44AA99", "#661100")
+KIND_COLOURS = (
+    *(PALETTE[place] for place in (0, 5, 3, 2, 6, 4, 1, 7)),
+    "#882255",
+    "#999933",
+    "#44AA99",
+    "#661100",
+    "#332288",
+    "#AA4499",
+)
 PART_OF_A_TASK = "outer_iteration"
 BREAK_FROM = 0.1  # share of the working time: a longer time in which nothing ran is cut out
 BREAK_WIDTH = 0.02
