@@ -2,7 +2,8 @@
 
 - ``random``: the global action is drawn uniformly, and so are the local actions;
 - ``fixed_action``: the best global action that is always the same, against the shared local policy;
-- ``full_information``: the best global policy that sees all n agents, against the shared local policy;
+- ``full_information``: the best global policy that sees all n agents and their local states, also where others see
+  classes of these, against the shared local policy;
 - ``no_local_update``: the local agents act uniformly, and the global policy is the best answer to that;
 - ``blind``: the best pair whose global agent sees nobody (:mod:`distmarl.learning.blind`). Whatever is worth less is
   not worth its observations.
@@ -47,12 +48,19 @@ class BaselinePair:
         Number of agents that the global agent sees, 0 for none.
     converged : bool
         Whether G-LEARN, if it was needed, reached its threshold.
+    sees_states : bool
+        Whether the global agent sees local states even where others see classes of them.
     """
 
     global_policy: GlobalPolicy | Array
     local_policy: Array
     k: int
     converged: bool = True
+    sees_states: bool = False
+
+    def game(self, env: Environment) -> Environment:
+        """Return the game that it is played in."""
+        return env.with_states_seen() if self.sees_states else env
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +147,9 @@ def baseline_pair(
     everyone = name == "full_information"
     against, n_seen = (local_policy, env.n_agents) if everyone else (uniform, k)
     options = replace(global_agent, transitions="exact") if everyone else global_agent
-    found = learn_global(env, against, k=n_seen, options=options, seed=seed)
-    return BaselinePair(found.policy, against, n_seen, found.converged)
+    game = env.with_states_seen() if everyone else env
+    found = learn_global(game, against, k=n_seen, options=options, seed=seed)
+    return BaselinePair(found.policy, against, n_seen, found.converged, sees_states=everyone)
 
 
 def evaluate_baseline(
@@ -175,7 +184,7 @@ def _returns(
     env: Environment, pair: BaselinePair, n_rollouts: int, horizon: int, seeds: Sequence[Seed], role: Role
 ) -> Array:
     found = run_seeds(
-        env,
+        pair.game(env),
         pair.global_policy,
         pair.local_policy,
         k=pair.k,
@@ -190,4 +199,6 @@ def _returns(
 def _exact_value(env: Environment, pair: BaselinePair, horizon: int, tolerance: float) -> ExactReturn:
     if not pair.k:
         return law_return(env, np.asarray(pair.global_policy, dtype=np.float64), pair.local_policy, horizon=horizon)
-    return exact_return(env, pair.global_policy, pair.local_policy, k=pair.k, horizon=horizon, tolerance=tolerance)
+    return exact_return(
+        pair.game(env), pair.global_policy, pair.local_policy, k=pair.k, horizon=horizon, tolerance=tolerance
+    )

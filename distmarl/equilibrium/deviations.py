@@ -4,7 +4,8 @@ The best policy that sees k of n agents, or (s_g, s_l) alone, solves a partially
 candidates: policies that the side could really play, each of which bounds from below what the best would earn.
 
 A candidate takes the values of someone who sees more, or less, and averages them over what its player does not know:
-for the global agent see :mod:`distmarl.learning.averages`.
+for the global agent see :mod:`distmarl.learning.averages`. Where it sees classes of local states, its candidates come
+from the game of classes (:mod:`distmarl.learning.aggregation`), so that they are functions of what it sees.
 """
 
 from __future__ import annotations
@@ -16,15 +17,47 @@ import numpy as np
 
 from distmarl.equilibrium.deviator import DeviatorChain
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import averaged_answers, distinct, mean_field_given_global
+from distmarl.learning.aggregation import game_of_classes, occupancy_of
+from distmarl.learning.averages import UNVISITED, averaged_answers, distinct, mean_field_given_global
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local, multinomial_probabilities
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent, ObservationKind
+from distmarl.model.policies import is_drawn
 from distmarl.values.value_iteration import MAX_ITERATIONS, ValueIterationResult, greedy_actions
 
 OBSERVATIONS: tuple[ObservationKind, ...] = get_args(ObservationKind)
+
+
+def game_that_is_seen(
+    env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int
+) -> tuple[Environment, Array]:
+    """Return the game whose local states are what the global agent sees, and the local policy in it.
+
+    Where these are classes, their states are weighed by how long agents are there under the pair.
+    """
+    if env.sees_states:
+        return env, local_policy
+    return game_of_classes(env, local_policy, _occupancy(env, global_policy, local_policy, k))
+
+
+def others_given_global(env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int) -> Array:
+    """Return where an agent is given s_g under the pair, (G, L): in the long run, or discounted where classes are seen.
+
+    The latter is what states are weighed by within classes, too.
+    """
+    if env.sees_states:
+        return mean_field_given_global(env, global_policy, local_policy, k=k)
+    occupancy = _occupancy(env, global_policy, local_policy, k)
+    occupancy += UNVISITED * occupancy.sum(axis=0)
+    return occupancy / occupancy.sum(axis=1, keepdims=True)
+
+
+def _occupancy(env: Environment, global_policy: GlobalPolicy, local_policy: Array, k: int) -> Array:
+    """Return how long agents are where under a pair, (G, L); what is drawn counts for its likeliest action."""
+    actions = global_policy.argmax(axis=2) if is_drawn(global_policy) else global_policy
+    return occupancy_of(env, local_policy, actions, k=k)
 
 
 def greedy_response(
@@ -56,7 +89,7 @@ def global_deviations(
     largest: int,
     tolerance: float,
 ) -> list[GlobalPolicy]:
-    """Return global policies that see k agents, each of shape (G, C).
+    """Return global policies that see k agents, each of shape (G, C), in a game whose local states are what is seen.
 
     The first is that of ``optimum``, G-LEARN's at k; at k = n it is the best of all, and the only one. The others take
     G-LEARN's action values at k - 1, at k + 1 and at ``largest``, averaged over which agents are left out or

@@ -7,18 +7,25 @@ rollouts of its own: the largest of several estimates on the same rollouts would
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from distmarl.dynamics.paired_rollouts import PairedReturns, paired_bytes, run_paired_rollouts
 from distmarl.dynamics.population import global_action_law
 from distmarl.equilibrium.ceilings.gains import most_by_anyone, most_by_global_agent
-from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
+from distmarl.equilibrium.deviations import (
+    averaged_deviation,
+    game_that_is_seen,
+    global_deviations,
+    local_deviations,
+    others_given_global,
+)
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
-from distmarl.equilibrium.exact_gaps import surrogate_gap
+from distmarl.equilibrium.exact_gaps import named_by_what_is_seen, surrogate_gap
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import distinct, mean_field_given_global, solve_surrogate, surrogate_bytes
+from distmarl.learning.averages import distinct, solve_surrogate, surrogate_bytes
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
@@ -58,15 +65,17 @@ def estimated_gaps(
     of_global = f"gain of the best global policy that sees {k} agents"
     of_local = f"gain of the best policy of one local agent on (s_g, s_l), in {utility} utility"
     try:
-        optimum = solve_surrogate(env, local_policy, k=k, tolerance=tolerance / 2)
-        surrogate = surrogate_gap(env, global_policy, local_policy, optimum, k=k, tolerance=tolerance / 2)
+        seen, policy_seen = game_that_is_seen(env, global_policy, local_policy, k=k)
+        optimum = solve_surrogate(seen, policy_seen, k=k, tolerance=tolerance / 2)
+        surrogate = surrogate_gap(seen, global_policy, policy_seen, optimum, k=k, tolerance=tolerance / 2)
+        surrogate = named_by_what_is_seen(env, surrogate)
         policies = global_deviations(
-            env,
+            seen,
             global_policy,
-            local_policy,
+            policy_seen,
             optimum,
             k=k,
-            largest=_similar_size(env, k, MAX_SEEN),
+            largest=_similar_size(env, k, env.n_classes, MAX_SEEN),
             tolerance=tolerance,
         )
     except InvalidArgumentError as error:
@@ -101,8 +110,8 @@ def estimated_gap_bytes(env: Environment, k: int) -> int:
 
     Beside G-LEARN at k: the larger game in which deviations are looked for, and paired rollouts, in two worlds.
     """
-    larger = _similar_size(env, k, MAX_SEEN)
-    action_values = 8 * n_count_vectors(larger, env.n_local_states) * env.n_global_states * env.n_global_actions
+    larger = _similar_size(env, k, env.n_classes, MAX_SEEN)
+    action_values = 8 * n_count_vectors(larger, env.n_classes) * env.n_global_states * env.n_global_actions
     rollouts = paired_bytes(env, N_ROLLOUTS)
     return surrogate_bytes(env, k) + surrogate_bytes(env, larger) + 2 * action_values + rollouts
 
@@ -160,8 +169,8 @@ def _local_deviations(
     both. Where that population has too many count vectors or its transitions lose too many digits, L-LEARN is all.
     """
     policies = local_deviations(env, global_policy, local_policy, k=k, tolerance=tolerance)
-    size = _similar_size(env, k, MAX_OTHERS)
-    if n_count_vectors(size, env.n_local_states) > MAX_OTHERS:
+    size = _similar_size(env, k, env.n_local_states, MAX_OTHERS)
+    if _n_vectors(size, env.n_local_states) > MAX_OTHERS:
         return policies
     smaller = replace(env, n_agents=size)
     law = global_action_law(smaller, global_policy, k=k)
@@ -169,16 +178,21 @@ def _local_deviations(
         chain = DeviatorChain(smaller, law, local_policy, utility=utility, tolerance=tolerance)
     except InvalidArgumentError:
         return policies
-    mean_field = mean_field_given_global(env, global_policy, local_policy, k=k)
+    mean_field = others_given_global(env, global_policy, local_policy, k=k)
     return distinct([*policies, averaged_deviation(smaller, chain, chain.solve(), mean_field)])
 
 
-def _similar_size(env: Environment, k: int, max_vectors: int) -> int:
+def _similar_size(env: Environment, k: int, n_states: int, max_vectors: int) -> int:
     """Return a number of agents, from k to n, that have at most so many count vectors where k have."""
     size = min(k + MOST_UNSEEN, env.n_agents)
-    while size > k and n_count_vectors(size, env.n_local_states) > max_vectors:
+    while size > k and _n_vectors(size, n_states) > max_vectors:
         size -= 1
     return size
+
+
+def _n_vectors(size: int, n_states: int) -> int:
+    """Return the number of count vectors, however large."""
+    return math.comb(size + n_states - 1, size)
 
 
 def _estimate(sample: Array, kind: Kind, of: str) -> Quantity:

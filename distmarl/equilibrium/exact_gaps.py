@@ -8,12 +8,18 @@ import numpy as np
 
 from distmarl.dynamics.population import global_action_law
 from distmarl.equilibrium.ceilings.gains import most_by_anyone
-from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
+from distmarl.equilibrium.deviations import (
+    averaged_deviation,
+    game_that_is_seen,
+    global_deviations,
+    local_deviations,
+    others_given_global,
+)
 from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.equilibrium.welfare import Welfare, informed_worth
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import distinct, mean_field_given_global, solve_surrogate
+from distmarl.learning.averages import distinct, solve_surrogate
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
@@ -41,9 +47,12 @@ def exact_gaps(
     accuracy = tolerance / 2  # for each of the two values that a gap is the difference of
     try:
         joint = exact_return(env, global_policy, local_policy, k=k, tolerance=accuracy)
-        optimum = solve_surrogate(env, local_policy, k=k, tolerance=accuracy)
-        surrogate = surrogate_gap(env, global_policy, local_policy, optimum, k=k, tolerance=accuracy)
-        informed = informed_worth(env, local_policy, tolerance=accuracy, found=optimum if k == env.n_agents else None)
+        seen, policy = game_that_is_seen(env, global_policy, local_policy, k=k)
+        optimum = solve_surrogate(seen, policy, k=k, tolerance=accuracy)
+        surrogate = surrogate_gap(seen, global_policy, policy, optimum, k=k, tolerance=accuracy)
+        surrogate = named_by_what_is_seen(env, surrogate)
+        answer = optimum if k == env.n_agents and env.sees_states else None
+        informed = informed_worth(env.with_states_seen(), local_policy, tolerance=accuracy, found=answer)
         globally = global_gap(env, global_policy, local_policy, optimum, informed, joint, k=k, tolerance=accuracy)
         locally = local_gap(env, global_policy, local_policy, joint, k=k, utility=utility, tolerance=accuracy)
     except InvalidArgumentError as error:
@@ -76,12 +85,20 @@ def surrogate_gap(
 ) -> Quantity:
     """Return what G-LEARN could still gain in its own problem, which is the game of k agents that are all seen.
 
-    ``optimum`` is its solution with exact transitions; ``tolerance`` is for the value of the pair.
+    ``env`` is the game whose local states are what is seen. ``optimum`` is its solution with exact transitions;
+    ``tolerance`` is for the value of the pair.
     """
     surrogate = dataclasses.replace(env, n_agents=k)
     found = exact_return(surrogate, global_policy, local_policy, k=k, tolerance=tolerance)
     best = expected_at_start(surrogate, PopulationValue(optimum.value, optimum.bound, optimum.n_iterations))
     return _gain([best], found, "exact", f"V* - V of pi_g in the surrogate MDP of {k} agents")
+
+
+def named_by_what_is_seen(env: Environment, surrogate: Quantity) -> Quantity:
+    """Return the surrogate gap with the words that it is about a game of classes, where it is."""
+    if env.sees_states:
+        return surrogate
+    return dataclasses.replace(surrogate, of=f"{surrogate.of} in {env.n_classes} classes, weighed as the pair is there")
 
 
 def global_gap(
@@ -96,11 +113,10 @@ def global_gap(
     tolerance: float,
 ) -> tuple[Quantity, Quantity]:
     """Return the bracket of what a better global policy would gain over ``joint``; ``informed`` is what sees all."""
-    deviations = global_deviations(
-        env, global_policy, local_policy, optimum, k=k, largest=env.n_agents, tolerance=tolerance
-    )
+    seen, policy = game_that_is_seen(env, global_policy, local_policy, k=k)
+    deviations = global_deviations(seen, global_policy, policy, optimum, k=k, largest=env.n_agents, tolerance=tolerance)
     returns = [exact_return(env, policy, local_policy, k=k, tolerance=tolerance) for policy in deviations]
-    if k == env.n_agents:
+    if k == env.n_agents and env.sees_states:
         of = f"gain of the best global policy, which sees all {k} agents"
         return _gain(returns, joint, "exact", of, floor=0.0), _gain([informed], joint, "exact", of)
     return (
@@ -129,7 +145,7 @@ def local_gap(
     chain = DeviatorChain(env, action_law, local_policy, utility=utility, tolerance=tolerance)
     best = chain.solve()
     deviations = local_deviations(env, global_policy, local_policy, k=k, tolerance=tolerance)
-    mean_field = mean_field_given_global(env, global_policy, local_policy, k=k)
+    mean_field = others_given_global(env, global_policy, local_policy, k=k)
     deviations = distinct([*deviations, averaged_deviation(env, chain, best, mean_field)])
     of = f"gain of the best policy of one local agent on (s_g, s_l), in {utility} utility"
     return (

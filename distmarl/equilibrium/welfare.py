@@ -121,6 +121,7 @@ def best_welfare(
     max_enumerated = checked_integer("max_enumerated", max_enumerated, least=0)
     n_starts = None if n_starts is None else checked_integer("n_starts", n_starts)
     random_stream(seed, Role.START)  # refuses what is no seed
+    env = env.with_states_seen()
     check_population_size(env)
     n_deterministic = n_deterministic_policies(env)
     is_exhaustive = n_deterministic <= max_enumerated
@@ -178,6 +179,7 @@ def n_deterministic_policies(env: Environment) -> int:
 def welfare_bytes(env: Environment) -> int:
     """Return about how much memory :func:`best_welfare` takes, in bytes."""
     # Beside G-LEARN: the values of the best local policy so far, and of another one.
+    env = env.with_states_seen()
     n_values = env.n_global_states * n_count_vectors(env.n_agents, env.n_local_states)
     return surrogate_bytes(env, env.n_agents) + 4 * 8 * n_values
 
