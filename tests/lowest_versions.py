@@ -21,7 +21,16 @@ LOWEST_PYTHON = "python3.10"
 # What needs neither Ray nor a browser, and is no numerics that only take long. Old packages warn of new ones.
 QUICK_TESTS = (
     *("-q", "-n", "auto", "-o", "filterwarnings=default", "-m", "not (ray or cluster or slurm or browser)"),
-    *("tests/config", "tests/games", "tests/model", "tests/new", "tests/results", "tests/status", "tests/study"),
+    *(
+        "tests/adapters",
+        "tests/config",
+        "tests/games",
+        "tests/model",
+        "tests/new",
+        "tests/results",
+        "tests/status",
+        "tests/study",
+    ),
     *("tests/report/test_command.py", "tests/report/test_numbers.py", "tests/report/test_terminal_report.py"),
     *("tests/sweep/test_bad_input.py", "tests/sweep/test_command.py", "tests/sweep/test_session.py"),
     *("tests/test_commands.py", "tests/test_foreign_folder.py", "tests/test_notebook.py", "tests/test_pipes.py"),
