@@ -38,8 +38,9 @@ def test_ppo_of_stable_baselines3_learns_on_the_global_agents_problem(game):
 
 def test_ppo_of_rllib_learns_on_the_game_of_all_agents(game):
     pytest.importorskip("ray.rllib", reason="pip install 'ray[rllib]' torch")
+    import ray
     from ray.rllib.algorithms.ppo import PPOConfig
-    from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+    from ray.rllib.connectors.env_to_module import FlattenObservations
     from ray.rllib.env.wrappers.pettingzoo_env import ParallelPettingZooEnv
     from ray.tune.registry import register_env
 
@@ -47,13 +48,15 @@ def test_ppo_of_rllib_learns_on_the_game_of_all_agents(game):
     config = (
         PPOConfig()
         .environment("game")
-        .env_runners(num_env_runners=0)
+        .env_runners(
+            num_env_runners=0,
+            env_to_module_connector=lambda *_args, **_options: FlattenObservations(multi_agent=True),
+        )
         .training(gamma=game.gamma, train_batch_size_per_learner=1_000, minibatch_size=250, num_epochs=5)
         .multi_agent(
             policies={"global", "local"},
             policy_mapping_fn=lambda agent, _episode, **_options: agent.partition("_")[0],
         )
-        .rl_module(rl_module_spec=RLModuleSpec())
         .debugging(seed=0)
     )
     algorithm = config.build_algo()
@@ -61,5 +64,6 @@ def test_ppo_of_rllib_learns_on_the_game_of_all_agents(game):
         returns = [algorithm.train()["env_runners"]["episode_return_mean"] for _ in range(4)]
     finally:
         algorithm.stop()
+        ray.shutdown()
     assert np.isfinite(returns).all()
     assert returns[-1] > returns[0]
