@@ -12,10 +12,16 @@ value V*_m(pi_l) of G-LEARN's exact surrogate game of m <= n agents bounds from 
 that sees k <= m agents or any number of them: the return of n agents is the mean over all groups of m agents, and
 a controller of one group may simulate the others. So local policies are looked at in the order of that bound, and
 those that cannot win are passed over.
+
+Where the global agent sees classes of local states, the value of the game of classes
+(:mod:`distmarl.learning.aggregation`) is an estimate and bounds nothing. It gives an order all the same: the first few
+local policies are looked at, the others are passed over. Where more agents are seen than the bounds' games have, local
+policies are chosen among by what they earn with global agents that see as many as these, and then answered.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,6 +30,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning.aggregation import game_of_classes
 from distmarl.learning.averages import (
     averaged_answers,
     distinct,
@@ -33,12 +40,13 @@ from distmarl.learning.averages import (
 )
 from distmarl.learning.blind import blind_pair, blind_return, simple_actions
 from distmarl.learning.choice import AnswerKind, Candidate, Contest, Worth, accuracy, contest_bytes
-from distmarl.learning.g_learn import GLearnResult, action_type, estimated_bytes, learn_global
+from distmarl.learning.g_learn import COARSE_K, GLearnResult, coarse_accuracy, estimated_bytes, learn_global
+from distmarl.learning.surrogate_game import action_type
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import AnswerOption, GlobalAgent
-from distmarl.model.policies import checked_k, checked_local_policy
+from distmarl.model.policies import checked_k, checked_local_policy, uniform_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
 from distmarl.values.exact_return import PopulationValue, expected_at_start
 from distmarl.values.value_iteration import MAX_ITERATIONS
@@ -47,6 +55,8 @@ from distmarl.values.value_iteration import MAX_ITERATIONS
 MAX_SEEN = 14
 # States (s_g, z) that this game may have; where there are more local states, it has fewer agents.
 MAX_STATES = 200_000
+# Local policies that are looked at where nothing bounds what they are worth.
+MAX_LOOKED_AT = 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +132,7 @@ class Look:
     bound : float
         No answer to it earns more; infinite where it is not known.
     is_skipped : bool
-        Whether that was less than what another one earns.
+        Whether that was less than what another one earns or, where no bound is known, whether others promised more.
     """
 
     bound: float
@@ -184,23 +194,30 @@ def choose(
     random_stream(seed, Role.CHOICE)  # refuses what is no seed
     options = exact_options(env) if options is None else options
     several, size, contest = len(local_policies) > 1, larger_size(env), Contest(env, k=k, seed=seed)
+    if several and k > size and not env.sees_states:
+        again = functools.partial(choose, env, seed=seed, answer=answer, options=options, n_threads=n_threads)
+        first = again(local_policies, k=size)
+        chosen = again([first.local_policy], k=k)
+        return replace(chosen, number=first.number, looks=first.looks, surrogate=None)
     needs_larger = several or (answer == "best" and k < size)
     larger = [solve_larger(env, policy, size) if needs_larger else None for policy in local_policies]
-    bounds = [math.inf if found is None else start_value(env, found, size) for found in larger]
+    promised = [math.inf if found is None else start_value(env, found, size) for found in larger]
+    bounds = promised if env.sees_states else [math.inf] * len(promised)
     looks = [Look(bound, True) for bound in bounds]
     surrogate: GLearnResult | None = None
     if answer == "best":
         every = _blind_actions(env)
         for number, policy in enumerate(local_policies):
             contest.enter([Candidate("blind", _best_blind(env, every, policy, k), policy, number)])
-    for number in sorted(range(len(bounds)), key=lambda each: -bounds[each]):
+    most = len(bounds) if env.sees_states else MAX_LOOKED_AT
+    for number in sorted(range(len(bounds)), key=lambda each: -promised[each])[:most]:
         policy, bound = local_policies[number], bounds[number]
         if bound < contest.sure_value:
             break
         found = learn_global(env, policy, k=k, options=options, seed=seed, n_threads=n_threads)
         if not several:
             surrogate = found
-        if options.transitions == "exact":
+        if options.transitions == "exact" and env.sees_states:
             bound = min(bound, start_value(env, found, k))
         looks[number] = Look(bound, is_skipped=bound < contest.sure_value)
         if looks[number].is_skipped:
@@ -219,13 +236,20 @@ def choose(
 
 def exact_options(env: Environment) -> GlobalAgent:
     """Return options of G-LEARN with exact transitions, as precise as values in a choice."""
-    return GlobalAgent(transitions="exact", convergence_threshold=accuracy(env), max_vi_iterations=MAX_ITERATIONS)
+    return GlobalAgent(
+        transitions="exact", convergence_threshold=surrogate_accuracy(env), max_vi_iterations=MAX_ITERATIONS
+    )
+
+
+def surrogate_accuracy(env: Environment) -> float:
+    """Return the certified error of surrogate games in a choice: that of values, or what fits a game of classes."""
+    return accuracy(env) if env.sees_states else coarse_accuracy(env)
 
 
 def larger_size(env: Environment) -> int:
     """Return how many agents the surrogate games have by which local policies are bounded and answers averaged."""
-    size = min(env.n_agents, MAX_SEEN)
-    while size > 1 and env.n_global_states * n_count_vectors(size, env.n_local_states) > MAX_STATES:
+    size = min(env.n_agents, MAX_SEEN if env.sees_states else COARSE_K)
+    while size > 1 and env.n_global_states * n_count_vectors(size, env.n_classes) > MAX_STATES:
         size -= 1
     return size
 
@@ -233,7 +257,7 @@ def larger_size(env: Environment) -> int:
 def solve_larger(env: Environment, local_policy: Array, size: int) -> GLearnResult | None:
     """Return G-LEARN's result at ``size``, or None where exact transitions lose too many digits."""
     try:
-        return solve_surrogate(env, local_policy, k=size, tolerance=accuracy(env))
+        return solve_surrogate(env, local_policy, k=size, tolerance=surrogate_accuracy(env))
     except InvalidArgumentError:
         return None
 
@@ -241,7 +265,7 @@ def solve_larger(env: Environment, local_policy: Array, size: int) -> GLearnResu
 def choice_bytes(env: Environment, *, k: int, answer: AnswerOption, options: GlobalAgent, n_threads: int = 1) -> int:
     """Return about how much memory :func:`choose` takes, in bytes."""
     size = larger_size(env)
-    action_values = 8 * n_count_vectors(size, env.n_local_states) * env.n_global_states * env.n_global_actions
+    action_values = 8 * n_count_vectors(size, env.n_classes) * env.n_global_states * env.n_global_actions
     needed = [
         estimated_bytes(env, k=k, options=options, n_threads=n_threads),
         surrogate_bytes(env, size) + (2 * action_values if answer == "best" else 0),
@@ -253,8 +277,11 @@ def choice_bytes(env: Environment, *, k: int, answer: AnswerOption, options: Glo
 def start_value(env: Environment, found: GLearnResult, k: int) -> float:
     """Return the upper end of the value of the surrogate game of k agents, from its start.
 
-    No global policy earns more with n >= k agents, whatever it sees of them.
+    No global policy earns more with n >= k agents, whatever it sees of them; not so where ``found`` is about a game of
+    classes, whose value is an estimate.
     """
+    if found.occupancy is not None:
+        env, _ = game_of_classes(env, uniform_local_policy(env), found.occupancy)
     value = PopulationValue(found.value, found.bound, found.n_iterations)
     worth = expected_at_start(replace(env, n_agents=k), value)
     return worth.value + worth.bound
@@ -266,7 +293,7 @@ def _averaged(
     """Yield answers by averages over what is not seen; none where as many are seen as the larger game has."""
     if k < size and found is not None:
         mean_field = mean_field_given_global(env, global_policy, local_policy, k=k)
-        tolerance = accuracy(env)
+        tolerance = surrogate_accuracy(env)
         yield from averaged_answers(env, local_policy, mean_field, k=k, size=size, tolerance=tolerance, found=found)
 
 
@@ -279,4 +306,4 @@ def _best_blind(env: Environment, every: Ints, local_policy: Array, k: int) -> G
     """Return the best of some a(s_g) against a local policy, as a policy that sees k agents."""
     worths = [blind_return(env, actions, local_policy).value for actions in every]
     actions = every[int(np.argmax(worths))].astype(action_type(env))
-    return np.repeat(actions[:, None], n_count_vectors(k, env.n_local_states), axis=1)
+    return np.repeat(actions[:, None], n_count_vectors(k, env.n_classes), axis=1)

@@ -13,6 +13,9 @@ where T' moves the m - 1 other agents. A step makes the policy take the best act
 action has the larger derivative. If the joint return does not rise, it does so in the better half of them, and
 so on, and then in single ones, in the order of their gain. The ascent ends when none of it helps. It never ends below
 its start.
+
+In that game the local states themselves are seen, also where the global agent sees classes of them. Where there are so
+many local states that it has room for one agent alone, there is nothing to learn for several, and no ascent.
 """
 
 from __future__ import annotations
@@ -93,6 +96,11 @@ def ascent_size(env: Environment) -> int:
     return size
 
 
+def has_ascent(env: Environment) -> bool:
+    """Return whether there is room for several agents in the game that is climbed, if there are several."""
+    return env.sees_states or ascent_size(env) > 1 or env.n_agents == 1
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Solved:
     """A local policy with the best global policy against it, and its value, in a small game.
@@ -127,7 +135,7 @@ class SmallGame:
     """
 
     def __init__(self, env: Environment, n_agents: int) -> None:
-        self.env = replace(env, n_agents=n_agents)
+        self.env = replace(env, n_agents=n_agents, observation=np.arange(env.n_local_states))
         self.n_agents = n_agents
         largest_difference = float(np.ptp(env.reward_global) + np.ptp(env.reward_local)) / (1 - env.gamma)
         self.tolerance = TOLERANCE * max(largest_difference, 1.0)

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from distmarl.dynamics.population import elevate
 from distmarl.dynamics.transitions.exact import exact_transitions
-from distmarl.learning.g_learn import GLearnResult, action_type, estimated_bytes, learn_global
+from distmarl.learning.aggregation import class_masses, game_of_classes, occupancy_of
+from distmarl.learning.g_learn import GLearnResult, estimated_bytes, learn_global
 from distmarl.learning.l_learn import induced_global_kernel
 from distmarl.learning.mean_field import find_mean_field
+from distmarl.learning.surrogate_game import action_type
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, rank_valid
 from distmarl.model.environment import Environment
@@ -65,7 +67,7 @@ def averaged_answers(
 ) -> Iterator[GlobalPolicy]:
     """Yield global policies that see k agents, (G, C), by the action values of one that sees ``size`` of them.
 
-    The mean field, (G, L), is what the urns hold; ``found`` is G-LEARN's result at ``size``, if it is known.
+    The mean field, (G, B), is what the urns hold; ``found`` is G-LEARN's result at ``size``, if it is known.
 
     Raises
     ------
@@ -83,6 +85,8 @@ def global_action_values(
 ) -> tuple[Array, float]:
     """Return Q*(s_g, z, a_g) of the surrogate MDP up to what all actions share, shape (C, G, A_g), and its error."""
     found = solve_surrogate(env, local_policy, k=k, tolerance=tolerance) if found is None else found
+    if found.occupancy is not None:
+        env, local_policy = game_of_classes(env, local_policy, found.occupancy)
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     transitions = exact_transitions(env, kernel, reward, k=k, tolerance=tolerance)
     value = np.ascontiguousarray(found.value.T)
@@ -112,8 +116,13 @@ def mean_field_given_global(env: Environment, global_policy: GlobalPolicy, local
     """Return the distribution of a local agent in the long run given s_g, shape (G, L).
 
     The global state moves by L-LEARN's induced kernel. Given a global state that is never visited, it is
-    the mean field itself.
+    the mean field itself. Where the global agent sees classes of local states, what is returned is how they are
+    occupied, discounted, shape (G, B).
     """
+    if not env.sees_states:
+        masses = class_masses(env, occupancy_of(env, local_policy, global_policy, k=k))
+        masses += UNVISITED * masses.sum(axis=0)
+        return masses / masses.sum(axis=1, keepdims=True)
     kernel = local_kernel(env, local_policy)
     overall = find_mean_field(kernel, env.initial_local_weights).distribution
     moves = induced_global_kernel(env, global_policy, overall, k=k)

@@ -17,6 +17,7 @@ import numpy as np
 from distmarl.dynamics.rollouts import CACHED_BYTES, rollout_bytes, run_rollouts
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.blind import blind_return
+from distmarl.learning.g_learn import largest_difference
 from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import Role, Seed
@@ -198,8 +199,7 @@ def contest_bytes(env: Environment) -> int:
 
 def accuracy(env: Environment) -> float:
     """Return the certified error that values in a choice may have, in units of return."""
-    largest_difference = float(np.ptp(env.reward_global) + np.ptp(env.reward_local)) / (1 - env.gamma)
-    return ACCURACY * max(largest_difference, np.finfo(np.float64).tiny) + 1e-12
+    return ACCURACY * max(largest_difference(env), np.finfo(np.float64).tiny) + 1e-12
 
 
 def _exact(env: Environment, candidate: Candidate, k: int, tolerance: float) -> ExactReturn:

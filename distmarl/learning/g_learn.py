@@ -6,31 +6,48 @@ With pi_l fixed, the global agent faces an MDP on (s_g, z): k replicas stand for
                    + gamma sum_{s'} P_g(s' | s_g, a) (T_{s_g} V(s', .))(z),      V = max_a Q,
 
 where ``r`` is the local reward and T the movement of count vectors under pi_l
-(arXiv 2603.03759, algorithm 2). T does not depend on a, so it is applied once per sweep.
+(arXiv 2603.03759, algorithm 2). T does not depend on a and is linear: it is applied once per sweep to V(s', .) for each
+s', or, where there are fewer actions than global states, to the mean of V after each action.
+
+Where the global agent sees classes of local states, all this is about the game of classes
+(:mod:`distmarl.learning.aggregation`): j is a class, and the certificate is that of the game of classes.
 """
 
 from __future__ import annotations
 
-import collections
-from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from distmarl.dynamics.transitions.base import CountTransitions
+from distmarl.dynamics.population import elevate
+from distmarl.dynamics.transitions.exact import has_dense_powers
 from distmarl.dynamics.transitions.kinds import find_transitions
 from distmarl.errors import InvalidArgumentError
-from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only, real_array
+from distmarl.learning.aggregation import game_of_classes, occupancy_of
+from distmarl.learning.surrogate_game import SurrogateGame
+from distmarl.model.arrays import Array, GlobalPolicy, read_only, real_array
 from distmarl.model.checks import check_at_least_one, check_positive, checked_integer
-from distmarl.model.counts import MAX_COUNT_VECTORS, count_vectors, n_count_vectors
+from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import GlobalAgent, TransitionKind
-from distmarl.model.policies import checked_k, checked_local_policy, local_kernel, local_reward
+from distmarl.model.policies import (
+    checked_k,
+    checked_local_policy,
+    local_kernel,
+    local_reward,
+    uniform_local_policy,
+)
 from distmarl.model.random_streams import Seed
-from distmarl.values.value_iteration import ValueIterationResult, anderson_bytes, greedy_actions, iterate_values
+from distmarl.values.value_iteration import PATIENTLY, anderson_bytes
+
+# Agents that are seen, at most, where classes are first explored.
+COARSE_K = 10
+# Error of values in a game of classes that stays behind that of the classes, as a share of the largest difference
+# between returns.
+COARSE_ACCURACY = 1e-3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,7 +63,7 @@ class GLearnResult:
     n_iterations : int
         Number of sweeps of value iteration.
     bound : float
-        Certified: max |value - V*| <= bound.
+        Certified: max |value - V*| <= bound. With classes, V* is that of the game of classes.
     converged : bool
         Whether ``bound`` is at most ``convergence_threshold``.
     method : str
@@ -55,6 +72,8 @@ class GLearnResult:
     n_samples : int
         Draws of an agent's next state: G L k m for ``sampled`` transitions, which all count vectors share; 0 for
         others, which know the tables. Rewards and global transitions are taken from the tables in any case.
+    occupancy : ndarray, shape (G, L), or None
+        By what local states are weighed within classes; None where the states themselves are seen.
     """
 
     policy: GlobalPolicy = field(repr=False)
@@ -64,6 +83,7 @@ class GLearnResult:
     converged: bool
     method: str
     n_samples: int = 0
+    occupancy: Array | None = field(repr=False, default=None)
 
 
 def g_learn(
@@ -77,6 +97,7 @@ def g_learn(
     convergence_threshold: float = GlobalAgent.convergence_threshold,
     max_vi_iterations: int = GlobalAgent.max_vi_iterations,
     initial_value: ArrayLike | None = None,
+    occupancy: ArrayLike | None = None,
     n_threads: int = 1,
 ) -> GLearnResult:
     """Find the best global policy on count vectors of k agents against ``local_policy``.
@@ -101,6 +122,10 @@ def g_learn(
         Sweep at most this often; reaching it shows as ``converged = False``.
     initial_value : array_like, shape (G, C), optional
         A value to start from, zero by default.
+    occupancy : array_like, shape (G, L), optional
+        How often agents are in each local state when the global state is s_g, in any unit; only where the global agent
+        sees classes of local states, whose states it weighs. By default the mean of two: that of a global agent that
+        takes every action with the same probability, and that of G-LEARN's answer then, for at most ten agents.
     n_threads : int
         Global states that are worked on at the same time. The result does not depend on it.
 
@@ -112,9 +137,11 @@ def g_learn(
 
     Notes
     -----
-    ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors.
-    A sweep costs about G²·C multiply-adds for ``rounded``, m times that for ``sampled``, and
-    L(L - 1)/2·(k/L + 1) times that for ``exact``, twice as much for kernels that cannot be merged pair by pair.
+    ``bound`` is about the surrogate MDP with the chosen transitions: for ``sampled`` the one of the drawn successors;
+    where classes are seen, the one of classes, from which the game itself may differ by more.
+    A sweep costs about G·min(G, A_g)·C multiply-adds for ``rounded``, m times that for ``sampled``, and
+    L(L - 1)/2·(k/L + 1) times that for ``exact``, twice as much for kernels that cannot be merged pair by pair. Where
+    classes are seen, L is their number.
 
     Examples
     --------
@@ -133,7 +160,14 @@ def g_learn(
         max_vi_iterations=max_vi_iterations,
     )
     return learn_global(
-        env, local_policy, k=k, options=options, seed=seed, initial_value=initial_value, n_threads=n_threads
+        env,
+        local_policy,
+        k=k,
+        options=options,
+        seed=seed,
+        initial_value=initial_value,
+        occupancy=occupancy,
+        n_threads=n_threads,
     )
 
 
@@ -145,25 +179,88 @@ def learn_global(
     options: GlobalAgent,
     seed: Seed = 0,
     initial_value: ArrayLike | None = None,
+    occupancy: ArrayLike | None = None,
     n_threads: int = 1,
 ) -> GLearnResult:
     """Return what :func:`g_learn` finds, with its options as a section of the sweep file."""
     k = checked_k(env, k)
     policy = checked_local_policy(env, local_policy)
-    kind = find_transitions(options.transitions)
+    find_transitions(options.transitions)
     check_positive(convergence_threshold=options.convergence_threshold)
     check_at_least_one(max_vi_iterations=options.max_vi_iterations)
     n_threads = checked_integer("n_threads", n_threads)
-    if n_count_vectors(k, env.n_local_states) > MAX_COUNT_VECTORS:
+    if n_count_vectors(k, env.n_classes) > MAX_COUNT_VECTORS:
         raise InvalidArgumentError(
             f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
         )
-    kernel, reward = local_kernel(env, policy), local_reward(env, policy)
+    start = None if initial_value is None else _checked_value(env, k, initial_value)
+    if env.sees_states:
+        return _solve(env, policy, k, options, seed, start, n_threads)
+    if occupancy is None:
+        occupancy, coarse = explore(env, policy, k=k)
+        start = elevated_value(coarse, k=k, n_states=env.n_classes) if start is None else start
+    game, policy = game_of_classes(env, policy, occupancy)
+    found = _solve(game, policy, k, options, seed, start, n_threads, **PATIENTLY)
+    return replace(found, occupancy=read_only(np.array(occupancy, dtype=np.float64)))
+
+
+def explore(env: Environment, local_policy: Array, *, k: int) -> tuple[Array, GLearnResult]:
+    """Return an occupancy, (G, L), to weigh classes by, and what G-LEARN finds with it, of fewer agents.
+
+    The first one is that of a global agent that takes every action with the same probability. G-LEARN's answer then, of
+    one that sees :data:`COARSE_K` agents at most, gives another. The result is the mean of both: an answer's own
+    occupancy says too little about where agents are in situations that it avoids.
+    """
+    size = min(k, COARSE_K)
+    while size > 1 and not has_dense_powers(size, env.n_classes, env.n_global_states):
+        size -= 1
+    exploring = occupancy_of(env, local_policy)
+    options = GlobalAgent(transitions="exact", convergence_threshold=coarse_accuracy(env))
+    first = _solve(*game_of_classes(env, local_policy, exploring), size, options, **PATIENTLY)
+    occupancy = (exploring + occupancy_of(env, local_policy, first.policy, k=size)) / 2
+    game, policy = game_of_classes(env, local_policy, occupancy)
+    return occupancy, _solve(game, policy, size, options, initial_value=first.value, **PATIENTLY)
+
+
+def coarse_accuracy(env: Environment) -> float:
+    """Return the error of a value that is small beside that of classes, in units of return."""
+    return COARSE_ACCURACY * max(largest_difference(env), np.finfo(np.float64).tiny)
+
+
+def largest_difference(env: Environment) -> float:
+    """Return by how much two returns can differ, at most."""
+    return float(np.ptp(env.reward_global) + np.ptp(env.reward_local)) / (1 - env.gamma)
+
+
+def elevated_value(found: GLearnResult, *, k: int, n_states: int) -> Array:
+    """Return a first value for k agents, (G, C), from that of fewer agents: its mean over who of them is seen."""
+    value, size = np.ascontiguousarray(found.value.T), 1
+    while n_count_vectors(size, n_states) < len(value):
+        size += 1
+    for n_agents in range(size, k):
+        value = elevate(value, k=n_agents, n_states=n_states)
+    return value.T
+
+
+def _solve(
+    env: Environment,
+    local_policy: Array,
+    k: int,
+    options: GlobalAgent,
+    seed: Seed = 0,
+    initial_value: Array | None = None,
+    n_threads: int = 1,
+    **mixing: Any,
+) -> GLearnResult:
+    """Solve the surrogate game of a global agent that sees local states; ``mixing`` is how values are mixed."""
+    kind = find_transitions(options.transitions)
+    kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     operator = kind.build(env, kernel, reward, k, options, seed)
-    start = _start(env, k, initial_value)
+    shape = (n_count_vectors(k, env.n_local_states), env.n_global_states)
+    start = np.zeros(shape) if initial_value is None else np.ascontiguousarray(initial_value.T)
     with ThreadPoolExecutor(n_threads) as pool:
-        game = _SurrogateGame(env, reward, operator, k, pool.map if n_threads > 1 else map)
-        solution = game.solve(start, options.convergence_threshold, options.max_vi_iterations)
+        game = SurrogateGame(env, reward, operator, k, pool.map if n_threads > 1 else map)
+        solution = game.solve(start, options.convergence_threshold, options.max_vi_iterations, **mixing)
         global_policy = game.greedy_policy(solution)
     return GLearnResult(
         policy=read_only(global_policy),
@@ -179,6 +276,7 @@ def learn_global(
 def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads: int = 1) -> int:
     """Return about how much memory :func:`learn_global` takes, in bytes."""
     kind = find_transitions(options.transitions)
+    env, _ = game_of_classes(env, uniform_local_policy(env), np.ones((env.n_global_states, env.n_local_states)))
     n_vectors, n_global_states = n_count_vectors(k, env.n_local_states), env.n_global_states
     n_values = n_vectors * n_global_states
     value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)
@@ -188,16 +286,9 @@ def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads
     return value_arrays + kind.n_bytes(env, k, options) + further_threads
 
 
-def action_type(env: Environment) -> type[Any]:
-    """Return the integer type of global policies."""
-    return np.int16 if env.n_global_actions <= np.iinfo(np.int16).max else np.int32
-
-
-def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> Array:
-    """Return the first value as an array (C, G)."""
-    shape = (env.n_global_states, n_count_vectors(k, env.n_local_states))
-    if initial_value is None:
-        return np.zeros(shape[::-1])
+def _checked_value(env: Environment, k: int, initial_value: ArrayLike) -> Array:
+    """Return the first value as an array (G, C)."""
+    shape = (env.n_global_states, n_count_vectors(k, env.n_classes))
     rule = f"initial_value: must be finite and of shape (G, C) = {shape}"
     try:
         value, _ = real_array(initial_value)
@@ -205,63 +296,4 @@ def _start(env: Environment, k: int, initial_value: ArrayLike | None) -> Array:
         raise InvalidArgumentError(f"{rule}, got {error}") from error
     if value.shape != shape or not np.isfinite(value).all():
         raise InvalidArgumentError(f"{rule}, got {value.shape}")
-    return np.ascontiguousarray(value.T)
-
-
-class _SurrogateGame:
-    """The MDP on (s_g, z). Values are kept as (C, G), so that T moves whole rows."""
-
-    def __init__(
-        self,
-        env: Environment,
-        rewards: Array,
-        operator: CountTransitions,
-        k: int,
-        apply_to_each: Callable[..., Iterable[None]],
-    ) -> None:
-        self._env = env
-        self._apply_to_each = apply_to_each
-        self._operator = operator
-        # Expected local reward, (G, C).
-        self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
-
-    def solve(self, initial_value: Array, convergence_threshold: float, max_iterations: int) -> ValueIterationResult:
-        return iterate_values(
-            self._bellman,
-            initial_value,
-            gamma=self._env.gamma,
-            relative_error=self._relative_error,
-            convergence_threshold=convergence_threshold,
-            max_iterations=max_iterations,
-        )
-
-    def greedy_policy(self, solution: ValueIterationResult) -> GlobalPolicy:
-        """Return the lowest action whose Q is the best within the certified error, shape (G, C)."""
-        env = self._env
-        policy = np.empty(solution.value.shape[::-1], dtype=action_type(env))
-        for s_g in range(env.n_global_states):
-            policy[s_g] = greedy_actions(self._action_values(s_g, solution.value), bound=solution.bound, axis=0)
-        return policy
-
-    @property
-    def _relative_error(self) -> float:
-        """Rounding of T, and of the sum over next global states."""
-        return self._operator.relative_error + self._env.n_global_states * EPSILON
-
-    def _bellman(self, value: Array) -> Array:
-        image = np.empty_like(value)
-
-        def update(s_g: int) -> None:
-            image[:, s_g] = self._action_values(s_g, value).max(axis=0)
-
-        collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
-        return image
-
-    def _action_values(self, s_g: int, value: Array) -> Array:
-        """Return Q(s_g, z, a) as an array (A_g, C)."""
-        env = self._env
-        expected = self._operator.expect(s_g, value)
-        q = (env.gamma * env.transition_global[s_g]) @ expected.T
-        q += env.reward_global[s_g][:, None]
-        q += self._population_reward[s_g]
-        return q
+    return value

@@ -8,6 +8,7 @@ an exact sum over all count vectors, and the agent solves an MDP on (s_g, s_l),
 
     Q(s_g, s_l, a) = r_l + gamma sum_{s_l'} P_l(s_l' | s_l, s_g, a) sum_{s'} P(s' | s_g) V(s', s_l').
 
+Where the global agent sees classes of local states, z counts them: only the masses of the classes in mu matter.
 The policy is a softmax over Q (arXiv 2603.03759), or greedy.
 
 That agent watches from ``outside``: it is never seen itself. But one of n agents is
@@ -15,6 +16,7 @@ among the k that are seen with probability k/n. An agent that is ``included`` re
 
     P(s' | s_g, s_l) = k/n E[P_g(s' | s_g, pi_g(s_g, e_{s_l} + y))] + (1 - k/n) P(s' | s_g),
 
+with e_b in the place of e_{s_l} where its class b is seen,
 y ~ Multinomial(k - 1, mu), and the first sum over global states above depends on s_l.
 """
 
@@ -26,6 +28,7 @@ from typing import get_args
 import numpy as np
 from numpy.typing import ArrayLike
 
+from distmarl.learning.aggregation import class_masses
 from distmarl.learning.mean_field import MeanField, find_mean_field
 from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, read_only
 from distmarl.model.checks import check_at_least_one, check_choice, check_positive
@@ -197,8 +200,8 @@ def _check(options: LocalAgent) -> None:
 
 
 def induced_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Array, *, k: int) -> Array:
-    """Return P(s' | s_g) = E[P_g(s' | s_g, pi_g(s_g, z))], z ~ Multinomial(k, mu), shape (G, G)."""
-    return _expected_moves(env, global_policy, multinomial_probabilities(mu, k=k))
+    """Return P(s' | s_g) = E[P_g(s' | s_g, pi_g(s_g, z))], shape (G, G); z ~ Multinomial(k, mu), or by its classes."""
+    return _expected_moves(env, global_policy, multinomial_probabilities(class_masses(env, mu), k=k))
 
 
 def included_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Array, *, k: int) -> Array:
@@ -206,13 +209,13 @@ def included_global_kernel(env: Environment, global_policy: GlobalPolicy, mu: Ar
 
     Notes
     -----
-    Takes about G·L·C additions.
+    Takes about G·B·C additions.
     """
-    others = multinomial_probabilities(mu, k=k - 1)
+    others = multinomial_probabilities(class_masses(env, mu), k=k - 1)
     # Less the agent itself, the vectors that have it are all those of k - 1 agents, in the same order.
-    has_itself = count_vectors(k, env.n_local_states).T > 0
-    seen = np.stack([_expected_moves(env, global_policy[:, rows], others) for rows in has_itself], axis=1)
-    share = k / env.n_agents
+    has_itself = count_vectors(k, env.n_classes).T > 0
+    by_class = np.stack([_expected_moves(env, global_policy[:, rows], others) for rows in has_itself], axis=1)
+    seen, share = by_class[:, env.observation], k / env.n_agents
     return share * seen + (1 - share) * induced_global_kernel(env, global_policy, mu, k=k)[:, None]
 
 

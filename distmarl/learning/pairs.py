@@ -4,6 +4,10 @@ Local policies come from the starts (:mod:`distmarl.learning.starts`), from alte
 there, and from team ascents. Both are made in a game of a few agents that are all seen, where values are exact and
 cheap: what is best for the local agents depends little on how many there are. Then each candidate gets the best of
 several answers of a global agent that sees k of all n agents, and what the pairs earn decides.
+
+Where the global agent sees classes of local states, alternations are made in games of classes
+(:mod:`distmarl.learning.aggregation`), and there are no ascents where local states are many
+(:func:`distmarl.learning.ascent.has_ascent`).
 """
 
 from __future__ import annotations
@@ -11,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from distmarl.learning.answers import Choice, choose, larger_size, start_value
-from distmarl.learning.ascent import ascend
+from distmarl.learning.answers import Choice, choose, larger_size, start_value, surrogate_accuracy
+from distmarl.learning.ascent import ascend, has_ascent
 from distmarl.learning.averages import solve_surrogate
-from distmarl.learning.choice import AnswerKind, ValueMethod, accuracy
+from distmarl.learning.choice import AnswerKind, ValueMethod
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import ProposalKind
@@ -171,8 +175,9 @@ def local_candidates(env: Environment, names: Sequence[str], seed: Seed) -> list
         ends: dict[ProposalKind, Array] = {
             "start": start,
             "local": alternate_seeing_all(smaller, start)[0],
-            "ascent": ascend(env, start).local_policy,
         }
+        if has_ascent(env):
+            ends["ascent"] = ascend(env, start).local_policy
         for proposal, policy in ends.items():
             found.setdefault(policy.tobytes(), LocalCandidate(name, proposal, policy))
     return list(found.values())
@@ -186,7 +191,7 @@ def alternate_seeing_all(
     Returns the last local policy, and G-LEARN's result against it. That against the first one is ``answer``, if it is
     known; the certified error of each is ``tolerance``, by default that of values in a choice.
     """
-    tolerance = accuracy(env) if tolerance is None else tolerance
+    tolerance = surrogate_accuracy(env) if tolerance is None else tolerance
     options = LocalAgent(policy="greedy", observation="included", max_vi_iterations=MAX_ITERATIONS)
     best = solve_surrogate(env, local_policy, k=env.n_agents, tolerance=tolerance) if answer is None else answer
     best_value = start_value(env, best, env.n_agents)

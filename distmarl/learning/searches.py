@@ -1,8 +1,9 @@
 """What is found from each of several starts, and the best pair among all of that.
 
 From each start there are up to three candidates: the start itself, where the alternation of best responses ended, and
-where the team ascent ended. Each is a local policy; the best pair is the one that earns most with its answer
-(:mod:`distmarl.learning.answers`).
+where the team ascent ended, if the game that it climbs has room for several agents
+(:func:`distmarl.learning.ascent.has_ascent`). Each is a local policy; the best pair is the one that earns most with its
+answer (:mod:`distmarl.learning.answers`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from distmarl.learning.alternating import AlternatingResult, alternate, joint_measure
 from distmarl.learning.answers import choose
-from distmarl.learning.ascent import ascend
+from distmarl.learning.ascent import ascend, has_ascent
 from distmarl.learning.g_learn import learn_global
 from distmarl.learning.proposals import ProposalOutcome, global_certificate
 from distmarl.learning.starts import is_papers, start_policy
@@ -90,7 +91,7 @@ def search_from(
             propose("start", start)
         else:  # which values the start first of all
             local_policies["start"] = start
-        if alternating.ascent:
+        if alternating.ascent and has_ascent(env):
             propose("ascent", ascend(env, start).local_policy)
     found = alternate(
         env,

@@ -53,7 +53,7 @@ def preview_softmax(env: Environment, options: LocalAgent) -> SoftmaxPreview:
     every = simple_actions(env)
     worths = [blind_return(env, actions, blind_answer(env, actions)).value for actions in every]
     actions = every[int(np.argmax(worths))]
-    seeing_one = np.repeat(actions[:, None], env.n_local_states, axis=1)
+    seeing_one = np.repeat(actions[:, None], env.n_classes, axis=1)
     found = learn_local(env, seeing_one, uniform_local_policy(env), k=1, options=options)
     value = blind_return(env, actions, found.policy).value
     law = np.full((env.n_global_states, env.n_global_actions), 1 / env.n_global_actions)

@@ -21,7 +21,7 @@ starts afresh with the plain step from the best point, which always shrinks the 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,8 @@ PATIENCE = 6
 SINGLE_FROM_SIZE = 2**15
 GROWTH_LIMIT = 2.0
 RELATIVE_CUTOFF = 1e-12
+# Where states are many and left slowly, mixing takes a third of the sweeps if it may be worse for longer.
+PATIENTLY: Mapping[str, Any] = {"patience": 15, "growth_limit": 10.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,6 +77,8 @@ def iterate_values(
     relative_error: float,
     convergence_threshold: float,
     max_iterations: int,
+    patience: int = PATIENCE,
+    growth_limit: float = GROWTH_LIMIT,
 ) -> ValueIterationResult:
     """Solve V = B(V) to a certified bound.
 
@@ -92,6 +96,10 @@ def iterate_values(
         Stop once the bound is at most this.
     max_iterations : int
         Apply B at most this many times. Reaching it shows as ``converged = False``.
+    patience : int
+        Sweeps without a narrower bracket after which the mixing starts afresh.
+    growth_limit : float
+        How many times as wide as the narrowest a bracket may be, before it does.
 
     Returns
     -------
@@ -116,7 +124,7 @@ def iterate_values(
             bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
         if bound <= convergence_threshold or best.span <= 2 * rounding:
             break
-        if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
+        if bracket.span < growth_limit * best.span and n_since_best < patience:
             value = _centred(mixer.mix(image, residual - bracket.middle))
         else:
             mixer.clear()

@@ -103,6 +103,11 @@ def _most_dense(n_kernels: int) -> int:
     return math.isqrt(MAX_DENSE_BYTES // (8 * n_kernels))
 
 
+def has_dense_powers(k: int, n_states: int, n_kernels: int) -> bool:
+    """Return whether dense matrices serve where kernels have no harmless factors."""
+    return n_count_vectors(k, n_states) <= _most_dense(n_kernels)
+
+
 def precise_moves(kernel: Array, k: int) -> Factorization:
     """Return a kernel as two-way moves where those are harmless, else as the more precise of both kinds.
 

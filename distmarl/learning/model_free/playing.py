@@ -15,9 +15,9 @@ from typing import TypeAlias
 import numpy as np
 
 from distmarl.dynamics.draws import draw_categorical, draw_subsample
-from distmarl.learning.g_learn import action_type
 from distmarl.learning.model_free.generative import GenerativeModel, Step
 from distmarl.learning.model_free.tables import QTable
+from distmarl.learning.surrogate_game import action_type
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
