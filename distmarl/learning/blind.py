@@ -10,6 +10,10 @@ constant action and with ``stay``, the action that keeps the global state most o
     Q(s_g, a) = r_g(s_g, a) + gamma sum_{s'} P_g(s' | s_g, a) E[V(s', s_l')],   s_l drawn as it is found with s_g,
 
 the most promising first, for as long as the pair with the new answer is worth more.
+
+Values are solved for. Where there are more than :data:`MAX_SOLVED` states (s_g, s_l), they are iterated
+(:mod:`distmarl.learning.one_agent`), to an error of about 1e-9 of themselves, which is certified, too; and the search
+begins with the best of its starts alone.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning import one_agent
 from distmarl.model.arrays import EPSILON, Array, Ints, read_only
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_local_policy, local_kernel, local_reward
@@ -29,6 +34,8 @@ from distmarl.values.value_iteration import TIE_TOLERANCE
 # Every a(s_g) is looked at where solving for all their answers takes at most so many multiply-adds.
 MAX_ENUMERATED_WORK = 2e9
 MAX_ENUMERATED = 20_000
+# States (s_g, s_l) of the linear systems, at most; more take longer than iterating.
+MAX_SOLVED = 1000
 # Numbers of the linear systems that are solved at once.
 MAX_NUMBERS = 2**22
 
@@ -65,8 +72,8 @@ def blind_pair(env: Environment) -> BlindPair:
 
     Notes
     -----
-    Solving for an answer takes about (G·L)³ multiply-adds, and there are A_g^G actions a(s_g). Where that is too much,
-    a search takes their place (see the module).
+    Solving for an answer takes about (G·L)³ multiply-adds, in large games some hundred times G·L²·A_l, and there are
+    A_g^G actions a(s_g). Where that is too much, a search takes their place (see the module).
     """
     n_global, n_actions = env.n_global_states, env.n_global_actions
     work = float(n_actions) ** n_global * (n_global * env.n_local_states) ** 3
@@ -75,7 +82,10 @@ def blind_pair(env: Environment) -> BlindPair:
         every = np.indices((n_actions,) * n_global).reshape(n_global, -1).T
         actions = every[_first_of_the_best(_worths(env, every))]
     else:
-        ends = [_climb(env, start) for start in simple_actions(env)]
+        starts = simple_actions(env)
+        if _is_large(env):
+            starts = starts[_first_of_the_best(_worths(env, starts))][None]
+        ends = [_climb(env, start) for start in starts]
         actions = ends[_first_of_the_best(_worths(env, np.stack(ends)))]
     policy = blind_answer(env, actions)
     return BlindPair(read_only(actions.copy()), read_only(policy), blind_return(env, actions, policy), is_best)
@@ -91,8 +101,9 @@ def simple_actions(env: Environment) -> Ints:
 def blind_answer(env: Environment, global_actions: ArrayLike) -> Array:
     """Return a local agent's best answer to a(s_g), one-hot (G, L, A_l); ties go to the lowest action."""
     actions = _checked_actions(env, global_actions)
-    (q,) = _action_values(env, actions[None], _answer_values(env, actions[None]))
-    tolerance = TIE_TOLERANCE * float(np.abs(q).max())
+    values, bound = _answer_values(env, actions[None])
+    (q,) = _action_values(env, actions[None], values)
+    tolerance = 2 * bound + TIE_TOLERANCE * float(np.abs(q).max())
     return np.eye(env.n_local_actions)[np.argmax(q >= q.max(axis=-1, keepdims=True) - tolerance, axis=-1)]
 
 
@@ -106,9 +117,12 @@ def blind_return(
 
 def law_return(env: Environment, law: Array, local_policy: Array, *, horizon: int | None = None) -> ExactReturn:
     """Return what a law of the global action given s_g alone, (G, A_g), earns with a local policy, as above."""
-    moves = _pair_moves(np.einsum("ga,gah->gh", law, env.transition_global), local_kernel(env, local_policy))
+    moves_global, kernel = np.einsum("ga,gah->gh", law, env.transition_global), local_kernel(env, local_policy)
     reward = (np.einsum("ga,ga->g", law, env.reward_global)[:, None] + local_reward(env, local_policy)).ravel()
     start = _start(env)
+    if _is_large(env):
+        return _iterated_return(env, moves_global, kernel, reward.reshape(kernel.shape[:2]), horizon)
+    moves = _pair_moves(moves_global, kernel)
     largest, n_sums = float(np.abs(reward).max()), len(moves) + env.n_global_actions + env.n_local_actions + 4
     if horizon is None:
         value = np.linalg.solve(np.eye(len(moves)) - env.gamma * moves, reward)
@@ -125,50 +139,87 @@ def law_return(env: Environment, law: Array, local_policy: Array, *, horizon: in
     return ExactReturn(float(start @ value), bound, horizon or 1)
 
 
+def _is_large(env: Environment) -> bool:
+    """Return whether values are iterated, and not solved for."""
+    return env.n_global_states * env.n_local_states > MAX_SOLVED
+
+
+def _iterated_return(
+    env: Environment, moves_global: Array, kernel: Array, reward: Array, horizon: int | None
+) -> ExactReturn:
+    """Return what an agent earns that moves and is paid so, from the start."""
+    if horizon is None:
+        value, bound = one_agent.value_of(env, moves_global, kernel, reward)
+    else:
+        value, bound = one_agent.value_of_steps(env, moves_global, kernel, reward, horizon)
+    bound += reward.size * EPSILON * float(np.abs(value).max())
+    return ExactReturn(float(_start(env) @ value.ravel()), bound, horizon or 1)
+
+
 def _climb(env: Environment, actions: Ints) -> Ints:
     """Change single entries of a(s_g), the most promising first, for as long as the pair becomes better."""
     (worth,) = _worths(env, actions[None])
+    margin = 2 * one_agent.COARSE_ACCURACY * one_agent.largest_value(env) if _is_large(env) else 0.0
     while True:
-        gains = _first_order_gains(env, actions)
+        gains, value = _first_order_gains(env, actions)
         promising = [index for index in np.argsort(-gains, axis=None, kind="stable") if gains.flat[index] > 0]
         for index in promising:
             s_g, action = np.unravel_index(index, gains.shape)
             changed = actions.copy()
             changed[s_g] = action
-            (proposed,) = _worths(env, changed[None])
-            if proposed > worth + TIE_TOLERANCE * (1 + abs(worth)):
+            (proposed,) = _worths(env, changed[None], value)
+            if proposed > worth + margin + TIE_TOLERANCE * (1 + abs(worth)):
                 actions, worth = changed, proposed
                 break
         else:
             return actions
 
 
-def _first_order_gains(env: Environment, actions: Ints) -> Array:
-    """Return d(s_g) (Q(s_g, a) - Q(s_g, a(s_g))), shape (G, A_g), under the local agents' present answer."""
+def _first_order_gains(env: Environment, actions: Ints) -> tuple[Array, Array]:
+    """Return d(s_g) (Q(s_g, a) - Q(s_g, a(s_g))), shape (G, A_g), under the local agents' present answer; and V."""
     n_global, n_local = env.n_global_states, env.n_local_states
     policy = blind_answer(env, actions)
-    kernel = local_kernel(env, policy)
-    moves = _pair_moves(env.transition_global[np.arange(n_global), actions], kernel)
+    kernel, moves_global = local_kernel(env, policy), env.transition_global[np.arange(n_global), actions]
     size = n_global * n_local
-    occupancy = np.linalg.solve(np.eye(size) - env.gamma * moves.T, _start(env)).reshape(n_global, n_local)
-    (value,) = _answer_values(env, actions[None])
+    if _is_large(env):
+        occupancy = one_agent.occupancy(env, moves_global, kernel, _start(env).reshape(n_global, n_local))
+    else:
+        moves = _pair_moves(moves_global, kernel)
+        solved = np.linalg.solve(np.eye(size) - env.gamma * moves.T, _start(env))
+        occupancy = np.asarray(solved).reshape(n_global, n_local)
+    (value,), _ = _answer_values(env, actions[None])
     later = np.einsum("gl,glm,hm->gh", occupancy, kernel, value)
     q = occupancy.sum(axis=1)[:, None] * env.reward_global
     q += env.gamma * np.einsum("gah,gh->ga", env.transition_global, later)
-    return q - q[np.arange(n_global), actions][:, None]
+    return q - q[np.arange(n_global), actions][:, None], value
 
 
-def _worths(env: Environment, actions: Ints) -> Array:
-    """Return what each a(s_g) of several, (B, G), earns with the local agents' answer, shape (B,)."""
+def _worths(env: Environment, actions: Ints, near: Array | None = None) -> Array:
+    """Return what each a(s_g) of several, (B, G), earns with the local agents' answer, shape (B,).
+
+    Their values may be ``near`` others, (G, L), to iterate from.
+    """
     size = env.n_global_states * env.n_local_states
     at_once = max(1, MAX_NUMBERS // size**2)
     parts = [actions[first : first + at_once] for first in range(0, len(actions), at_once)]
     start = _start(env).reshape(env.n_global_states, env.n_local_states)
-    return np.concatenate([np.einsum("bgl,gl->b", _answer_values(env, part), start) for part in parts])
+    return np.concatenate(
+        [np.einsum("bgl,gl->b", _answer_values(env, part, near, one_agent.COARSE_ACCURACY)[0], start) for part in parts]
+    )
 
 
-def _answer_values(env: Environment, actions: Ints) -> Array:
-    """Return the value of the best answer to each a(s_g), (B, G) to (B, G, L), by policy iteration."""
+def _answer_values(
+    env: Environment, actions: Ints, near: Array | None = None, accuracy: float = one_agent.ACCURACY
+) -> tuple[Array, float]:
+    """Return the value of the best answer to each a(s_g), (B, G) to (B, G, L), and its error, but for rounding."""
+    if not _is_large(env):
+        return _solved_values(env, actions), 0.0
+    found = [one_agent.best_value(env, each, accuracy=accuracy, initial_value=near) for each in actions]
+    return np.stack([value for value, _ in found]), max(bound for _, bound in found)
+
+
+def _solved_values(env: Environment, actions: Ints) -> Array:
+    """Return the same by policy iteration."""
     n_global, n_local = env.n_global_states, env.n_local_states
     size = n_global * n_local
     reward_global = env.reward_global[np.arange(n_global), actions][:, :, None]
