@@ -96,7 +96,7 @@ class Lookahead:
         self._moves = moves
         n_actions, n_states = moves.shape
         reachable = np.flatnonzero(moves.any(axis=0))
-        self._reachable = reachable if n_actions < n_states and len(reachable) < n_actions else None
+        self._reachable = reachable if n_actions < n_states and 0 < len(reachable) < n_actions else None
         self._is_by_action = n_actions < n_states and self._reachable is None
 
     def expect(self, value: Array, apply: Callable[[Array], Array]) -> Array:
