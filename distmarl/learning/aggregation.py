@@ -26,13 +26,19 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import Array, GlobalPolicy, real_array
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
-from distmarl.model.policies import is_drawn, local_kernel, local_reward
+from distmarl.model.policies import is_drawn, local_kernel, local_reward, uniform_local_policy
 
 # Given s_g, weights are the occupancy, and so much of the occupancy over all s_g, and so much of equal weights.
 SMOOTHING, LEAST = 1e-3, 1e-9
 # Share of the discounted time that an occupancy leaves out.
 LEFT_OUT = 0.01
 SMALLEST = 1e-300  # stands for 0 in logarithms
+
+
+def game_of_sizes(env: Environment) -> Environment:
+    """Return a game of the size of those of classes, for estimates of what they take."""
+    everywhere = np.ones((env.n_global_states, env.n_local_states))
+    return game_of_classes(env, uniform_local_policy(env), everywhere)[0]
 
 
 def game_of_classes(env: Environment, local_policy: Array, occupancy: ArrayLike) -> tuple[Environment, Array]:
@@ -68,6 +74,7 @@ def game_of_classes(env: Environment, local_policy: Array, occupancy: ArrayLike)
         initial_local_concentration=None if concentration is None else concentration @ membership,
         initial_shares=None if shares is None else shares @ membership,
         observation=np.arange(env.n_classes),
+        local_types=None,
     )
     return game, np.ones((*rewards.shape, 1))
 

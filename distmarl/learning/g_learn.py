@@ -26,7 +26,7 @@ from distmarl.dynamics.population import elevate
 from distmarl.dynamics.transitions.exact import has_dense_powers
 from distmarl.dynamics.transitions.kinds import find_transitions
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.aggregation import game_of_classes, occupancy_of
+from distmarl.learning.aggregation import game_of_classes, game_of_sizes, occupancy_of
 from distmarl.learning.surrogate_game import SurrogateGame
 from distmarl.model.arrays import Array, GlobalPolicy, read_only, real_array
 from distmarl.model.checks import check_at_least_one, check_positive, checked_integer
@@ -38,7 +38,6 @@ from distmarl.model.policies import (
     checked_local_policy,
     local_kernel,
     local_reward,
-    uniform_local_policy,
 )
 from distmarl.model.random_streams import Seed
 from distmarl.values.value_iteration import PATIENTLY, anderson_bytes
@@ -276,7 +275,7 @@ def _solve(
 def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads: int = 1) -> int:
     """Return about how much memory :func:`learn_global` takes, in bytes."""
     kind = find_transitions(options.transitions)
-    env, _ = game_of_classes(env, uniform_local_policy(env), np.ones((env.n_global_states, env.n_local_states)))
+    env = game_of_sizes(env)
     n_vectors, n_global_states = n_count_vectors(k, env.n_local_states), env.n_global_states
     n_values = n_vectors * n_global_states
     value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)

@@ -83,6 +83,11 @@ class SurrogateGame:
         return q
 
 
+def n_columns_moved(transition_global: Array) -> float:
+    """Return how many columns of values T is applied to in a global state, on the average, from (G, A_g, G)."""
+    return float(np.mean([Lookahead(moves).n_columns for moves in transition_global]))
+
+
 class Lookahead:
     """The discounted value after each global action in a global state, of which T is applied to as little as possible.
 
@@ -98,6 +103,14 @@ class Lookahead:
         reachable = np.flatnonzero(moves.any(axis=0))
         self._reachable = reachable if n_actions < n_states and 0 < len(reachable) < n_actions else None
         self._is_by_action = n_actions < n_states and self._reachable is None
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns of values T is applied to."""
+        n_actions, n_states = self._moves.shape
+        if self._is_by_action:
+            return n_actions
+        return n_states if self._reachable is None else len(self._reachable)
 
     def expect(self, value: Array, apply: Callable[[Array], Array]) -> Array:
         """Return gamma sum_{s'} P_g(s' | s_g, a) (T V(s', .))(z) as an array (A_g, C), from V, (C, G), and T."""

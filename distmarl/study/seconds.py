@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
+from distmarl.learning.aggregation import game_of_sizes
 from distmarl.learning.answers import larger_size
 from distmarl.learning.choice import N_EXACT, N_ROLLOUTS, has_exact_values, is_cheap
+from distmarl.learning.surrogate_game import n_columns_moved
+from distmarl.model.environment import Environment
 from distmarl.model.options import TransitionKind
 from distmarl.study.job import Job
 
@@ -33,13 +36,28 @@ def training_s(job: Job, k: int, transitions: TransitionKind | None = None) -> f
     kind = transitions or options.transitions
     leaps = kind == "exact" and job.setting.local_agent.policy == "greedy"
     n_sweeps = min(TRANSITIONS[kind].n_sweeps * (GREEDY_SWEEPS if leaps else 1), options.max_vi_iterations)
-    return n_sweeps * sweep_s(job, k, job.n_count_vectors(k), kind)
+    return n_sweeps * learning_sweep_s(job, k, kind)
 
 
-def sweep_s(job: Job, k: int, n_vectors: int, transitions: TransitionKind) -> float:
-    """Return the time of a sweep of value iteration over count vectors of k agents."""
-    kind, n_global = TRANSITIONS[transitions], job.environment.n_global_states
-    n_operations = n_global**2 * n_vectors * kind.n_operations(job.environment, k, job.setting.global_agent)
+def learning_sweep_s(job: Job, k: int, transitions: TransitionKind) -> float:
+    """Return the time of a sweep of G-LEARN, over count vectors of k agents by their classes."""
+    env = job.environment
+    n_columns = n_columns_moved(env.transition_global)
+    return _sweep_s(job, game_of_sizes(env), k, job.n_count_vectors(k), transitions, n_columns)
+
+
+def population_sweep_s(job: Job, n_agents: int, n_vectors: int | None = None) -> float:
+    """Return the time of an exact sweep over count vectors of so many agents by their states, by default all."""
+    n_vectors = job.n_populations(n_agents) if n_vectors is None else n_vectors
+    return _sweep_s(job, job.environment, n_agents, n_vectors, "exact", job.environment.n_global_states)
+
+
+def _sweep_s(
+    job: Job, env: Environment, k: int, n_vectors: int, transitions: TransitionKind, n_columns: float
+) -> float:
+    """Return the time of a sweep whose operators are applied to so many columns each."""
+    kind, n_global = TRANSITIONS[transitions], env.n_global_states
+    n_operations = n_global * n_columns * n_vectors * kind.n_operations(env, k, job.setting.global_agent)
     return n_global * kind.per_kernel_s + n_operations * kind.per_operation_s
 
 
@@ -58,7 +76,7 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
     env, larger = job.environment, larger_size(job.environment)
     n_answers = 1 if job.setting.global_agent.answer == "surrogate" or k >= larger else N_ANSWERS
     each_s = training_s(job, k) + training_s(job, larger, "exact")
-    value_s = N_SWEEPS_OF_A_VALUE * sweep_s(job, env.n_agents, job.n_populations(env.n_agents), "exact")
+    value_s = N_SWEEPS_OF_A_VALUE * population_sweep_s(job, env.n_agents)
     each_s += n_answers * (value_s if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
     dear_s = min(N_EXACT, n_policies) * value_s if has_exact_values(env) and not is_cheap(env) else 0.0
     return n_policies * each_s + dear_s
@@ -67,4 +85,4 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
 def population_s(job: Job) -> float:
     """Return the time of an exact value over the horizon, on the count vectors of all agents."""
     n_agents = job.environment.n_agents
-    return job.setting.evaluation.horizon * sweep_s(job, n_agents, job.n_populations(n_agents), "exact")
+    return job.setting.evaluation.horizon * population_sweep_s(job, n_agents)

@@ -23,7 +23,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BOUNDS as BOUNDS_TABLE
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, in_short
-from distmarl.study.seconds import sweep_s
+from distmarl.study.seconds import population_sweep_s
 
 # Sweeps over all prescriptions, or over all joint actions, until the bound over all steps stands, and as many more at
 # most until that over a horizon does. A prescription is made ready in so many seconds, and a joint action and agent
@@ -73,7 +73,7 @@ def _seconds(job: Job, _k: int | None) -> float:
         m = sizes["prescriptions"]
         n_prescriptions = env.n_local_actions**env.n_local_states
         ready_s = env.n_global_states * PER_PRESCRIPTION_S
-        return n_prescriptions * (ready_s + n_sweeps * sweep_s(job, m, job.n_populations(m), "exact"))
+        return n_prescriptions * (ready_s + n_sweeps * population_sweep_s(job, m))
     operations = env.n_global_states**2 * env.n_local_states * n_moves(env, sizes["joint"])
     return n_sweeps * operations * PER_JOINT_S
 

@@ -28,7 +28,7 @@ from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
-from distmarl.study.seconds import sweep_s, training_s
+from distmarl.study.seconds import learning_sweep_s, training_s
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
 
@@ -176,7 +176,7 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
         factors = dict.fromkeys(KINDS, _fastest(roll_out) / rollouts)
     if k is not None:
         with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
-            slower = _fastest(train) / (n_sweeps[0] * sweep_s(job, k, job.n_count_vectors(k), options.transitions))
+            slower = _fastest(train) / (n_sweeps[0] * learning_sweep_s(job, k, options.transitions))
             factors = dict.fromkeys(KINDS, slower) | {"evaluate": factors.get("evaluate", slower)}
     return factors
 
