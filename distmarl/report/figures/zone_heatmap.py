@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -190,9 +191,9 @@ def _is_steered(row: pd.Series, bands: Bands) -> bool:
 
 def _draw_shares(axes: Axes, row: pd.Series, largest: float, bands: Bands) -> AxesImage:
     shares = _shares(row)[:, bands.states]
-    image = axes.imshow(
-        shares.T, aspect="auto", origin="lower", cmap=SHARES, vmin=0, vmax=largest, interpolation="nearest"
-    )
+    # Among many states the few agents of most of them would not be seen.
+    norm = PowerNorm(0.5, 0, largest) if bands.has_many else Normalize(0, largest)
+    image = axes.imshow(shares.T, aspect="auto", origin="lower", cmap=SHARES, norm=norm, interpolation="nearest")
     axes.grid(visible=False)
     axes.spines[["top", "right"]].set_visible(True)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=MAX_TICKS, integer=True))
