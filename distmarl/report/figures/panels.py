@@ -24,7 +24,7 @@ TITLE_PT, TITLE_LINE_PT, LETTER_PT = 13.0, 8.5, 4.3  # of a title of one line, e
 MAX_TITLE_LINES = 3
 BESIDE_PANEL_IN = 0.45
 MAX_HEIGHT_IN = 12.0
-# Where all settings together span so many times as much as any of them, one axis would show each as a flat line.
+# Where all settings together span so many times as much as most of them, one axis would show those as flat lines.
 MOST_SPANS = 6.0
 
 
@@ -32,7 +32,8 @@ def are_comparable(values: Iterable[ArrayLike]) -> bool:
     """Return whether the values of several settings are near enough for one y axis; of other games they need not be."""
     known = [found[np.isfinite(found)] for found in (np.asarray(each, dtype=np.float64) for each in values)]
     known = [each for each in known if len(each)]
-    return not known or bool(np.ptp(np.concatenate(known)) <= MOST_SPANS * max(map(np.ptp, known)))
+    spans = sorted(float(np.ptp(each)) for each in known)
+    return not known or bool(np.ptp(np.concatenate(known)) <= MOST_SPANS * spans[(len(spans) - 1) // 2])
 
 
 def panels_of(

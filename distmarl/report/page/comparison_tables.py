@@ -19,6 +19,7 @@ from distmarl.report.page.cells import (
     words,
 )
 from distmarl.report.page.table import PageTable
+from distmarl.report.rates import gap_rates
 
 
 def _baselines_columns(_: pd.DataFrame, decimals: int) -> list[Column]:
@@ -188,4 +189,35 @@ GAPS = PageTable(
     title="Nash gaps",
     rows=lambda numbers: numbers.nash_gaps,
     columns=_gaps_columns,
+)
+
+
+def _rates_columns(_rows: pd.DataFrame, _decimals: int) -> list[Column]:
+    return [
+        number_column("Slope", "of log(gap) against log(k)", "slope", 2),
+        Column("95 %", "Student's t: over trainings, of a single one of residuals", _slope_interval),
+        number_column("By the law", "slope of sqrt((n - k + 1) / (n k)) at the same k", "law", 2),
+        number_column("k", "that count: whose gap is above its error", "n_points"),
+        number_column("Trainings", "that the slope is the mean of", "n_trainings"),
+    ]
+
+
+def _slope_interval(row: Row) -> Cell:
+    return interval(row["ci95_low"], row["ci95_high"], 2)
+
+
+RATES = PageTable(
+    "rates",
+    "results",
+    "One row for each setting with gaps at three k or more.",
+    "nash_gaps",
+    title="How the global agent's gap shrinks with k",
+    introduction=lambda _: (
+        "The slope of the gap's upper end (what the global agent would gain at most by seeing everyone) on logarithmic "
+        "axes. Shares that are estimated from k agents err like 1/sqrt(k), a slope of -0.5, and of a finite population "
+        "a little less."
+    ),
+    is_folded=True,
+    rows=lambda numbers: gap_rates(numbers.nash_gaps),
+    columns=_rates_columns,
 )

@@ -23,7 +23,7 @@ from distmarl.report.page.cells import (
     words,
     yes_or_no,
 )
-from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, LEARNERS, POLICIES, WELFARE
+from distmarl.report.page.comparison_tables import BASELINES, BOUNDS, GAPS, LEARNERS, POLICIES, RATES, WELFARE
 from distmarl.report.page.headline import Headline, find_headlines, reached_text
 from distmarl.report.page.table import PageTable
 from distmarl.report.page.training_tables import COMPARISONS, trainings_columns
@@ -290,6 +290,7 @@ PAGE_TABLES = {
         BOUNDS,
         WELFARE,
         GAPS,
+        RATES,
         CERTIFICATES,
         ALTERNATIONS,
     )

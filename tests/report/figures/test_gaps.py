@@ -113,3 +113,16 @@ def test_no_rate_is_drawn_beside_gaps_that_are_zero_as_far_as_is_known(method: s
     figure = nash_gap_vs_k(gaps.assign(value=gaps["value"].where(~is_global, 0.9 * gaps["error"])))
     assert figure is not None
     assert not [label for label in labelled(figure) if "scaled" in label]
+
+
+def test_settings_whose_returns_cannot_be_compared_have_axes_of_their_own() -> None:
+    rows = gaps_of(2)
+    of_another_game = rows["setting_id"] == "s1"
+    rows.loc[of_another_game, "value"] *= 100
+    for figure in (price_of_subsampling(rows), nash_gap_vs_k(rows)):
+        assert figure is not None
+        small, large = figure.axes[:2]
+        assert large.get_ylim()[1] > 20 * small.get_ylim()[1]
+    alike = price_of_subsampling(gaps_of(2))
+    assert alike is not None
+    assert alike.axes[0].get_ylim() == alike.axes[1].get_ylim()

@@ -161,3 +161,17 @@ def test_another_frame_is_refused() -> None:
         policy(seen, seen)
     with pytest.raises(InvalidArgumentError, match=r"global_policies: .* it has no column k, actions"):
         policy(local, local)
+
+
+def test_where_classes_are_seen_they_take_the_place_of_states_in_the_crowds() -> None:
+    local, seen = frames((2,))
+    rows = [{**row, "actions": [0, 1, 1]} for row in seen.to_dict("records")]  # of two classes: (0, 2), (1, 1), (2, 0)
+    figure = drawn(local, pd.DataFrame(rows), observation=[0, 1, 1], is_steered=True)
+    assert image(figure, 1).shape[0] == 2
+    assert "most populated class" in [axes.get_ylabel() for axes in figure.axes]
+
+
+def test_types_are_named_below_their_states() -> None:
+    figure = drawn(*frames(), local_types=["fast", "slow", "slow"])
+    assert labels(figure).count("fast") == labels(figure).count("slow") == 2, "once in each global state"
+    assert "fast" not in labels(drawn(*frames()))

@@ -111,3 +111,26 @@ def test_nothing_recorded_is_no_figure() -> None:
 def test_another_frame_is_refused(wrong: Any) -> None:
     with pytest.raises(InvalidArgumentError, match=r"rollouts: must be a .*such as dm\.open\(\.\.\.\)\.rollouts"):
         zone_heatmap(wrong)
+
+
+def test_classes_are_bands_of_their_states_and_what_is_outlined_and_hit() -> None:
+    """States 0 and 2 are class 0: they are drawn beside each other, and hold all but a few agents."""
+    rollouts = rollouts_of((2,), n_global_actions=2).assign(
+        global_actions=[[0, 0, 0, 1, 1, 1]], modes=[[[0], [0], [0], [0, 1], [0, 1], [0, 1]]]
+    )
+    (axes,) = panels(drawn(rollouts, observation=[0, 1, 0]))
+    (image,) = axes.images
+    by_state = np.asarray(image.get_array())
+    np.testing.assert_allclose(by_state[:, 0], [0.75, 0.0, 0.25])
+    np.testing.assert_allclose(by_state[:, 5], [0.0, 0.5, 0.5])
+    assert marked(axes, "o") == [(0, 0.5), (1, 0.5), (2, 0.5), (3, 2), (4, 2), (5, 2)], "at the middle of a class"
+    edges = [line.get_ydata()[0] for line in axes.lines if len(line.get_ydata()) == 2 and line.get_marker() == "None"]
+    assert 1.5 in edges, "a line between the classes"
+
+
+def test_types_are_named_beside_their_states() -> None:
+    (axes,) = panels(drawn(rollouts_of((2,)), local_types=["fast", "fast", "slow"]))
+    named = {artist.get_text(): artist.xy[1] for artist in axes.texts if isinstance(artist, Annotation)}
+    assert (named["fast"], named["slow"]) == (0.5, 2.0)
+    (alone,) = panels(drawn(rollouts_of((2,))))
+    assert "fast" not in {artist.get_text() for artist in alone.texts}

@@ -53,7 +53,7 @@ def test_figures_are_pictures_with_words_for_those_who_do_not_see_them(single, g
         assert len(pictures) == len(page.all("figcaption")) == n_figures
         assert all(attrs["role"] == "img" and len(attrs["aria-label"]) > 20 for attrs, _ in pictures)
     drawn = {attrs["id"] for attrs, _ in grid.all("figure")}
-    assert drawn == set(FIGURES)
+    assert drawn == set(FIGURES) - {"return_vs_samples"}, "which needs learners"
     assert "80.33 at k = 1; 99.67 at k = 30" in single.all("svg")[0][0]["aria-label"]
 
 
