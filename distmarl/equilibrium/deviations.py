@@ -24,7 +24,6 @@ from distmarl.learning.l_learn import learn_local, multinomial_probabilities
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent, ObservationKind
-from distmarl.model.policies import is_drawn
 from distmarl.values.value_iteration import MAX_ITERATIONS, ValueIterationResult, greedy_actions
 
 OBSERVATIONS: tuple[ObservationKind, ...] = get_args(ObservationKind)
@@ -39,7 +38,7 @@ def game_that_is_seen(
     """
     if env.sees_states:
         return env, local_policy
-    return game_of_classes(env, local_policy, _occupancy(env, global_policy, local_policy, k))
+    return game_of_classes(env, local_policy, occupancy_of(env, local_policy, global_policy, k=k))
 
 
 def others_given_global(env: Environment, global_policy: GlobalPolicy, local_policy: Array, *, k: int) -> Array:
@@ -49,15 +48,9 @@ def others_given_global(env: Environment, global_policy: GlobalPolicy, local_pol
     """
     if env.sees_states:
         return mean_field_given_global(env, global_policy, local_policy, k=k)
-    occupancy = _occupancy(env, global_policy, local_policy, k)
+    occupancy = occupancy_of(env, local_policy, global_policy, k=k)
     occupancy += UNVISITED * occupancy.sum(axis=0)
     return occupancy / occupancy.sum(axis=1, keepdims=True)
-
-
-def _occupancy(env: Environment, global_policy: GlobalPolicy, local_policy: Array, k: int) -> Array:
-    """Return how long agents are where under a pair, (G, L); what is drawn counts for its likeliest action."""
-    actions = global_policy.argmax(axis=2) if is_drawn(global_policy) else global_policy
-    return occupancy_of(env, local_policy, actions, k=k)
 
 
 def greedy_response(

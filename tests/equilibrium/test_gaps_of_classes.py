@@ -11,9 +11,10 @@ from quantecon.markov import DiscreteDP
 
 import distmarl as dm
 from distmarl.equilibrium.baselines import baseline_pair, evaluate_baseline
-from distmarl.equilibrium.deviations import game_that_is_seen
+from distmarl.equilibrium.deviations import game_that_is_seen, others_given_global
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import solve_surrogate
+from distmarl.learning.aggregation import game_of_classes, occupancy_of
+from distmarl.learning.averages import mean_field_given_global, solve_surrogate
 from distmarl.model.options import Evaluation, GlobalAgent
 from tests.equilibrium.labelled_agents import (
     action_law,
@@ -163,6 +164,19 @@ def test_deviations_are_functions_of_what_is_seen(small_game):
         whole,
         local_policy,
     )
+
+
+def test_classes_are_weighed_by_what_is_drawn_as_often_as_it_is(small_game):
+    env, global_policy, local_policy, k = small_game
+    at_random = np.full((*global_policy.shape, 2), 0.5)
+    seen, _ = game_that_is_seen(env, at_random, local_policy, k=k)
+    expected, _ = game_of_classes(env, local_policy, occupancy_of(env, local_policy))
+    np.testing.assert_allclose(seen.transition_local, expected.transition_local, atol=1e-12)
+    others = others_given_global(env, at_random, local_policy, k=k)
+    np.testing.assert_allclose(env.observed(others), mean_field_given_global(env, at_random, local_policy, k=k))
+    # Negative control: its likeliest actions alone would weigh the classes otherwise.
+    likeliest, _ = game_that_is_seen(env, at_random.argmax(axis=2), local_policy, k=k)
+    assert np.abs(likeliest.transition_local - expected.transition_local).max() > 1e-4
 
 
 @pytest.mark.parametrize("method", ["exact", "rollouts"])

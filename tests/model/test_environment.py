@@ -332,6 +332,8 @@ def test_a_map_of_every_state_to_itself_is_the_same_game(arguments):
             r"^observation: must be onto the classes 0 .. 2, but no local state has the class 1; number the cl",
         ),
         ([1, 2, 1], r"^observation: must be onto the classes 0 .. 2, but no local state has the class 0"),
+        ([0, 2**60, 1], r"^observation: must be onto the classes 0 .. 1152921504606846976, but .* has the class 2;"),
+        (np.array([0, 1, 2**64 - 1], np.uint64), r"^observation: must be onto the classes 0 .. 18446744073709551615"),
         ([0, 1], r"^observation: must be the class of each of the 3 local states, integers from 0, got int64 of shape"),
         ([[0], [1], [1]], r"^observation: must be the class of each of the 3 .* got int64 of shape \(3, 1\)$"),
         ([0, -1, 1], r"^observation\[s_l=1\]: must not be negative, got -1$"),
