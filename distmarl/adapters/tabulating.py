@@ -9,9 +9,9 @@ import numpy as np
 
 from distmarl.adapters.observing import global_observations, local_observations
 from distmarl.errors import InvalidArgumentError, shown
-from distmarl.model.arrays import GlobalPolicy, Ints, real_array
+from distmarl.model.arrays import ROW_SUM_TOLERANCE, GlobalPolicy, Ints, real_array
 from distmarl.model.checks import check_choice
-from distmarl.model.counts import n_count_vectors
+from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
 
@@ -49,7 +49,8 @@ def tabulate_policy(
     Raises
     ------
     InvalidArgumentError
-        When what comes back is no action and no distribution, naming the observation; when an argument is missing.
+        When what comes back is no action and no distribution, naming the observation; when an argument is missing; when
+        there are too many count vectors.
 
     Notes
     -----
@@ -75,8 +76,12 @@ def tabulate_policy(
     if agent == "global":
         if k is None:
             raise InvalidArgumentError("k: must be given for a global policy: how many agents it sees")
-        observations, n_actions = global_observations(env, checked_k(env, k)), env.n_global_actions
-        shape: tuple[int, ...] = (env.n_global_states, n_count_vectors(k, env.n_classes))
+        shape: tuple[int, ...] = (env.n_global_states, n_count_vectors(checked_k(env, k), env.n_classes))
+        if shape[1] > MAX_COUNT_VECTORS:
+            raise InvalidArgumentError(
+                f"k: {k} agents have more than {MAX_COUNT_VECTORS:,} count vectors; choose a smaller k"
+            )
+        observations, n_actions = global_observations(env, k), env.n_global_actions
     else:
         if k is not None:
             raise InvalidArgumentError(f"k: a local policy has no use for it, got {shown(k)}; leave it out")
@@ -111,7 +116,7 @@ def _predicted(predict: Callable[..., Any], observations: Ints, n_actions: int) 
                 f"policy.predict: must return an action for each of {len(batch)} observations, got shape {given.shape}"
             )
         for observation, action in zip(batch, given, strict=True):
-            _check_action(observation, action, n_actions)
+            _check_action(observation, np.asarray(action), n_actions)
         actions[first : first + len(batch)] = given
     return actions
 
@@ -133,13 +138,16 @@ def _returned(policy: Callable[[Ints], Any], observations: Ints, n_actions: int)
             raise _refusal(observation, f"must return probabilities that sum to 1, got {shown(row.tolist())}")
         if rows and np.ndim(rows[0]) != row.ndim:
             raise _refusal(observation, "must return an action, or probabilities, as it does for other observations")
+        if tolerance > ROW_SUM_TOLERANCE:  # in single precision, which the table will not tell any more
+            row = row / row.sum()
         rows.append(int(row) if row.ndim == 0 else row)
     return np.array(rows)
 
 
-def _check_action(observation: Ints, action: Any, n_actions: int) -> None:
+def _check_action(observation: Ints, action: np.ndarray[Any, Any], n_actions: int) -> None:
     if action.dtype.kind not in "iu" or not 0 <= action < n_actions:
-        raise _refusal(observation, f"must return an action, an integer of 0 .. {n_actions - 1}, got {shown(action)}")
+        given = shown(action.item())
+        raise _refusal(observation, f"must return an action, an integer of 0 .. {n_actions - 1}, got {given}")
 
 
 def _refusal(observation: Sequence[int] | Ints, message: str) -> InvalidArgumentError:

@@ -57,7 +57,7 @@ def compose(
     InvalidEnvironmentError
         When the parts disagree; the message names what about.
     InvalidArgumentError
-        When an argument is out of range.
+        When an argument is out of range; when there is a concentration, and a part starts with ``initial_shares``.
 
     Notes
     -----
@@ -161,6 +161,11 @@ def _fixed_start(games: Sequence[Environment], shares: Array) -> dict[str, Array
 def _drawn_start(games: Sequence[Environment], shares: Array, concentration: float) -> dict[str, Array]:
     """Return the Dirichlet start in which the shares of types are drawn."""
     check_positive(concentration=concentration)
+    if any(game.initial_shares is not None for game in games):
+        raise InvalidArgumentError(
+            "concentration: shares of types cannot be drawn where a part starts with initial_shares; leave concentration "
+            "out, so that they are fixed, or give all parts an initial_local_concentration"
+        )
     means = [share * _mean(game) for share, game in zip(shares, games, strict=True)]
     parameters = concentration * np.concatenate(means)
     if not (parameters > 0).all():

@@ -45,6 +45,14 @@ def test_tables_come_back_as_they_were(game):
     np.testing.assert_array_equal(found, np.eye(2)[np.tile(np.arange(3) % 2, (2, 1))])
 
 
+def test_probabilities_may_be_in_single_precision(game):
+    drawn = random_drawn_policy(np.random.default_rng(1), game, 2).astype(np.float32)
+    assert (abs(drawn.astype(float).sum(axis=2) - 1) > 1e-9).any()
+    found = dm.tabulate_policy(game, lambda seen: drawn[seen[0], dm.rank(seen[1:])], k=2)
+    np.testing.assert_allclose(found, drawn, rtol=0, atol=3e-7)
+    np.testing.assert_allclose(found.sum(axis=2), 1, rtol=0, atol=1e-15)
+
+
 def test_a_model_is_asked_about_many_observations_at_once(game, monkeypatch):
     monkeypatch.setattr("distmarl.adapters.tabulating.BATCH_SIZE", 5)
     model = Model(random_global_policy(np.random.default_rng(1), game, 2))
@@ -93,6 +101,7 @@ def test_what_is_no_action_is_refused_with_its_observation(game, returned, messa
         ((np.zeros((12, 1), dtype=int), None), r"an action for each of 12 observations, got shape \(12, 1\)$"),
         ((np.full(12, 3), None), r"^policy\(\[0, 0, 0, 2\]\): must return an action, an integer of 0 \.\. 2, got 3$"),
         ((np.zeros(12), None), r"got 0\.0$"),
+        ((np.array([None] * 12), None), r"got None$"),
     ],
 )
 def test_what_a_model_may_not_return(game, returned, message):
@@ -114,3 +123,8 @@ def test_what_a_model_may_not_return(game, returned, message):
 def test_impossible_arguments_are_refused(game, policy, options, message):
     with pytest.raises(InvalidArgumentError, match=message):
         dm.tabulate_policy(game, policy, **options)
+
+
+def test_too_many_count_vectors_are_refused_before_any_is_made(game):
+    with pytest.raises(InvalidArgumentError, match=r"^k: 100000 agents have more than 2,147,483,647 count vectors"):
+        dm.tabulate_policy(replace(game, n_agents=100_000), len, k=100_000)

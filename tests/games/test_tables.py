@@ -84,6 +84,16 @@ BY_HAND = {
         ("reward_global", (2, 0), -0.2),
         ("reward_local", (2, 4, 1), 0.7 - 0.5 - 0.8 * 0.3 - 0.15),
     ],
+    # A fast agent (the first three states) and a slow one step on from the last place, to the first of their own.
+    "types": [
+        ("transition_global", (2, 0), [0.9 + 0.1 / 3, 0.1 / 3, 0.1 / 3]),
+        ("transition_local", (1, 2, 1), [0.9, 0, 0.1, 0, 0, 0]),
+        ("transition_local", (1, 5, 1), [0, 0, 0, 0.2, 0, 0.8]),
+        ("transition_local", (1, 5, 0), [0, 0, 0, 0, 0, 1]),
+        ("reward_global", (2, 0), 0),
+        ("reward_local", (1, 4, 1), 1 - 0.05),
+        ("reward_local", (1, 5, 0), 0),
+    ],
 }
 STEPS = [(name, *step) for name, steps in BY_HAND.items() for step in steps]
 

@@ -49,6 +49,15 @@ def broken(n_agents: int) -> dm.Environment:
 def wrong(n_agents: int) -> dm.Environment:
     return [1, 2]
 
+def types() -> dm.Environment:
+    return dm.compose({"calm": dm.robots(), "eager": dm.robots(gamma=0.9)}, shares=[0.5, 0.5])
+
+def holes() -> dm.Environment:
+    import dataclasses
+    rewards = dm.robots().reward_local.copy()
+    rewards[1, 2, 0] = np.nan
+    return dataclasses.replace(dm.robots(), reward_local=rewards)
+
 def leaves(n_agents: int) -> dm.Environment:
     raise SystemExit(0)
 """
@@ -186,6 +195,8 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
         ({"name": "game:leaves", "n_agents": 5}, "environment game:leaves raised SystemExit: 0"),
         ({"name": "builtins:dict"}, "environment: dict does not tell its parameters"),
         ({"name": "needy:swarm"}, "importing needy raised ModuleNotFoundError: No module named 'absent'"),
+        ({"name": "game:types"}, "environment game:types: gamma: must be the same in calm and eager, got 0.95 and 0.9"),
+        ({"name": "game:holes"}, "environment game:holes: reward_local[s_g=1, s_l=2, a_l=0]: must be finite, got nan"),
         ({"name": "game:wrong", "n_agents": 5}, "must return a distmarl.Environment, got a list"),
         ({"name": "syntax:swarm"}, "importing syntax raised SyntaxError"),
         ({"name": "robot"}, "did you mean 'robots'?"),

@@ -57,6 +57,14 @@ def test_nothing_is_cut_in_a_column_of_a_paper(width: float) -> None:
     assert shares.bbox.width > figure.bbox.width / 2
 
 
+def test_types_of_agents_are_named() -> None:
+    local, seen = frames()
+    n_states = local["s_l"].nunique()
+    typed = drawn(local, seen, local_types=["fast", *["slow"] * (n_states - 1)])
+    assert [label for label in labels(typed) if label in ("fast", "slow")][:2] == ["fast", "slow"]
+    assert not {"fast", "slow"} & {*labels(drawn(local, seen))}
+
+
 @pytest.mark.parametrize(("k", "n_states"), [(1, 2), (4, 3), (7, 5)])
 def test_leaders_are_those_of_the_count_vectors(k: int, n_states: int) -> None:
     leader, leading = leaders(k, n_states)

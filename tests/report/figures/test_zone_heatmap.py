@@ -66,6 +66,19 @@ def test_every_most_populated_state_is_outlined() -> None:
     assert cells == [(0, 0), (1, 0), (2, 0), (3, 1), (3, 2), (4, 1), (4, 2), (5, 1), (5, 2)]
 
 
+def test_types_of_agents_are_named_and_set_apart() -> None:
+    def lines(figure: Figure) -> int:
+        return sum(len(axes.lines) for axes in panels(figure))
+
+    rollouts = rollouts_of()
+    typed, alike = drawn(rollouts, local_types=["fast", "slow", "slow"]), drawn(rollouts)
+    assert [note for note in notes(typed) if note in ("fast", "slow")] == ["fast", "slow"]
+    assert not {"fast", "slow"} & {*notes(alike)}
+    assert lines(typed) == lines(alike) + len(panels(alike))
+    between = [line for line in panels(typed)[0].lines if np.array_equal(line.get_ydata(), [0.5, 0.5])]
+    assert len(between) == 1
+
+
 def test_at_most_four_k_are_shown_among_them_the_first_and_the_last() -> None:
     titles = [axes.get_title(loc="left") for axes in panels(drawn(rollouts_of(tuple(range(1, 26)))))]
     assert [title.partition(":")[0] for title in titles] == ["k = 1", "k = 3", "k = 9", "k = 25"]
