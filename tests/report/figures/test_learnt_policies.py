@@ -135,6 +135,18 @@ def test_actions_that_are_no_states_are_not_compared_with_states() -> None:
     assert len(drawn(local, seen, is_steered=True).axes) == len(with_shares.axes)
 
 
+def test_crowds_are_those_of_classes_where_classes_are_seen() -> None:
+    """Local policies are by state all the same."""
+    local, _ = frames()
+    fullest = [int(vector.argmax()) for vector in count_vectors(3, 2)]
+    seen = pd.DataFrame([{**row, "actions": fullest} for row in global_policy_rows("only", 3, 2)])
+    figure = drawn(local, seen, observation=[1, 0, 0])
+    np.testing.assert_array_equal(image(figure, 0), image(drawn(*frames()), 0))
+    np.testing.assert_allclose(image(figure, 1)[:, :2], [[0, 0], [1, 1]])
+    np.testing.assert_allclose(figure.axes[-1].lines[0].get_ydata(), 100)
+    assert any("class" in axes.get_ylabel() for axes in figure.axes)
+
+
 def test_of_many_global_states_some_are_shown() -> None:
     figure = drawn(*frames(n_global_states=MAX_STATES + 4))
     assert f"{MAX_STATES} of {MAX_STATES + 4} global states shown" in texts(figure)

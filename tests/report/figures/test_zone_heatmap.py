@@ -93,6 +93,23 @@ def test_actions_that_are_no_local_states_have_an_axis_of_their_own() -> None:
     assert beside.get_ylim() == (-0.5, 3.5)
 
 
+def test_states_are_drawn_class_by_class_where_classes_are_seen() -> None:
+    rollouts = rollouts_of((2,), n_global_actions=2)
+    rollouts["modes"] = [[[1]] * 3 + [[0]] * 3]  # of the classes: s_l = 0 is class 1, the others are class 0
+    rollouts["global_actions"] = [[1, 1, 0, 0, 0, 0]]
+    figure = drawn(rollouts, observation=[1, 0, 0])
+    (axes,) = panels(figure)
+    expected = [[0.25] * 3 + [0.5] * 3, [0.0] * 3 + [0.5] * 3, [0.75] * 3 + [0.0] * 3]
+    np.testing.assert_allclose(np.asarray(axes.images[0].get_array()), expected)
+    # Class 0 is the rows 0 and 1, class 1 is the row 2.
+    assert marked(axes, "o") == [(0, 2), (1, 2), (3, 0.5), (4, 0.5), (5, 0.5)]
+    assert marked(axes, "x") == [(2, 0.5)]
+    outlines = [one for one in axes.collections if isinstance(one, LineCollection)]
+    heights = np.concatenate([one.get_segments() for one in outlines])[..., 1]
+    assert np.unique((2 * heights).round() / 2).tolist() == [-0.5, 1.5, 2.5], "the edges of the classes"
+    assert figure.get_supylabel() == "local state, by the class that is seen"
+
+
 def test_of_a_long_rollout_the_first_steps_are_shown_and_all_are_counted() -> None:
     figure = drawn(rollouts_of((1,), n_steps=100))
     assert panels(figure)[0].images[0].get_array().shape == (3, MAX_STEPS)
