@@ -52,6 +52,12 @@ def population_sweep_s(job: Job, n_agents: int, n_vectors: int | None = None) ->
     return _sweep_s(job, job.environment, n_agents, n_vectors, "exact", job.environment.n_global_states)
 
 
+def seen_sweep_s(job: Job, n_agents: int, n_vectors: int) -> float:
+    """Return the time of an exact sweep over so many count vectors of so many agents by their classes."""
+    env = job.environment
+    return _sweep_s(job, game_of_sizes(env), n_agents, n_vectors, "exact", env.n_global_states)
+
+
 def _sweep_s(
     job: Job, env: Environment, k: int, n_vectors: int, transitions: TransitionKind, n_columns: float
 ) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -16,7 +17,7 @@ from distmarl.results.tables import NASH_GAPS
 from distmarl.study.effort import asked_effort, is_of_effort
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, refused_if, required
-from distmarl.study.seconds import population_s, population_sweep_s, rollouts_s
+from distmarl.study.seconds import population_s, rollouts_s, seen_sweep_s
 from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
 
@@ -68,9 +69,9 @@ def _method(job: Job) -> GapMethod:
 def _seconds(job: Job, _k: int | None) -> float:
     if job.experiment.nash_gap == "exact":
         return N_VALUES_OF_A_GAP * population_s(job)
-    n_agents = job.environment.n_agents
-    n_vectors = min(job.n_populations(n_agents), MAX_SEEN)
-    sweeps = N_SWEEPS_OF_AN_ESTIMATE * population_sweep_s(job, n_agents, n_vectors)
+    n_agents, n_others = job.environment.n_agents, job.environment.n_classes - 1
+    n_vectors = min(math.comb(n_agents + n_others, n_others), MAX_SEEN)
+    sweeps = N_SWEEPS_OF_AN_ESTIMATE * seen_sweep_s(job, n_agents, n_vectors)
     return sweeps + rollouts_s(job, N_ROLLOUTS_OF_AN_ESTIMATE)
 
 

@@ -159,3 +159,12 @@ def test_nothing_is_timed_where_nothing_is_missing(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(costs_module, "_fastest", lambda _: pytest.fail("timed"))
     plan = plan_of(TINY)
     assert not estimate_costs(plan, None, plan.pending(None).only(()))._factors
+
+
+def test_estimated_gaps_grow_with_the_classes_that_are_seen_and_not_with_the_states_behind_them() -> None:
+    seconds = {}
+    for n_local_cells in (10, 40):
+        game = {"name": "warehouse", "n_agents": 40, "n_global_cells": 5, "n_local_cells": n_local_cells}
+        plan = plan_of({"environment": game, "experiment": {"k_values": [3], "nash_gap": "estimate"}})
+        seconds[n_local_cells] = KINDS["nash_gap"].seconds(plan.jobs[0], 3)
+    assert seconds[40] < 2 * seconds[10]  # by states it would be sixteen times as long
