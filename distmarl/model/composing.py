@@ -163,8 +163,8 @@ def _drawn_start(games: Sequence[Environment], shares: Array, concentration: flo
     check_positive(concentration=concentration)
     if any(game.initial_shares is not None for game in games):
         raise InvalidArgumentError(
-            "concentration: shares of types cannot be drawn where a part starts with initial_shares; leave concentration "
-            "out, so that they are fixed, or give all parts an initial_local_concentration"
+            "concentration: shares of types cannot be drawn where a part starts with initial_shares; leave "
+            "concentration out, so that they are fixed, or give all parts an initial_local_concentration"
         )
     means = [share * _mean(game) for share, game in zip(shares, games, strict=True)]
     parameters = concentration * np.concatenate(means)
