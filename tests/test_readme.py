@@ -20,6 +20,7 @@ from ruamel.yaml import YAML
 import distmarl
 from distmarl import NashGap
 from distmarl.config.reading import RawSweep
+from distmarl.games.lookup import GAMES
 from distmarl.results.tables import TABLES
 from distmarl.study.plan import make_plan
 from distmarl.sweep.__main__ import make_parser
@@ -171,6 +172,11 @@ def test_the_rooms_are_those_of_the_package_in_the_order_of_its_imports() -> Non
 def test_every_table_is_described() -> None:
     described = re.findall(r"^\| `(\w+)` \|", section("sweeps/README.md", "The tables"), flags=re.MULTILINE)
     assert set(described) == set(TABLES)
+
+
+def test_every_game_is_described() -> None:
+    rows = re.findall(r"^\| (`[^|]*`) \|", section("sweeps/README.md", "Games"), flags=re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(GAMES)
 
 
 def test_every_figure_is_described() -> None:

@@ -84,9 +84,7 @@ def test_mixtures_of_parts_are_drawn_for_each_type() -> None:
     game = dm.compose({"a": clusters, "b": part(1, seed=2)}, shares=[0.5, 0.5])
     np.testing.assert_allclose(game.initial_shares, [[0.5, 0, 0.5], [0, 0.5, 0.5]])
     np.testing.assert_allclose(game.initial_weights, [0.25, 0.75])
-    with pytest.raises(
-        InvalidArgumentError, match=r"concentration: .* cannot be drawn where a part starts with initial_sh"
-    ):
+    with pytest.raises(InvalidArgumentError, match=r"concentration: .* where a part starts with initial_shares"):
         dm.compose({"a": clusters, "b": part(1, seed=2)}, shares=[0.5, 0.5], concentration=1)
 
 
