@@ -276,7 +276,7 @@ class Results:
         n_rows = {name: len(snapshot.keys(table)) for name, table in TABLES.items() if table is not SUMMARY}
         yield "rows", ", ".join(f"{name} {number:,}" for name, number in n_rows.items() if number)
         if n_done < n_tasks:
-            yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks"
+            yield "unfinished", f"{n_done:,} of {n_tasks:,} tasks done"
 
     def _snapshot(self) -> Snapshot:
         """Return the tables as they are now; one that is damaged is an error when it is read."""

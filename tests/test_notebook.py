@@ -181,7 +181,7 @@ def test_a_running_sweep_is_read_as_far_as_it_is(tmp_path: Path) -> None:
     r = dm.open(tmp_path)
     assert r.local_policy().shape == (3, 3, 3)
     assert len(r.points()) == 1
-    assert "unfinished  5 of 7 tasks" in repr(r)
+    assert "unfinished  5 of 7 tasks done" in repr(r)
     run(tmp_path)
     assert len(r.points()) == 2
     assert "unfinished" not in repr(r)
@@ -211,7 +211,7 @@ def test_what_was_not_trained_yet_is_said(tmp_path: Path) -> None:
     for call in (r.local_policy, lambda: r.global_policy(1), r.points, lambda: r.figures.reward_vs_k()):
         with pytest.raises(dm.DistmarlError, match=r"yet"):
             call()
-    assert "unfinished  0 of 7 tasks" in repr(r)
+    assert "unfinished  0 of 7 tasks done" in repr(r)
 
 
 def test_it_describes_itself_in_text_and_in_html(finished: Path, grid: Path) -> None:

@@ -179,16 +179,16 @@ class Contest:
             candidate.local_policy,
             k=self._k,
             n_rollouts=N_ROLLOUTS,
-            horizon=self._horizon(LEFT_OUT if purpose == COMPARING else LEFT_OUT_OF_A_VALUE),
+            horizon=n_steps(self._env.gamma, LEFT_OUT if purpose == COMPARING else LEFT_OUT_OF_A_VALUE),
             seed=[*self._seed, purpose],
             role=Role.CHOICE,
             reward="expected",
         ).returns
 
-    def _horizon(self, left_out: float) -> int:
-        """Return the steps of rollouts that leave out less than such a share."""
-        gamma = self._env.gamma
-        return 1 if gamma == 0 else math.floor(math.log(left_out) / math.log(gamma)) + 1
+
+def n_steps(gamma: float, left_out: float) -> int:
+    """Return the steps of rollouts that leave out less than such a share of an infinite sum."""
+    return 1 if gamma == 0 else math.floor(math.log(left_out) / math.log(gamma)) + 1
 
 
 def contest_bytes(env: Environment) -> int:

@@ -11,7 +11,15 @@ from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.learning.aggregation import game_of_sizes
 from distmarl.learning.answers import larger_size
-from distmarl.learning.choice import N_EXACT, N_ROLLOUTS, has_exact_values, is_cheap
+from distmarl.learning.choice import (
+    LEFT_OUT,
+    LEFT_OUT_OF_A_VALUE,
+    N_EXACT,
+    N_ROLLOUTS,
+    has_exact_values,
+    is_cheap,
+    n_steps,
+)
 from distmarl.learning.surrogate_game import n_columns_moved
 from distmarl.model.environment import Environment
 from distmarl.model.options import TransitionKind
@@ -67,14 +75,14 @@ def _sweep_s(
     return n_global * kind.per_kernel_s + n_operations * kind.per_operation_s
 
 
-def rollouts_s(job: Job, n_rollouts: int) -> float:
-    """Return the time of rollouts that advance together."""
-    env = job.environment
+def rollouts_s(job: Job, n_rollouts: int, horizon: int | None = None) -> float:
+    """Return the time of rollouts that advance together, over the horizon of evaluations unless another is given."""
+    env, horizon = job.environment, job.setting.evaluation.horizon if horizon is None else horizon
     by_counts = PER_WAY_S * env.n_local_states**2 * env.n_local_actions
     if not has_few_states(env):
         by_counts = PER_POSSIBLE_WAY_S * n_ways(env) * env.n_local_actions
     each_s = PER_AGENT_S * env.n_agents if is_drawn_by_agents(env, n_rollouts) else by_counts
-    return job.setting.evaluation.horizon * (PER_STEP_S + n_rollouts * each_s)
+    return horizon * (PER_STEP_S + n_rollouts * each_s)
 
 
 def choice_s(job: Job, k: int, n_policies: int) -> float:
@@ -83,8 +91,12 @@ def choice_s(job: Job, k: int, n_policies: int) -> float:
     n_answers = 1 if job.setting.global_agent.answer == "surrogate" or k >= larger else N_ANSWERS
     each_s = training_s(job, k) + training_s(job, larger, "exact")
     value_s = N_SWEEPS_OF_A_VALUE * population_sweep_s(job, env.n_agents)
-    each_s += n_answers * (value_s if is_cheap(env) else rollouts_s(job, N_ROLLOUTS))
-    dear_s = min(N_EXACT, n_policies) * value_s if has_exact_values(env) and not is_cheap(env) else 0.0
+    each_s += n_answers * (value_s if is_cheap(env) else rollouts_s(job, N_ROLLOUTS, n_steps(env.gamma, LEFT_OUT)))
+    dear_s = 0.0
+    if not has_exact_values(env):
+        dear_s = rollouts_s(job, N_ROLLOUTS, n_steps(env.gamma, LEFT_OUT_OF_A_VALUE))
+    elif not is_cheap(env):
+        dear_s = min(N_EXACT, n_policies) * value_s
     return n_policies * each_s + dear_s
 
 
