@@ -109,8 +109,8 @@ def test_the_figures_are_the_reports(finished: Path) -> None:
     assert [*r.figures] == [*FIGURES]
     assert len(r.figures) == len(FIGURES)
     for name, draw in r.figures.items():
-        if name in ("nash_gap_vs_k", "price_of_subsampling", "scaling"):
-            continue  # nobody asked for gaps, or for a grid
+        if name in ("nash_gap_vs_k", "price_of_subsampling", "scaling", "return_vs_samples"):
+            continue  # nobody asked for gaps, a grid, or learners
         assert draw()._repr_png_().startswith(b"\x89PNG")  # type: ignore[attr-defined]
         assert f"{name}()" in repr(r.figures)
         assert name in dir(r.figures)
