@@ -10,6 +10,7 @@ import pytest
 
 import distmarl as dm
 from tests.games import continuous_warehouse as continuum
+from tests.sweep.sweeps import run
 
 GAMMA, HORIZON = 0.95, 30
 
@@ -87,6 +88,37 @@ def test_a_pair_that_sees_agents_earns_in_the_continuum_what_rollouts_of_counts_
     error = 4 * math.hypot(told.std, returns[False].std()) / math.sqrt(600)
     assert abs(returns[False].mean() - told.mean) <= error + 0.01 * told.mean
     assert abs(returns[True].mean() - told.mean) > error + 0.01 * told.mean
+
+
+def test_a_stored_pair_acts_in_the_continuum_and_earns_there_what_its_table_says(tmp_path, grids):
+    """Trained in a sweep, whose evaluations are of the tabulated game."""
+    sweep = {
+        "name": "warehouse",
+        "environment": {"name": "warehouse", "n_agents": 12},
+        "global_agent": {"transitions": "exact", "convergence_threshold": 3.0},
+        "local_agent": {"policy": "greedy"},
+        "alternating": {"update": "each", "starts": ["stay"], "n_outer_iterations": 1},
+        "evaluation": {"n_rollouts": 600, "horizon": HORIZON},
+        "experiment": {"k_values": [3], "n_eval_seeds": 1},
+    }
+    run(tmp_path, sweep)
+    results = dm.open(tmp_path)
+    told = results.evaluations.iloc[0]
+    pair = dm.ContinuousPair(
+        results.environment(),
+        results.global_policy(3),
+        results.local_policy(),
+        k=3,
+        global_grid=grids[0],
+        local_grid=grids[1],
+    )
+    returns = {
+        mirrored: in_the_continuum(pair, n_agents=12, n_rollouts=600, rng=np.random.default_rng(3), mirrored=mirrored)
+        for mirrored in (False, True)
+    }
+    error = 4 * math.hypot(told["std_return"], returns[False].std()) / math.sqrt(600)
+    assert abs(returns[False].mean() - told["mean_return"]) <= error + 0.01 * told["mean_return"]
+    assert told["mean_return"] - returns[True].mean() > error, "whoever sees the others mirrored earns less"
 
 
 def test_steps_worked_by_hand(env, grids):
