@@ -22,12 +22,12 @@ from distmarl.errors import DistmarlError
 from distmarl.games.lookup import game
 from distmarl.games.robots import robots
 from distmarl.learning.alternating import AlternatingResult
-from distmarl.learning.answers import BestAnswer, best_answer
+from distmarl.learning.best.answers import BestAnswer, best_answer
+from distmarl.learning.best.pairs import BestPair, best_pair
 from distmarl.learning.g_learn import GLearnResult, g_learn
 from distmarl.learning.l_learn import LLearnResult, l_learn
 from distmarl.learning.model_free.learners import independent_q, subsampled_q
 from distmarl.learning.model_free.playing import QLearningResult
-from distmarl.learning.pairs import BestPair, best_pair
 from distmarl.learning.training import train_alternating
 from distmarl.model.composing import compose
 from distmarl.model.continuous.grid import Grid

@@ -27,7 +27,6 @@ from distmarl.errors import InvalidArgumentError, ResultsError, nearest_name
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment
 from distmarl.model.random_streams import evaluation_seed
-from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.damage import deleted_tables, find_damage
 from distmarl.results.folder import (
     open_results,
@@ -41,6 +40,7 @@ from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.location import Location
 from distmarl.results.storage.opening import Place, open_location
 from distmarl.results.stored_policies import read_chosen_policies, read_global_policies, read_local_policy
+from distmarl.results.summary.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.tables import SETTINGS, SUMMARY, TABLES
 from distmarl.study.pending import find_pending
 from distmarl.values.evaluate import EvaluationResult, evaluate

@@ -5,8 +5,8 @@
 - ``full_information``: the best global policy that sees all n agents and their local states, also where others see
   classes of these, against the shared local policy;
 - ``no_local_update``: the local agents act uniformly, and the global policy is the best answer to that;
-- ``blind``: the best pair whose global agent sees nobody (:mod:`distmarl.learning.blind`). Whatever is worth less is
-  not worth its observations.
+- ``blind``: the best pair whose global agent sees nobody (:mod:`distmarl.learning.best.blind`). Whatever is worth
+  less is not worth its observations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from distmarl.dynamics.rollouts import run_seeds
-from distmarl.learning.blind import blind_pair, law_return
+from distmarl.learning.best.blind import blind_pair, law_return
 from distmarl.learning.g_learn import learn_global
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment

@@ -4,8 +4,8 @@ The best policy that sees k of n agents, or (s_g, s_l) alone, solves a partially
 candidates: policies that the side could really play, each of which bounds from below what the best would earn.
 
 A candidate takes the values of someone who sees more, or less, and averages them over what its player does not know:
-for the global agent see :mod:`distmarl.learning.averages`. Where it sees classes of local states, its candidates come
-from the game of classes (:mod:`distmarl.learning.aggregation`), so that they are functions of what it sees.
+for the global agent see :mod:`distmarl.learning.best.averages`. Where it sees classes of local states, its candidates
+come from the game of classes (:mod:`distmarl.learning.aggregation`), so that they are functions of what it sees.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from distmarl.equilibrium.deviator import DeviatorChain
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.aggregation import game_of_classes, occupancy_of
-from distmarl.learning.averages import UNVISITED, averaged_answers, distinct, mean_field_given_global
+from distmarl.learning.best.averages import UNVISITED, averaged_answers, distinct, mean_field_given_global
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local, multinomial_probabilities
 from distmarl.model.arrays import Array, GlobalPolicy

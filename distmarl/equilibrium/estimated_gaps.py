@@ -25,7 +25,7 @@ from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.exact_gaps import named_by_what_is_seen, surrogate_gap
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import distinct, solve_surrogate, surrogate_bytes
+from distmarl.learning.best.averages import distinct, solve_surrogate, surrogate_bytes
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment

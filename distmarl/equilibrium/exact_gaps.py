@@ -19,7 +19,7 @@ from distmarl.equilibrium.deviator import DeviatorChain, Utility
 from distmarl.equilibrium.quantity import Kind, Quantity
 from distmarl.equilibrium.welfare import Welfare, informed_worth
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import distinct, solve_surrogate
+from distmarl.learning.best.averages import distinct, solve_surrogate
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.model.environment import Environment

@@ -25,7 +25,7 @@ from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import surrogate_bytes
+from distmarl.learning.best.averages import surrogate_bytes
 from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.environment import Environment
 from distmarl.model.options import Experiment

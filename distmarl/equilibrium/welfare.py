@@ -3,11 +3,11 @@
 Pairs are symmetric: one policy pi_l(a_l | s_g, s_l) for all local agents. The best answer to it that sees all
 n agents is G-LEARN's at k = n, whose value is what the pair earns. So a local policy is worth what it earns with
 that answer, and the search is among local policies alone: all deterministic ones where these are few, else what
-starts, alternations and ascents from them lead to (:mod:`distmarl.learning.pairs`).
+starts, alternations and ascents from them lead to (:mod:`distmarl.learning.best.pairs`).
 
-The same in a game of fewer agents bounds what a local policy is worth from above (:mod:`distmarl.learning.answers`). So
-the most promising come first, and the rest is passed over as soon as one is known to be worth more than all of it could
-be.
+The same in a game of fewer agents bounds what a local policy is worth from above
+(:mod:`distmarl.learning.best.answers`). So the most promising come first, and the rest is passed over as soon as one is
+known to be worth more than all of it could be.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.answers import larger_size, start_value
-from distmarl.learning.averages import solve_surrogate, surrogate_bytes
+from distmarl.learning.best.answers import larger_size, start_value
+from distmarl.learning.best.averages import solve_surrogate, surrogate_bytes
+from distmarl.learning.best.pairs import alternate_seeing_all, local_candidates
+from distmarl.learning.best.starts import start_names
 from distmarl.learning.g_learn import GLearnResult
-from distmarl.learning.pairs import alternate_seeing_all, local_candidates
-from distmarl.learning.starts import start_names
 from distmarl.model.arrays import Array, read_only
 from distmarl.model.checks import checked_integer, checked_tolerance
 from distmarl.model.counts import n_count_vectors

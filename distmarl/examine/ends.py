@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.learning.choice import is_cheap
-from distmarl.learning.starts import STARTS, start_names, start_policy
+from distmarl.learning.best.choice import is_cheap
+from distmarl.learning.best.starts import STARTS, start_names, start_policy
 from distmarl.learning.training import train_alternating
 from distmarl.model.environment import Environment
 from distmarl.model.options import Alternating

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distmarl.learning.blind import blind_answer, blind_return, law_return, simple_actions
+from distmarl.learning.best.blind import blind_answer, blind_return, law_return, simple_actions
 from distmarl.learning.l_learn import learn_local
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.alternating import AlternatingResult, alternate
+from distmarl.learning.best.searches import Sections, best_of_starts, search_from
+from distmarl.learning.best.starts import checked_starts, is_papers, start_names
 from distmarl.learning.proposals import ProposalOutcome
-from distmarl.learning.searches import Sections, best_of_starts, search_from
-from distmarl.learning.starts import checked_starts, is_papers, start_names
 from distmarl.model.environment import Environment
 from distmarl.model.options import (
     Alternating,
@@ -98,7 +98,7 @@ def train_alternating(
     n_random_starts : int
         Random deterministic local policies to start from, too.
     ascent : bool
-        Whether to climb the joint return from each start, too (:mod:`distmarl.learning.ascent`).
+        Whether to climb the joint return from each start, too (:mod:`distmarl.learning.best.ascent`).
     n_threads : int
         Threads for :func:`g_learn`; the result does not depend on it.
     on_iteration : callable, optional

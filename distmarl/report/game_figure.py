@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from distmarl.errors import ConfigError
 from distmarl.model.arrays import Array
 from distmarl.model.environment import Environment
-from distmarl.report.figures.style import FILE_METADATA, PaperFigure, paper_style
+from distmarl.report.figures.drawing.style import FILE_METADATA, PaperFigure, paper_style
 
 PANEL_IN = 1.15
 # Panels beside each other, and rows of them, at most.

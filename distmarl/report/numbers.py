@@ -13,7 +13,6 @@ import pandas as pd
 from distmarl.config.checking import k_values
 from distmarl.errors import ResultsError
 from distmarl.report.returns import has_trainings, summarise, with_ceilings, with_shares, with_welfare_gaps
-from distmarl.results.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.damage import find_damage
 from distmarl.results.fields import Table
 from distmarl.results.folder import (
@@ -27,6 +26,7 @@ from distmarl.results.folder import (
 from distmarl.results.grid_columns import content_of, value_at
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.storage.lock import find_writer
+from distmarl.results.summary.comparison_rows import COLUMNS, comparison_rows
 from distmarl.results.tables import (
     ALTERNATIONS,
     BASELINES,

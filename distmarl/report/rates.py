@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from distmarl.results.over_trainings import over_trainings
+from distmarl.results.summary.over_trainings import over_trainings
 from distmarl.values.rates import Rate, fit_rate, sampling_law
 
 GAP = "global_upper"

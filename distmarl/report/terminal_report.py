@@ -12,7 +12,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from distmarl.report.figures.frames import MAX_LABEL
+from distmarl.report.figures.drawing.frames import MAX_LABEL
 from distmarl.report.returns import (
     MISSING,
     bracket,

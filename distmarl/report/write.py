@@ -12,7 +12,7 @@ from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
 from distmarl.report.comparison import NAME as COMPARISON
 from distmarl.report.comparison import comparison
-from distmarl.report.figures.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
+from distmarl.report.figures.drawing.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
 from distmarl.results.damage import find_damage

@@ -19,8 +19,8 @@ from distmarl.results.grid_columns import GridColumns
 from distmarl.results.merging import MergedTable
 from distmarl.results.parquet_files import DamagedTableError, PublishedFile, UnreadableFileError, is_whole, read_part
 from distmarl.results.storage.location import Location
-from distmarl.results.summary_points import EVALUATION_COLUMNS, IsWanted
-from distmarl.results.summary_rows import summary_rows
+from distmarl.results.summary.summary_points import EVALUATION_COLUMNS, IsWanted
+from distmarl.results.summary.summary_rows import summary_rows
 from distmarl.results.tables import (
     EVALUATIONS,
     EXACT_BOUND,

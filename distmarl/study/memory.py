@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from distmarl.dynamics.rollouts import CACHED_BYTES
 from distmarl.dynamics.rollouts import rollout_bytes as bytes_of_rollouts
-from distmarl.learning.answers import choice_bytes
+from distmarl.learning.best.answers import choice_bytes
 from distmarl.learning.g_learn import estimated_bytes
 from distmarl.study.job import Job
 from distmarl.values.exact_return import population_bytes

@@ -15,7 +15,7 @@ from distmarl.config.grids import varied_keys
 from distmarl.config.reading import RawSweep, split_key
 from distmarl.config.settings import Setting, resolved_mapping, setting_content, setting_id, unfold_settings
 from distmarl.errors import ConfigError, InvalidArgumentError
-from distmarl.learning.starts import start_names
+from distmarl.learning.best.starts import start_names
 from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.model.options import DEFAULT_K_RANGE, SweepFile

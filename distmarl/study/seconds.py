@@ -10,8 +10,8 @@ from __future__ import annotations
 from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.learning.aggregation import game_of_sizes
-from distmarl.learning.answers import larger_size
-from distmarl.learning.choice import (
+from distmarl.learning.best.answers import larger_size
+from distmarl.learning.best.choice import (
     LEFT_OUT,
     LEFT_OUT_OF_A_VALUE,
     N_EXACT,

@@ -95,7 +95,7 @@ def draw(rows: list[tuple[int, int, float, int]], path: str) -> None:
     """Draw time and memory against k, with the model C k / L scaled to the largest k."""
     from matplotlib.figure import Figure
 
-    from distmarl.report.figures.style import PALETTE, paper_style
+    from distmarl.report.figures.drawing.style import PALETTE, paper_style
 
     k, size, taken, memory = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
     model = size * (k / N_STATES + 1)

@@ -17,7 +17,7 @@ from distmarl.equilibrium.ceilings.joint import JointControl
 from distmarl.equilibrium.ceilings.prescriptions import PrescriptionControl
 from distmarl.equilibrium.ceilings.sizes import SizeLimits, largest_that_fits
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.blind import blind_pair, blind_return
+from distmarl.learning.best.blind import blind_pair, blind_return
 from tests import reference
 from tests.equilibrium.hand_made import followers, frozen_crowd, stag_hunt
 from tests.strategies import (

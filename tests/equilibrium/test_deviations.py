@@ -9,7 +9,7 @@ import pytest
 from distmarl import g_learn, l_learn, robots
 from distmarl.equilibrium.deviations import averaged_deviation, global_deviations, local_deviations
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import complete, global_action_values, mean_field_given_global, solve_surrogate
+from distmarl.learning.best.averages import complete, global_action_values, mean_field_given_global, solve_surrogate
 from distmarl.learning.l_learn import induced_global_kernel
 from distmarl.learning.mean_field import find_mean_field
 from tests.reference import (
@@ -144,7 +144,7 @@ def test_sizes_that_lose_too_many_digits_are_passed_over(robot_game, monkeypatch
             raise InvalidArgumentError("transitions: 'exact' would be off")
         return solve(env, local_policy, k=k, tolerance=tolerance)
 
-    monkeypatch.setattr("distmarl.learning.averages.solve_surrogate", lose_digits_above_two)
+    monkeypatch.setattr("distmarl.learning.best.averages.solve_surrogate", lose_digits_above_two)
     fewer = deviations(*robot_game, k=2, largest=5)
     assert {policy.tobytes() for policy in fewer} < {policy.tobytes() for policy in everything}
 

@@ -14,7 +14,7 @@ from distmarl.equilibrium.baselines import baseline_pair, evaluate_baseline
 from distmarl.equilibrium.deviations import game_that_is_seen, others_given_global
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.aggregation import game_of_classes, occupancy_of
-from distmarl.learning.averages import mean_field_given_global, solve_surrogate
+from distmarl.learning.best.averages import mean_field_given_global, solve_surrogate
 from distmarl.model.options import Evaluation, GlobalAgent
 from tests.equilibrium.labelled_agents import (
     action_law,

@@ -21,7 +21,7 @@ from distmarl.equilibrium.deviations import global_deviations
 from distmarl.equilibrium.deviator import deviator_bytes
 from distmarl.equilibrium.welfare import Welfare, best_welfare
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import solve_surrogate
+from distmarl.learning.best.averages import solve_surrogate
 from distmarl.values.exact_return import population_bytes
 from tests.equilibrium.hand_made import (
     FROM_NEXT_STEP,

@@ -9,7 +9,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import InvalidEnvironmentError
-from distmarl.learning.starts import start_policy
+from distmarl.learning.best.starts import start_policy
 from tests.strategies import random_local_policy
 
 # Of each game: a row of P_g, a row of P_l, an entry of r_g and one of r_l, each with its index.

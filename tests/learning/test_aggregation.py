@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import distmarl as dm
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning import blind
 from distmarl.learning.aggregation import LEAST, SMOOTHING, class_weights, game_of_classes, n_steps, occupancy_of
-from distmarl.learning.ascent import has_ascent
-from distmarl.learning.averages import mean_field_given_global
+from distmarl.learning.best import blind
+from distmarl.learning.best.ascent import has_ascent
+from distmarl.learning.best.averages import mean_field_given_global
 from distmarl.learning.surrogate_game import Lookahead
 from distmarl.model.policies import local_kernel, local_reward
 from tests import reference

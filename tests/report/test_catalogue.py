@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import distmarl as dm
 from distmarl.report.catalogue import FIGURES
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures import style
+from distmarl.report.figures.drawing import style
 from distmarl.report.page.cells import K, text_column
 from distmarl.report.page.page_tables import PAGE_TABLES
 from distmarl.report.page.table import PageTable

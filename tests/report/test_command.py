@@ -8,7 +8,7 @@ import pytest
 import distmarl
 from distmarl.report.__main__ import main
 from distmarl.report.catalogue import FIGURES
-from distmarl.report.figures import style
+from distmarl.report.figures.drawing import style
 from distmarl.results.fields import VERSION_KEY
 from distmarl.results.snapshot import DATA_FILE
 from distmarl.results.tables import EVALUATIONS, FAILURES

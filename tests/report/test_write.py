@@ -10,7 +10,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distmarl.errors import ConfigError, ResultsError
 from distmarl.report import catalogue
-from distmarl.report.figures import style
+from distmarl.report.figures.drawing import style
 from distmarl.report.write import delete_report
 from distmarl.results.folder import SWEEP_FILE
 from distmarl.results.snapshot import DATA_FILE, PARTS, Snapshot

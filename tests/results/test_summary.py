@@ -11,8 +11,8 @@ import pytest
 from distmarl import estimate_difference, estimate_mean
 from distmarl.results.merging import MergedTable
 from distmarl.results.store import Store
-from distmarl.results.summary_points import EVALUATION_COLUMNS
-from distmarl.results.summary_rows import summary_rows
+from distmarl.results.summary.summary_points import EVALUATION_COLUMNS
+from distmarl.results.summary.summary_rows import summary_rows
 from distmarl.results.tables import EVALUATIONS
 from tests.places import store_in
 

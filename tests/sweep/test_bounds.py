@@ -10,7 +10,7 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import ConfigError
-from distmarl.learning.blind import blind_pair, blind_return
+from distmarl.learning.best.blind import blind_pair, blind_return
 from tests.conftest import RunCommand
 from tests.places import snapshot_of
 from tests.report.pages import Page

@@ -12,7 +12,7 @@ import pytest
 
 from distmarl.config import reading
 from distmarl.report.__main__ import main as report_main
-from distmarl.report.figures import frames
+from distmarl.report.figures.drawing import frames
 from distmarl.results import grid_columns, parquet_files
 from distmarl.results.storage.disk import LocalFolder
 from distmarl.results.tables import BASELINES, GLOBAL_POLICIES, NASH_GAPS, TABLES
@@ -144,7 +144,7 @@ def test_the_report_of_a_large_sweep_is_small_and_says_what_it_leaves_to_the_tab
     monkeypatch.setattr("distmarl.report.terminal_report.MAX_ROWS", 100)
     monkeypatch.setattr("distmarl.report.page.table.MAX_ROWS", 120)
     drawn: list[int] = []
-    draw_line = "distmarl.report.figures.series._draw_line"
+    draw_line = "distmarl.report.figures.drawing.series._draw_line"
     monkeypatch.setattr(draw_line, lambda *_: drawn.append(1))
     done = call_in(finished, report_main)("results/large")
     assert done.returncode == 0

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import distmarl as dm
-from distmarl.learning.starts import start_policy
+from distmarl.learning.best.starts import start_policy
 from distmarl.status.__main__ import main as status
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskKey

@@ -13,7 +13,7 @@ from distmarl.learning.alternating import alternate
 from distmarl.learning.g_learn import learn_global
 from distmarl.model.options import Alternating, Evaluation, GlobalAgent, LocalAgent
 from distmarl.model.random_streams import evaluation_seed, training_seed
-from distmarl.results.over_trainings import over_trainings
+from distmarl.results.summary.over_trainings import over_trainings
 from distmarl.values.components import estimate_stratified_mean, pooled_std, variance_components
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.values.intervals import estimate_mean

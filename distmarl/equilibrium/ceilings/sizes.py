@@ -10,7 +10,7 @@ from distmarl.dynamics.transitions.labelled import is_labelled
 from distmarl.equilibrium.ceilings.joint import joint_bytes, n_joint_vectors
 from distmarl.equilibrium.ceilings.prescriptions import n_prescription_vectors, prescription_bytes
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.averages import surrogate_bytes
+from distmarl.learning.best.averages import surrogate_bytes
 from distmarl.model.counts import MAX_COUNT_VECTORS
 from distmarl.model.environment import Environment
 from distmarl.values.exact_return import MAX_BYTES

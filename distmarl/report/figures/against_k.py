@@ -10,18 +10,18 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     LOG_SCALE_FROM,
     MAX_NAMED,
     RETURN_LABEL,
     figure_of,
     use_plain_numbers,
 )
-from distmarl.report.figures.frames import check_frame, settings_to_draw
+from distmarl.report.figures.drawing.frames import check_frame, settings_to_draw
+from distmarl.report.figures.drawing.levels import draw_levels, draw_other_pairs, levels_of, shared_ceiling
+from distmarl.report.figures.drawing.series import draw_series, series_of
+from distmarl.report.figures.drawing.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.learner_curves import draw_learners
-from distmarl.report.figures.levels import draw_levels, draw_other_pairs, levels_of, shared_ceiling
-from distmarl.report.figures.series import draw_series, series_of
-from distmarl.report.figures.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.trainings import draw_trainings, numbers
 from distmarl.report.numbers import Numbers
 from distmarl.report.returns import has_trainings

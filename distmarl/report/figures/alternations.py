@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     add_notes,
     add_series_legend,
     axes_to_draw_on,
@@ -19,8 +19,8 @@ from distmarl.report.figures.axes import (
     named_note,
     set_height,
 )
-from distmarl.report.figures.frames import check_frame, label_of, settings_to_draw
-from distmarl.report.figures.style import HEIGHT_IN, paper_style, series_styles
+from distmarl.report.figures.drawing.frames import check_frame, label_of, settings_to_draw
+from distmarl.report.figures.drawing.style import HEIGHT_IN, paper_style, series_styles
 
 SOURCE = "dm.open(...).alternations"
 COLUMNS = ("setting_id", "iteration", "proposal", "joint_value", "accepted", "stopped_because")

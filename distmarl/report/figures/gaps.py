@@ -14,13 +14,13 @@ from matplotlib.transforms import offset_copy
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import figure_of, fitting_columns
-from distmarl.report.figures.frames import check_frame
-from distmarl.report.figures.panels import are_comparable, panels_of
-from distmarl.report.figures.style import BAND_ALPHA, NOTE_COLOUR, PALETTE, paper_style
+from distmarl.report.figures.drawing.axes import figure_of, fitting_columns
+from distmarl.report.figures.drawing.frames import check_frame
+from distmarl.report.figures.drawing.panels import are_comparable, panels_of
+from distmarl.report.figures.drawing.style import BAND_ALPHA, NOTE_COLOUR, PALETTE, paper_style
 from distmarl.report.figures.trainings import INTERVAL_NOTE, draw_each, draw_interval
 from distmarl.report.numbers import Numbers
-from distmarl.results.over_trainings import OverTrainings, over_trainings
+from distmarl.results.summary.over_trainings import OverTrainings, over_trainings
 
 SOURCE = "dm.open(...).nash_gaps"
 COLUMNS = ("setting_id", "k", "method", "quantity", "n_agents", "value", "error")

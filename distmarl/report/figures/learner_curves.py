@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, figure_of
-from distmarl.report.figures.style import PALETTE
+from distmarl.report.figures.drawing.axes import LEGEND_LINE_IN, add_legend, figure_of
+from distmarl.report.figures.drawing.style import PALETTE
 from distmarl.report.returns import known_returns
 
 LINE_STYLES = ((0, (4, 1.5)), (0, (1.5, 1)))

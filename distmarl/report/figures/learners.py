@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     RETURN_LABEL,
     add_legend,
     add_notes,
@@ -19,9 +19,9 @@ from distmarl.report.figures.axes import (
     figure_of,
     set_height,
 )
-from distmarl.report.figures.frames import check_frame, first_setting, spread
+from distmarl.report.figures.drawing.frames import check_frame, first_setting, spread
+from distmarl.report.figures.drawing.style import BAR_ALPHA, HEIGHT_IN, NOTE_COLOUR, paper_style, series_styles
 from distmarl.report.figures.learner_curves import LEARNER_MARKERS, LINE_STYLES, in_powers
-from distmarl.report.figures.style import BAR_ALPHA, HEIGHT_IN, NOTE_COLOUR, paper_style, series_styles
 from distmarl.report.numbers import Numbers
 from distmarl.report.returns import known_returns
 

@@ -18,11 +18,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import add_notes, characters, fitting_columns
-from distmarl.report.figures.blocks import name_types
-from distmarl.report.figures.crowds import Ints, crowd_actions
-from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
-from distmarl.report.figures.style import (
+from distmarl.report.figures.drawing.axes import add_notes, characters, fitting_columns
+from distmarl.report.figures.drawing.blocks import name_types
+from distmarl.report.figures.drawing.crowds import Ints, crowd_actions
+from distmarl.report.figures.drawing.frames import check_frame, first_setting, first_training, setting_note, spread
+from distmarl.report.figures.drawing.style import (
     MANY_COLOURS,
     NOTE_COLOUR,
     NOTE_SIZE_PT,

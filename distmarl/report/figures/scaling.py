@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from distmarl.config.grids import varied_keys
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     LOG_SCALE_FROM,
     NOTE_LINE_PT,
     RETURN_LABEL,
@@ -20,8 +20,15 @@ from distmarl.report.figures.axes import (
     characters,
     use_plain_numbers,
 )
-from distmarl.report.figures.frames import check_frame, spread
-from distmarl.report.figures.style import BAR_ALPHA, WIDTH_IN, PaperFigure, figure_width, paper_style, series_styles
+from distmarl.report.figures.drawing.frames import check_frame, spread
+from distmarl.report.figures.drawing.style import (
+    BAR_ALPHA,
+    WIDTH_IN,
+    PaperFigure,
+    figure_width,
+    paper_style,
+    series_styles,
+)
 from distmarl.report.numbers import Numbers
 from distmarl.report.returns import has_trainings, known_returns
 

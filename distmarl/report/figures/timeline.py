@@ -14,9 +14,9 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, add_notes, axes_to_draw_on, figure_of
-from distmarl.report.figures.frames import check_frame
-from distmarl.report.figures.style import NOTE_COLOUR, PALETTE, paper_style
+from distmarl.report.figures.drawing.axes import LEGEND_LINE_IN, add_legend, add_notes, axes_to_draw_on, figure_of
+from distmarl.report.figures.drawing.frames import check_frame
+from distmarl.report.figures.drawing.style import NOTE_COLOUR, PALETTE, paper_style
 from distmarl.report.numbers import session_cpus
 from distmarl.study.kinds import KINDS
 from distmarl.wording import TIME_UNITS, counted

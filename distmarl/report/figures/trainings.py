@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Transform, offset_copy
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     add_notes,
     add_series_legend,
     axes_to_draw_on,
@@ -21,11 +21,11 @@ from distmarl.report.figures.axes import (
     set_height,
     set_k_axis,
 )
-from distmarl.report.figures.panels import MAX_PANELS, are_comparable, panels_of
-from distmarl.report.figures.series import UNCONVERGED_NOTE, Series, bar_shifts_pt, series_of
-from distmarl.report.figures.style import HEIGHT_IN, NOTE_COLOUR
+from distmarl.report.figures.drawing.panels import MAX_PANELS, are_comparable, panels_of
+from distmarl.report.figures.drawing.series import UNCONVERGED_NOTE, Series, bar_shifts_pt, series_of
+from distmarl.report.figures.drawing.style import HEIGHT_IN, NOTE_COLOUR
 from distmarl.report.returns import is_unconverged
-from distmarl.results.over_trainings import OverTrainings, over_trainings
+from distmarl.results.summary.over_trainings import OverTrainings, over_trainings
 
 LINE_ALPHA, LINE_WIDTH_PT = 0.35, 0.5
 DOT_PT, BESIDE_PT, MEAN_PT = 2.4, 3.0, 5.0

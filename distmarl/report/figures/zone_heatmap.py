@@ -18,10 +18,17 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from distmarl.report.figure import Caption, ReportFigure
-from distmarl.report.figures.axes import add_notes, characters, fitting_columns
-from distmarl.report.figures.blocks import name_types
-from distmarl.report.figures.frames import check_frame, first_setting, first_training, setting_note, spread
-from distmarl.report.figures.style import NOTE_COLOUR, NOTE_SIZE_PT, PALETTE, PaperFigure, figure_width, paper_style
+from distmarl.report.figures.drawing.axes import add_notes, characters, fitting_columns
+from distmarl.report.figures.drawing.blocks import name_types
+from distmarl.report.figures.drawing.frames import check_frame, first_setting, first_training, setting_note, spread
+from distmarl.report.figures.drawing.style import (
+    NOTE_COLOUR,
+    NOTE_SIZE_PT,
+    PALETTE,
+    PaperFigure,
+    figure_width,
+    paper_style,
+)
 from distmarl.report.numbers import Numbers
 from distmarl.results.tables import ROLLOUTS
 

@@ -12,7 +12,7 @@ from matplotlib import rc_context
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from distmarl.report.figures.style import NOTE_COLOUR, STYLE, laid_out_style, luminance
+from distmarl.report.figures.drawing.style import NOTE_COLOUR, STYLE, laid_out_style, luminance
 from distmarl.wording import harmless
 
 NAMESPACE = re.compile(r"\{[^}]*\}")

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from distmarl.learning.best.searches import Sections
 from distmarl.learning.proposals import ProposalOutcome
-from distmarl.learning.searches import Sections
 from distmarl.learning.softmax_preview import preview_softmax
 from distmarl.results.tables import ALTERNATIONS
 from distmarl.study.job import Job

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, level_names, methods
-from distmarl.learning.averages import surrogate_bytes
+from distmarl.learning.best.averages import surrogate_bytes
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
 from distmarl.study.job import Job

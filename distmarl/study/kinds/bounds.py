@@ -17,7 +17,7 @@ from distmarl.equilibrium.ceilings.sizes import (
 )
 from distmarl.equilibrium.ceilings.value_bound import CONTROL_METHODS, control_bounds
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.blind import law_return
+from distmarl.learning.best.blind import law_return
 from distmarl.model.policies import uniform_local_policy
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BOUNDS as BOUNDS_TABLE

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.config.grids import varied_keys
-from distmarl.learning.answers import Choice, choose
-from distmarl.learning.searches import CandidateKind
-from distmarl.learning.starts import is_papers
+from distmarl.learning.best.answers import Choice, choose
+from distmarl.learning.best.searches import CandidateKind
+from distmarl.learning.best.starts import is_papers
 from distmarl.model.arrays import Array
 from distmarl.model.options import SweepFile
 from distmarl.results.tables import CHOICES

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from distmarl.learning.answers import Choice, choose
+from distmarl.learning.best.answers import Choice, choose
 from distmarl.learning.g_learn import GLearnResult, learn_global
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_global_policies

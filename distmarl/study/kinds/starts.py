@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.errors import ResultsError
-from distmarl.learning.answers import larger_size
-from distmarl.learning.searches import search_from
+from distmarl.learning.best.answers import larger_size
+from distmarl.learning.best.searches import search_from
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.stored_policies import read_candidates
 from distmarl.results.tables import ALTERNATIONS, CANDIDATES

@@ -15,7 +15,7 @@ from distmarl.equilibrium.welfare import (
     welfare_bytes,
     welfare_starts,
 )
-from distmarl.learning.answers import larger_size
+from distmarl.learning.best.answers import larger_size
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import WELFARE as WELFARE_TABLE
 from distmarl.study.effort import asked_effort, is_of_effort

@@ -17,7 +17,7 @@ from distmarl.report.figures.against_k import (
     reward_vs_k,
     runtime_vs_k,
 )
-from distmarl.report.figures.series import UNCONVERGED_NOTE
+from distmarl.report.figures.drawing.series import UNCONVERGED_NOTE
 
 K_VALUES = (1, 2, 5)
 

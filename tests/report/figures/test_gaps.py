@@ -6,8 +6,8 @@ import pytest
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
+from distmarl.report.figures.drawing.panels import MAX_PANELS
 from distmarl.report.figures.gaps import nash_gap_vs_k, price_of_subsampling
-from distmarl.report.figures.panels import MAX_PANELS
 
 K_VALUES = (1, 4, 10)
 QUANTITIES = ("joint_value", "global_lower", "global_upper", "local_lower", "local_upper")

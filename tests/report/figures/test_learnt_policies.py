@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.counts import count_vectors
-from distmarl.report.figures.crowds import crowd_actions, leaders
+from distmarl.report.figures.drawing.crowds import crowd_actions, leaders
 from distmarl.report.figures.learnt_policies import MAX_STATES, policy
 from tests.report.figures.test_every_figure import named_things
 from tests.report.results_folders import global_policy_rows, local_policy_rows

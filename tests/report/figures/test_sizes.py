@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.report.catalogue import FIGURES
-from distmarl.report.figures.style import PaperFigure, paper_style
+from distmarl.report.figures.drawing.style import PaperFigure, paper_style
 from distmarl.report.numbers import Numbers, read_numbers
 from tests.places import snapshot_of
 from tests.report.figures.test_every_figure import GRID, named_things, sweep_folder

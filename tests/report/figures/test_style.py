@@ -4,7 +4,7 @@ import sys
 import matplotlib
 import pytest
 
-from distmarl.report.figures.style import paper_style, series_styles
+from distmarl.report.figures.drawing.style import paper_style, series_styles
 
 
 def test_the_style_leaves_nothing_behind():

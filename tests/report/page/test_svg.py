@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from distmarl.report.figures.style import PALETTE, WARNING_COLOUR, paper_style
+from distmarl.report.figures.drawing.style import PALETTE, WARNING_COLOUR, paper_style
 from distmarl.report.page.svg import CONTRAST, DARK_PAPER, contrast, inline_figure, on_dark
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.transforms import Transform, offset_copy
 from numpy.typing import NDArray
 
-from distmarl.report.figures.axes import (
+from distmarl.report.figures.drawing.axes import (
     add_notes,
     add_series_legend,
     axes_to_draw_on,
@@ -21,8 +21,8 @@ from distmarl.report.figures.axes import (
     set_height,
     set_k_axis,
 )
-from distmarl.report.figures.frames import label_of, settings_to_draw
-from distmarl.report.figures.style import BAND_ALPHA, BAR_ALPHA, HEIGHT_IN, SeriesStyle, series_styles
+from distmarl.report.figures.drawing.frames import label_of, settings_to_draw
+from distmarl.report.figures.drawing.style import BAND_ALPHA, BAR_ALPHA, HEIGHT_IN, SeriesStyle, series_styles
 from distmarl.report.returns import is_unconverged
 
 UNCONVERGED_NOTE = "open markers: training has not converged"

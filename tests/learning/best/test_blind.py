@@ -11,8 +11,8 @@ from hypothesis import given
 
 import distmarl as dm
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning import blind
-from distmarl.learning.blind import blind_answer, blind_pair, blind_return
+from distmarl.learning.best import blind
+from distmarl.learning.best.blind import blind_answer, blind_pair, blind_return
 from tests import reference
 from tests.equilibrium.hand_made import followers
 from tests.strategies import DETERMINISTIC, FEW, environments, random_environment, random_local_policy

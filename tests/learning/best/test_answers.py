@@ -7,9 +7,9 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning import choice
-from distmarl.learning.answers import choose, larger_size, solve_larger, start_value
-from distmarl.learning.starts import start_policy
+from distmarl.learning.best import choice
+from distmarl.learning.best.answers import choose, larger_size, solve_larger, start_value
+from distmarl.learning.best.starts import start_policy
 from tests.strategies import random_environment, random_local_policy
 
 

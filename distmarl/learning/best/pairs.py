@@ -1,13 +1,13 @@
 """The best pair of policies that several ways of looking for it find.
 
-Local policies come from the starts (:mod:`distmarl.learning.starts`), from alternations of best responses that begin
-there, and from team ascents. Both are made in a game of a few agents that are all seen, where values are exact and
-cheap: what is best for the local agents depends little on how many there are. Then each candidate gets the best of
+Local policies come from the starts (:mod:`distmarl.learning.best.starts`), from alternations of best responses that
+begin there, and from team ascents. Both are made in a game of a few agents that are all seen, where values are exact
+and cheap: what is best for the local agents depends little on how many there are. Then each candidate gets the best of
 several answers of a global agent that sees k of all n agents, and what the pairs earn decides.
 
 Where the global agent sees classes of local states, alternations are made in games of classes
 (:mod:`distmarl.learning.aggregation`), and there are no ascents where local states are many
-(:func:`distmarl.learning.ascent.has_ascent`).
+(:func:`distmarl.learning.best.ascent.has_ascent`).
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from distmarl.learning.answers import Choice, choose, larger_size, start_value, surrogate_accuracy
-from distmarl.learning.ascent import ascend, has_ascent
-from distmarl.learning.averages import solve_surrogate
-from distmarl.learning.choice import AnswerKind, ValueMethod
+from distmarl.learning.best.answers import Choice, choose, larger_size, start_value, surrogate_accuracy
+from distmarl.learning.best.ascent import ascend, has_ascent
+from distmarl.learning.best.averages import solve_surrogate
+from distmarl.learning.best.choice import AnswerKind, ValueMethod
+from distmarl.learning.best.starts import STARTS, checked_starts, start_names, start_policy
 from distmarl.learning.g_learn import GLearnResult
 from distmarl.learning.l_learn import learn_local
 from distmarl.learning.proposals import ProposalKind
-from distmarl.learning.starts import STARTS, checked_starts, start_names, start_policy
 from distmarl.model.arrays import Array, GlobalPolicy, read_only
 from distmarl.model.checks import check_at_least_one
 from distmarl.model.environment import Environment

@@ -2,8 +2,8 @@
 
 From each start there are up to three candidates: the start itself, where the alternation of best responses ended, and
 where the team ascent ended, if the game that it climbs has room for several agents
-(:func:`distmarl.learning.ascent.has_ascent`). Each is a local policy; the best pair is the one that earns most with its
-answer (:mod:`distmarl.learning.answers`).
+(:func:`distmarl.learning.best.ascent.has_ascent`). Each is a local policy; the best pair is the one that earns most
+with its answer (:mod:`distmarl.learning.best.answers`).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from distmarl.learning.alternating import AlternatingResult, alternate, joint_measure
-from distmarl.learning.answers import choose
-from distmarl.learning.ascent import ascend, has_ascent
+from distmarl.learning.best.answers import choose
+from distmarl.learning.best.ascent import ascend, has_ascent
+from distmarl.learning.best.starts import is_papers, start_policy
 from distmarl.learning.g_learn import learn_global
 from distmarl.learning.proposals import ProposalOutcome, global_certificate
-from distmarl.learning.starts import is_papers, start_policy
 from distmarl.model.arrays import Array
 from distmarl.model.environment import Environment
 from distmarl.model.options import Alternating, Evaluation, GlobalAgent, LocalAgent

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from distmarl import exact_return, g_learn, robots, uniform_local_policy
-from distmarl.learning import ascent
-from distmarl.learning.ascent import SmallGame, ascend, ascent_size
-from distmarl.learning.starts import start_policy
+from distmarl.learning.best import ascent
+from distmarl.learning.best.ascent import SmallGame, ascend, ascent_size
+from distmarl.learning.best.starts import start_policy
 from tests.strategies import random_environment, random_local_policy
 
 

@@ -7,7 +7,7 @@ to a poor equilibrium. The others are few and need no seed, but for the random o
 - ``constant_action 0``, ``constant_action 1``, …: the best answer of a local agent to a global agent that always plays
   that action a, so that P(s' | s_g) = P_g(s' | s_g, a);
 - ``stay``: the best answer to a global agent that stays where it is, a(s_g) = argmax_a P_g(s_g | s_g, a);
-- ``blind``: what answers the best global agent that sees nobody (:mod:`distmarl.learning.blind`);
+- ``blind``: what answers the best global agent that sees nobody (:mod:`distmarl.learning.best.blind`);
 - ``random 0``, ``random 1``, …: deterministic policies, drawn action by action.
 
 All but the first are deterministic.
@@ -21,7 +21,7 @@ from typing import get_args
 import numpy as np
 
 from distmarl.errors import InvalidArgumentError, nearest_name
-from distmarl.learning.blind import blind_answer, blind_pair, simple_actions
+from distmarl.learning.best.blind import blind_answer, blind_pair, simple_actions
 from distmarl.model.arrays import Array
 from distmarl.model.checks import checked_integer
 from distmarl.model.environment import Environment

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 
-from distmarl.report.figures.axes import LEGEND_LINE_IN, add_legend, figure_of
-from distmarl.report.figures.style import NOTE_COLOUR, PALETTE, series_styles
+from distmarl.report.figures.drawing.axes import LEGEND_LINE_IN, add_legend, figure_of
+from distmarl.report.figures.drawing.style import NOTE_COLOUR, PALETTE, series_styles
 
 LEVEL_DASHES = ((0, (6, 2)), (0, (3, 1.5)), (0, (1, 1.5)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
 CEILING = "nobody earns more"

@@ -7,8 +7,8 @@ import pytest
 
 import distmarl as dm
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.blind import blind_answer
-from distmarl.learning.starts import is_papers, start_names, start_policy
+from distmarl.learning.best.blind import blind_answer
+from distmarl.learning.best.starts import is_papers, start_names, start_policy
 from distmarl.model.options import Alternating
 from tests.learning.several_equilibria import GAMES
 from tests.strategies import random_environment

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from distmarl.model.arrays import Array
-from distmarl.results.summary_points import Points
+from distmarl.results.summary.summary_points import Points
 from distmarl.values.components import Components, estimate_stratified_mean, pooled_std, variance_components
 from distmarl.values.intervals import MeanEstimate, estimate_mean
 

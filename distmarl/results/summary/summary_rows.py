@@ -2,7 +2,7 @@
 
 No task writes it. It follows from the tables ``evaluations`` and ``exact_returns``, so it is worked out anew whenever
 they are published, and for a report from the rows that the report is about. What several trainings have in common is
-worked out in two steps (:mod:`distmarl.results.summary_trainings`).
+worked out in two steps (:mod:`distmarl.results.summary.summary_trainings`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from distmarl.model.arrays import Array
-from distmarl.results.summary_points import IsWanted, Points, whole_points
-from distmarl.results.summary_trainings import Trainings, exact_columns
+from distmarl.results.summary.summary_points import IsWanted, Points, whole_points
+from distmarl.results.summary.summary_trainings import Trainings, exact_columns
 from distmarl.values.intervals import estimate_means
 
 UNCERTAINTY = ("standard_error", "ci95_low", "ci95_high")

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from distmarl.report.figures.style import NOTE_COLOUR
+from distmarl.report.figures.drawing.style import NOTE_COLOUR
 
 NAME_SIZE_PT = 5
 LINE_WIDTH = 0.8

@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from numpy.typing import NDArray
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.report.figures.style import (
+from distmarl.report.figures.drawing.style import (
     HEIGHT_IN,
     NOTE_COLOUR,
     NOTE_SIZE_PT,

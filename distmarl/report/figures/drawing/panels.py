@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from distmarl.report.figures.axes import K_LABEL, NOTE_LINE_PT, add_notes, set_k_axis
-from distmarl.report.figures.frames import label_of
-from distmarl.report.figures.style import HEIGHT_IN, WIDTH_IN, PaperFigure, figure_width
+from distmarl.report.figures.drawing.axes import K_LABEL, NOTE_LINE_PT, add_notes, set_k_axis
+from distmarl.report.figures.drawing.frames import label_of
+from distmarl.report.figures.drawing.style import HEIGHT_IN, WIDTH_IN, PaperFigure, figure_width
 from distmarl.wording import shortened
 
 MAX_PANELS = 12

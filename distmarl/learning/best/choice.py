@@ -16,7 +16,7 @@ import numpy as np
 
 from distmarl.dynamics.rollouts import CACHED_BYTES, rollout_bytes, run_rollouts
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning.blind import blind_return
+from distmarl.learning.best.blind import blind_return
 from distmarl.learning.g_learn import largest_difference
 from distmarl.model.arrays import Array, GlobalPolicy, Ints
 from distmarl.model.environment import Environment

@@ -12,8 +12,8 @@ constant action and with ``stay``, the action that keeps the global state most o
 the most promising first, for as long as the pair with the new answer is worth more.
 
 Values are solved for. Where there are more than :data:`MAX_SOLVED` states (s_g, s_l), they are iterated
-(:mod:`distmarl.learning.one_agent`), to an error of about 1e-9 of themselves, which is certified, too; and the search
-begins with the best of its starts alone.
+(:mod:`distmarl.learning.best.one_agent`), to an error of about 1e-9 of themselves, which is certified, too; and the
+search begins with the best of its starts alone.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
-from distmarl.learning import one_agent
+from distmarl.learning.best import one_agent
 from distmarl.model.arrays import EPSILON, Array, Ints, read_only
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_local_policy, local_kernel, local_reward

@@ -3,11 +3,11 @@
 A global agent that sees k < n agents solves a partially observed problem. These are candidates:
 
 - ``surrogate``: G-LEARN's policy at k, which takes the k agents seen for the whole population;
-- ``averaged``: policies by the action values of one that sees more (:mod:`distmarl.learning.averages`);
+- ``averaged``: policies by the action values of one that sees more (:mod:`distmarl.learning.best.averages`);
 - ``blind``: a policy that ignores what it sees, the best of all constant actions, ``stay`` and the best blind pair's
-  (:mod:`distmarl.learning.blind`).
+  (:mod:`distmarl.learning.best.blind`).
 
-What they earn in the n-agent game decides (:mod:`distmarl.learning.choice`). For a local policy pi_l, the start
+What they earn in the n-agent game decides (:mod:`distmarl.learning.best.choice`). For a local policy pi_l, the start
 value V*_m(pi_l) of G-LEARN's exact surrogate game of m <= n agents bounds from above what *any* global policy earns
 that sees k <= m agents or any number of them: the return of n agents is the mean over all groups of m agents, and
 a controller of one group may simulate the others. So local policies are looked at in the order of that bound, and
@@ -31,15 +31,15 @@ from numpy.typing import ArrayLike
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.aggregation import game_of_classes
-from distmarl.learning.averages import (
+from distmarl.learning.best.averages import (
     averaged_answers,
     distinct,
     mean_field_given_global,
     solve_surrogate,
     surrogate_bytes,
 )
-from distmarl.learning.blind import blind_pair, blind_return, simple_actions
-from distmarl.learning.choice import AnswerKind, Candidate, Contest, Worth, accuracy, contest_bytes
+from distmarl.learning.best.blind import blind_pair, blind_return, simple_actions
+from distmarl.learning.best.choice import AnswerKind, Candidate, Contest, Worth, accuracy, contest_bytes
 from distmarl.learning.g_learn import COARSE_K, GLearnResult, coarse_accuracy, estimated_bytes, learn_global
 from distmarl.learning.surrogate_game import action_type
 from distmarl.model.arrays import Array, GlobalPolicy, Ints, read_only

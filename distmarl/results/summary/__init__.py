@@ -1,0 +1,1 @@
+"""What the tables say together: means over seeds and trainings, their intervals and differences."""
