@@ -29,6 +29,7 @@ ALSO = {
         "distmarl.examine",
         "distmarl.equilibrium.ceilings",
         "distmarl.learning",
+        "distmarl.learning.best",
         "distmarl.values",
     },
 }

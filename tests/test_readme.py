@@ -60,6 +60,11 @@ SMALLER = shlex.split(
 )
 # And the one of the best pairs.
 FEWER_AGENTS = shlex.split("--set environment.n_agents=3 --set experiment.bound_m=2 --set experiment.k_values=[1]")
+# And those of ten games.
+OF_TWO_AGENTS = shlex.split(
+    "--set environment.n_agents=2 --set experiment.n_train_seeds=1 --set experiment.nash_gap=off "
+    "--set evaluation.horizon=5"
+)
 # What takes long in snippets, and what takes less.
 LESS = {
     "max_vectors=100_000": "max_vectors=5_000",
@@ -90,6 +95,7 @@ def type_in(command: str, folder: Path, less: Sequence[str] = SMALLER, **environ
     module, *words = shlex.split(command)[2:]
     if module == "distmarl.sweep" and "--plan" not in words:
         less = [*less, *FEWER_AGENTS] if "sweeps/best.yaml" in words else less
+        less = [*less, *OF_TWO_AGENTS] if "sweeps/zoo.yaml" in words else less
         words += ["--executor", "serial", *less]
     done = call_in(folder, importlib.import_module(f"{module}.__main__").main)(*words, **environment)
     assert done.returncode == 0, done.stderr
@@ -333,7 +339,7 @@ def test_a_results_folder_is_looked_at_as_it_says(checkout: Path) -> None:
     (checkout / "swarm.yaml").write_text(next(block for block in blocks("yaml") if "swarm:swarm" in block))
     commands = [line for line in typed("python -m distmarl") if "s3://" not in line]
     printed = {line: type_in(line, checkout) for line in commands}
-    assert len(printed) == 15
+    assert len(printed) == 17
     (plan,) = (text for line, text in printed.items() if "--plan" in line)
     assert re.search("^ ?global policies +25 +25 ", plan, flags=re.MULTILINE)
     assert "reference_k was 10, is 25" in plan  # which is why it would not go on with the two that are done
