@@ -56,7 +56,13 @@ def test_nobody_is_said_to_listen_where_nobody_does(tmp_path: Path, call_sweep: 
     )
     assert told.returncode == 2
     assert "something listens" not in told.stderr
-    assert ("no Ray has answered, for " if address == "auto" else "nobody listens there (") in told.stderr
+    # A fast machine hears from Ray itself that there is none, before the time is over.
+    said = (
+        ("no Ray has answered, for ", "Could not find any running Ray")
+        if address == "auto"
+        else ("nobody listens there (",)
+    )
+    assert any(each in told.stderr for each in said)
 
 
 def test_an_address_where_something_else_listens_is_given_up(
