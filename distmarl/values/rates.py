@@ -93,7 +93,7 @@ def sampling_law(k: ArrayLike, n_agents: int) -> Array:
 def subsampling_bound(env: Environment, *, k: int) -> float:
     """Return what theory says is lost at most by a global agent that sees k of n agents, in units of return.
 
-    It is the leading term of theorem 4.2 of arXiv 2412.00661 (without the noise of estimated tables),
+    It is the leading term of theorem 4.2 of arXiv 2412.00661, as we read it (without the noise of estimated tables),
 
         2 r / (1 - gamma)^2 (sqrt((n - k + 1) / (2 n k) ln(2 L A_l sqrt(k))) + 1 / sqrt(k)),
 
