@@ -214,8 +214,8 @@ RATES = PageTable(
     title="How the global agent's gap shrinks with k",
     introduction=lambda _: (
         "The slope of the gap's upper end (what the global agent would gain at most by seeing everyone) on logarithmic "
-        "axes. Shares that are estimated from k of very many agents err like 1/sqrt(k), a slope of -0.5; where k nears n, "
-        "the error falls faster."
+        "axes. Shares that are estimated from k of very many agents err like 1/sqrt(k), a slope of -0.5; where k nears "
+        "n, the error falls faster."
     ),
     is_folded=True,
     rows=lambda numbers: gap_rates(numbers.nash_gaps),
