@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import sys
 import time
 from collections import deque
@@ -18,26 +19,24 @@ from distmarl.study import kinds
 from distmarl.sweep.__main__ import main
 from distmarl.sweep.guards import guard
 
-MARK = Path("hangs")  # is there once it does
+# Is there once it does: what makes it is compiled code that hears nothing from there on.
+MARK = Path("hangs")
 
 
 def holding(*_: Any) -> Any:
     """Hold Python's lock for ever, so that no other thread runs."""
-    MARK.touch()
-    deque(itertools.repeat(None), maxlen=0)
+    deque(itertools.chain(map(os.mkdir, [MARK]), itertools.repeat(None)), maxlen=0)
 
 
 def releasing(*_: Any) -> Any:
     """Release it, and wait for a lock of C's that nobody opens."""
-    MARK.touch()
     library, lock = ctypes.CDLL(None), ctypes.create_string_buffer(64)
-    library.pthread_mutex_lock(lock)
-    library.pthread_mutex_lock(lock)
+    deque(itertools.chain(map(os.mkdir, [MARK]), map(library.pthread_mutex_lock, [lock, lock])), maxlen=0)
 
 
 def listening(*_: Any) -> Any:
     """Hang where Python listens: no guard is needed."""
-    MARK.touch()
+    MARK.mkdir()
     while True:
         time.sleep(0.01)
 
