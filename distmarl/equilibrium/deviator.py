@@ -24,7 +24,13 @@ from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.policies import local_kernel, local_reward
 from distmarl.values.exact_return import ExactReturn
-from distmarl.values.value_iteration import MAX_ITERATIONS, ValueIterationResult, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import (
+    MAX_ITERATIONS,
+    ValueIterationResult,
+    anderson_bytes,
+    in_double,
+    iterate_values,
+)
 
 Utility: TypeAlias = Literal["own", "team"]
 
@@ -113,10 +119,9 @@ class DeviatorChain:
             return image
 
         return iterate_values(
-            bellman,
+            in_double(bellman, self._transitions.relative_error + self._n_roundings * EPSILON),
             np.zeros((self._start.shape[1], env.n_global_states, env.n_local_states)),
             gamma=env.gamma,
-            relative_error=self._transitions.relative_error + self._n_roundings * EPSILON,
             convergence_threshold=self._tolerance,
             max_iterations=MAX_ITERATIONS,
         )

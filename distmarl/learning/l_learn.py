@@ -36,7 +36,7 @@ from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
 from distmarl.model.options import LocalAgent, LocalPolicyKind, ObservationKind, TemperatureUnit
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy, is_drawn, local_kernel
-from distmarl.values.value_iteration import greedy_actions, iterate_values
+from distmarl.values.value_iteration import greedy_actions, in_double, iterate_values
 
 # Action values that differ by less than this share of the largest differ by rounding.
 SAME = 1e-9
@@ -161,10 +161,11 @@ def learn_local(
         return env.reward_local + env.gamma * np.einsum("glam,glm->gla", env.transition_local, expected)
 
     solution = iterate_values(
-        lambda value: action_values(value).max(axis=-1),
+        in_double(
+            lambda value: action_values(value).max(axis=-1), (env.n_global_states + env.n_local_states) * EPSILON
+        ),
         np.zeros((env.n_global_states, env.n_local_states)),
         gamma=env.gamma,
-        relative_error=(env.n_global_states + env.n_local_states) * EPSILON,
         convergence_threshold=options.convergence_threshold,
         max_iterations=options.max_vi_iterations,
     )

@@ -1,19 +1,42 @@
-"""The MDP on (s_g, z) that G-LEARN solves, and how its Bellman operator is applied."""
+"""The MDP on (s_g, z) that G-LEARN solves, and how its Bellman operator is applied.
+
+Q is affine in V, so that it is known everywhere from a base V_0 with its Q_0 in double precision:
+
+    Q(V) = Q_0 + gamma sum_{s'} P_g(s' | s_g, a) T_{s_g} (V - V_0)(s', .).
+
+As V nears the solution, V - V_0 becomes small, and T of it in single precision, at half the cost, precise: its error is
+a part of max |V - V_0|. When that is too much, V is the next base. Three bases serve for a solution to 1e-6 (robots).
+"""
 
 from __future__ import annotations
 
 import collections
 import functools
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 
 from distmarl.dynamics.transitions.base import CountTransitions
-from distmarl.model.arrays import EPSILON, Array, GlobalPolicy
-from distmarl.model.counts import count_vectors
+from distmarl.model.arrays import EPSILON, SINGLE_EPSILON, Array, GlobalPolicy
+from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
-from distmarl.values.value_iteration import ValueIterationResult, greedy_actions, iterate_values
+from distmarl.values.value_iteration import (
+    SINGLE_FROM_SIZE,
+    Bellman,
+    ValueIterationResult,
+    greedy_actions,
+    in_double,
+    iterate_values,
+)
+
+# With more global actions, Q_0 takes more memory than single precision is worth.
+MAX_BASE_ACTIONS = 10
+# Sums of so many columns stay in the cache.
+COLUMNS_AT_A_TIME = 2**12
+# Values that are further apart than this stay in double precision.
+MAX_SINGLE = 1e30
 
 
 def action_type(env: Environment) -> type[Any]:
@@ -33,6 +56,7 @@ class SurrogateGame:
         apply_to_each: Callable[..., Iterable[None]],
     ) -> None:
         self._env = env
+        self._n_values = len(env.reward_global) * n_count_vectors(k, env.n_local_states)
         self._apply_to_each = apply_to_each
         self._operator = operator
         self._lookahead = [Lookahead(env.gamma * moves) for moves in env.transition_global]
@@ -44,10 +68,9 @@ class SurrogateGame:
     ) -> ValueIterationResult:
         """Return the optimal value, (C, G); ``mixing`` says how :func:`iterate_values` mixes values."""
         return iterate_values(
-            self._bellman,
+            self._near_a_base() if self._is_single else in_double(self._bellman, self._relative_error),
             initial_value,
             gamma=self._env.gamma,
-            relative_error=self._relative_error,
             convergence_threshold=convergence_threshold,
             max_iterations=max_iterations,
             **mixing,
@@ -70,17 +93,69 @@ class SurrogateGame:
         image = np.empty_like(value)
 
         def update(s_g: int) -> None:
-            image[:, s_g] = self._action_values(s_g, value).max(axis=0)
+            self._action_values(s_g, value).max(axis=0, out=image[:, s_g])
 
-        collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
+        self._for_each(update)
         return image
+
+    def _for_each(self, update: Callable[[int], None]) -> None:
+        """Do something for each global state."""
+        collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
 
     def _action_values(self, s_g: int, value: Array) -> Array:
         """Return Q(s_g, z, a) as an array (A_g, C)."""
-        q = self._lookahead[s_g].expect(value, functools.partial(self._operator.expect, s_g))
-        q += self._env.reward_global[s_g][:, None]
-        q += self._population_reward[s_g]
+        q = self._ahead(s_g, value)
+        q += self._rewards(s_g)
         return q
+
+    def _ahead(self, s_g: int, value: Array) -> Array:
+        """Return the discounted value after each action, (A_g, C), in the precision of the value."""
+        return self._lookahead[s_g].expect(value, functools.partial(self._operator.expect, s_g))
+
+    def _rewards(self, s_g: int) -> Array:
+        """Return the rewards of each action, (A_g, C)."""
+        return self._env.reward_global[s_g][:, None] + self._population_reward[s_g]
+
+    @property
+    def _is_single(self) -> bool:
+        """Whether single precision serves: where there is much to move, and Q_0 is small beside what mixing keeps."""
+        is_worth_it = self._n_values >= SINGLE_FROM_SIZE and self._env.n_global_actions <= MAX_BASE_ACTIONS
+        return is_worth_it and math.isfinite(self._operator.single_error)
+
+    def _near_a_base(self) -> Bellman:
+        """Return the Bellman operator, in single precision near one of its bases; the first is V_0 = 0."""
+        env, base = self._env, np.zeros((1, 1))
+        base_q = [self._rewards(s_g) for s_g in range(env.n_global_states)]
+        single_error = self._operator.single_error + (env.n_global_states + 2) * SINGLE_EPSILON
+
+        def apply(value: Array, allowed_error: float) -> tuple[Array, float]:
+            nonlocal base
+            step, image = value - base, np.empty_like(value)
+            distance = max(float(step.max()), -float(step.min()))
+            is_near = distance < MAX_SINGLE and single_error * distance <= allowed_error
+            if is_near:
+                step = step.astype(np.float32)
+            else:
+                base, distance = value, 0.0
+
+            def update(s_g: int) -> None:
+                if is_near:
+                    _best_sums(base_q[s_g], self._ahead(s_g, step), out=image[:, s_g])
+                else:
+                    base_q[s_g] = self._action_values(s_g, value)
+                    base_q[s_g].max(axis=0, out=image[:, s_g])
+
+            self._for_each(update)
+            return image, self._relative_error * float(np.abs(base).max()) + single_error * distance
+
+        return apply
+
+
+def _best_sums(left: Array, right: Array, *, out: Array) -> None:
+    """Write the largest of each column of a sum, (A, C), of which a part at a time is in memory."""
+    for start in range(0, len(out), COLUMNS_AT_A_TIME):
+        columns = slice(start, start + COLUMNS_AT_A_TIME)
+        np.max(left[:, columns] + right[:, columns], axis=0, out=out[columns])
 
 
 def n_columns_moved(transition_global: Array) -> float:
@@ -98,7 +173,7 @@ class Lookahead:
     """
 
     def __init__(self, moves: Array) -> None:
-        self._moves = moves
+        self._moves, self._single_moves = moves, moves.astype(np.float32)
         n_actions, n_states = moves.shape
         reachable = np.flatnonzero(moves.any(axis=0))
         self._reachable = reachable if n_actions < n_states and 0 < len(reachable) < n_actions else None
@@ -114,8 +189,9 @@ class Lookahead:
 
     def expect(self, value: Array, apply: Callable[[Array], Array]) -> Array:
         """Return gamma sum_{s'} P_g(s' | s_g, a) (T V(s', .))(z) as an array (A_g, C), from V, (C, G), and T."""
+        moves = self._single_moves if value.dtype == np.float32 else self._moves
         if self._is_by_action:
-            return np.ascontiguousarray(apply(value @ self._moves.T).T)
+            return np.ascontiguousarray(apply(value @ moves.T).T)
         if self._reachable is not None:
-            return self._moves[:, self._reachable] @ apply(np.ascontiguousarray(value[:, self._reachable])).T
-        return self._moves @ apply(value).T
+            return moves[:, self._reachable] @ apply(np.ascontiguousarray(value[:, self._reachable])).T
+        return moves @ apply(value).T

@@ -37,7 +37,13 @@ from distmarl.model.policies import (
     local_kernel,
     local_reward,
 )
-from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, backward_induction, iterate_values
+from distmarl.values.value_iteration import (
+    MAX_ITERATIONS,
+    anderson_bytes,
+    backward_induction,
+    in_double,
+    iterate_values,
+)
 
 # Memory that the arrays over all populations may take; with G = L = A_g = 5 it is reached at n = 91.
 MAX_BYTES = 2**32
@@ -206,10 +212,9 @@ class _PopulationChain:
             return self._sum_to(horizon)
         rounding = self._reward_error / (1 - self._env.gamma)
         solution = iterate_values(
-            self._backup,
+            in_double(self._backup, self._relative_error),
             np.zeros(self._reward.shape),
             gamma=self._env.gamma,
-            relative_error=self._relative_error,
             convergence_threshold=tolerance - rounding,
             max_iterations=max_iterations,
         )

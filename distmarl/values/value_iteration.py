@@ -16,6 +16,7 @@ function at all, it may come from an extrapolation: the plain iterates are accel
 mixing (Walker & Ni 2011), on residuals taken modulo constants because a constant only shifts
 the bracket. Mixing may widen the bracket for a while; when it widens too far or for too long, it
 starts afresh with the plain step from the best point, which always shrinks the span by gamma.
+For the same reason B need not be more precise than a small part of the span, as long as it says by how much it is off.
 """
 
 from __future__ import annotations
@@ -23,12 +24,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from distmarl.model.arrays import EPSILON, Array
+
+# Takes V and the error that B(V) may have; returns B(V) and the largest rounding error of the expectation inside.
+Bellman: TypeAlias = Callable[[Array, float], tuple[Array, float]]
 
 # So many sweeps at most where nobody says otherwise: there the certificate decides.
 MAX_ITERATIONS = 10_000
@@ -37,11 +41,13 @@ TIE_TOLERANCE = 1e-12
 ANDERSON_MEMORY = 10
 ANDERSON_MIN_MEMORY = 3
 ANDERSON_NUMBERS = 2**25
-CHUNK = 2**16
+CHUNK = 2**13
 PATIENCE = 6
 # Differences of larger values are kept in single precision: they are directions, and need no more.
 SINGLE_FROM_SIZE = 2**15
 GROWTH_LIMIT = 2.0
+# Of the narrowest span so far: an error of B that does no harm to the next one.
+ERROR_SHARE = 0.01
 RELATIVE_CUTOFF = 1e-12
 # Where states are many and left slowly, mixing takes a third of the sweeps if it may be worse for longer.
 PATIENTLY: Mapping[str, Any] = {"patience": 15, "growth_limit": 10.0}
@@ -69,12 +75,16 @@ class ValueIterationResult:
     converged: bool
 
 
+def in_double(bellman: Callable[[Array], Array], relative_error: float) -> Bellman:
+    """Return an operator that is always as precise as it can be: up to an error per unit of max |V|."""
+    return lambda value, _allowed_error: (bellman(value), relative_error * float(np.abs(value).max()))
+
+
 def iterate_values(
-    bellman: Callable[[Array], Array],
+    bellman: Bellman,
     initial_value: Array,
     *,
     gamma: float,
-    relative_error: float,
     convergence_threshold: float,
     max_iterations: int,
     patience: int = PATIENCE,
@@ -85,13 +95,12 @@ def iterate_values(
     Parameters
     ----------
     bellman : callable
-        The operator B; takes and returns arrays of the shape of ``initial_value``.
+        The operator B, on arrays of the shape of ``initial_value``, with what it may be off by, and is; see
+        :func:`in_double`.
     initial_value : ndarray
         Where to start; any finite values will do.
     gamma : float
         Discount, 0 <= gamma < 1.
-    relative_error : float
-        Rounding error of the expectation inside B, per unit of max |V|.
     convergence_threshold : float
         Stop once the bound is at most this.
     max_iterations : int
@@ -109,20 +118,21 @@ def iterate_values(
     scale = gamma / (1.0 - gamma)
     value = _centred(np.asarray(initial_value, dtype=np.float64))
     mixer = AndersonMixer(value.shape)
-    best = _Bracket(image=value, low=0.0, high=math.inf)
+    best = _Bracket(image=value, low=0.0, high=math.inf, rounding=math.inf)
     bound, n_since_best, n_iterations = math.inf, 0, 0
     while n_iterations < max_iterations:
         n_iterations += 1
-        image = bellman(value)
+        allowed_error = ERROR_SHARE * best.span
+        image, error = bellman(value, allowed_error)
         residual = image - value
-        bracket = _Bracket(image=image, low=float(residual.min()), high=float(residual.max()))
-        rounding = relative_error * float(np.abs(value).max()) + EPSILON * float(np.abs(image).max())
+        rounding = error + EPSILON * float(np.abs(image).max())
+        bracket = _Bracket(image, float(residual.min()), float(residual.max()), rounding)
         n_since_best += 1
-        if bracket.span < best.span:
+        if bracket.half_width < best.half_width:
             best, n_since_best = bracket, 0
-            bound = scale * (bracket.span / 2 + rounding)
+            bound = scale * bracket.half_width
             bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
-        if bound <= convergence_threshold or best.span <= 2 * rounding:
+        if bound <= convergence_threshold or (best.span <= 2 * rounding and rounding > 2 * allowed_error):
             break
         if bracket.span < growth_limit * best.span and n_since_best < patience:
             value = _centred(mixer.mix(image, residual - bracket.middle))
@@ -150,8 +160,12 @@ def backward_induction(
 
     Parameters
     ----------
-    bellman, gamma, relative_error
-        As in :func:`iterate_values`.
+    bellman : callable
+        The operator B; takes and returns arrays of a shape.
+    gamma : float
+        Discount, 0 <= gamma < 1.
+    relative_error : float
+        Rounding error of the expectation inside B, per unit of max |V|.
     shape : tuple of int
         Shape of the values.
     reward_error : float
@@ -170,15 +184,20 @@ def backward_induction(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Bracket:
-    """An image BV with the smallest and the largest entry of BV - V."""
+    """An image BV with the smallest and the largest entry of BV - V, and by how much all may be off."""
 
     image: Array
     low: float
     high: float
+    rounding: float
 
     @property
     def span(self) -> float:
         return self.high - self.low
+
+    @property
+    def half_width(self) -> float:
+        return self.span / 2 + self.rounding
 
     @property
     def middle(self) -> float:
@@ -241,7 +260,7 @@ class AndersonMixer:
         # Far from the solution squares overflow; then the plain step does.
         with np.errstate(over="ignore", invalid="ignore"):
             if self._last is not None:
-                self._add(image - self._last[0], residual - self._last[1])
+                self._add(image, residual, *self._last)
             self._last = (image, residual)
             kept = slice(0, self._n_kept)
             against = self._products_with(residual)
@@ -250,19 +269,20 @@ class AndersonMixer:
             return image
         weights = np.linalg.lstsq(products, against, rcond=RELATIVE_CUTOFF)[0]
         mixed = image.copy().ravel()
+        weights = weights.astype(self._images.dtype)
         for start in range(0, mixed.size, CHUNK):
             chunk = slice(start, start + CHUNK)
             mixed[chunk] -= weights @ self._images[kept, chunk]
         return mixed.reshape(image.shape)
 
-    def _add(self, image_difference: Array, residual_difference: Array) -> None:
-        """Keep one more difference, and its products with the others, in place of the oldest."""
+    def _add(self, image: Array, residual: Array, last_image: Array, last_residual: Array) -> None:
+        """Keep the difference of two iterates, and its products with the others, in place of the oldest."""
         place = self._next
         self._next = (self._next + 1) % self._memory
         self._n_kept = min(self._n_kept + 1, self._memory)
-        self._images[place] = image_difference.ravel()
-        self._residuals[place] = residual_difference.ravel()
-        self._products[place, : self._n_kept] = self._products_with(residual_difference)
+        for kept, new, last in ((self._images, image, last_image), (self._residuals, residual, last_residual)):
+            np.subtract(new.ravel(), last.ravel(), out=kept[place], casting="same_kind")
+        self._products[place, : self._n_kept] = self._products_with(self._residuals[place])
         self._products[: self._n_kept, place] = self._products[place, : self._n_kept]
 
     def _products_with(self, residual: Array) -> Array:

@@ -97,6 +97,33 @@ def test_more_states_than_all_orders_can_be_tried_for_work_too(n_states, k):
         assert operator.relative_error < 1e-11
 
 
+@pytest.mark.parametrize("family", KERNEL_FAMILIES)
+@FEW
+@given(rng=generators(), n_states=st.integers(1, 5), k=st.integers(1, 8))
+def test_single_precision_is_off_by_no_more_than_is_stated(family, rng, n_states, k):
+    operator = power(random_kernel(rng, family, n_states), k)
+    values = extreme_values(rng, len(count_vectors(k, n_states))).astype(np.float32)
+    if math.isfinite(operator.single_error):
+        moved = operator.expect(0, values)
+        assert moved.dtype == np.float32
+        largest = operator.single_error * np.abs(values).max()
+        assert np.abs(moved - operator.expect(0, values.astype(np.float64))).max() <= largest
+
+
+@pytest.mark.parametrize("k", [10, 30])
+def test_the_error_of_single_precision_is_there(k):
+    kernel = local_kernel(robots(), uniform_local_policy(robots()))
+    operator = ExactTransitions(kernel, k=k, max_relative_error=ANY_PRECISION)
+    values = np.random.default_rng(k).choice([-1.0, 1.0], size=(len(count_vectors(k, 5)), 3)).astype(np.float32)
+    error = np.abs(operator.expect(0, values) - operator.expect(0, values.astype(np.float64))).max()
+    assert 1e-8 < error <= operator.single_error < 1e-4
+
+
+def test_kernels_whose_weights_are_beyond_single_precision_are_left_in_double():
+    assert power(HARD_KERNELS[5], 60).single_error == math.inf
+    assert power(HARD_KERNELS[3], 5, 0.0).single_error == math.inf, "a dense matrix of few count vectors"
+
+
 @FEW
 @given(generators(), st.sampled_from(KERNEL_FAMILIES))
 def test_another_kernel_fails_the_same_check(rng, family):

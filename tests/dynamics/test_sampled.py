@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -137,6 +138,18 @@ def test_policies_are_compared_on_common_draws(rng):
     lower, upper = (sampled_transitions(p, k=4, n_mc_samples=1, seed=0) for p in (kernel, kernel @ upwards))
     for s_g in range(2):
         assert (upper.expect(s_g, height) >= lower.expect(s_g, height)).all()
+
+
+@pytest.mark.parametrize("m", [2, 30])
+def test_single_precision_is_off_by_no_more_than_is_stated(m):
+    operator = sampled_transitions(KERNEL, k=K, n_mc_samples=m, seed=0)
+    largest = 0.0
+    for seed, s_g in itertools.product(range(50), range(G)):
+        values = np.random.default_rng(seed).uniform(0.9, 1.0, size=(10, 3)).astype(np.float32)
+        moved = operator.expect(s_g, values)
+        assert moved.dtype == np.float32
+        largest = max(largest, np.abs(moved - operator.expect(s_g, values.astype(np.float64))).max())
+    assert operator.single_error / 100 < largest <= operator.single_error
 
 
 @pytest.mark.parametrize("m", [1, 2, 30])

@@ -17,7 +17,9 @@ from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.dynamics.transitions.rounded import ROUNDED, rounded_transitions
 from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
+from distmarl.learning import surrogate_game
 from distmarl.learning.g_learn import estimated_bytes
+from distmarl.learning.surrogate_game import SurrogateGame
 from distmarl.model.counts import count_vectors
 from distmarl.model.options import GlobalAgent
 from distmarl.model.policies import local_kernel
@@ -94,6 +96,62 @@ def test_robots_agree_with_an_independent_solver(transitions, reward_global):
     options = {"k": 3, "transitions": transitions, "n_mc_samples": 5, "seed": 1}
     result = g_learn(env, local_policy, **options, convergence_threshold=1e-9)
     assert_solves(result, env, *surrogate_mdp(env, local_policy, 3, drawn_kernel(env, local_policy, **options)))
+
+
+@pytest.fixture
+def single_precision(monkeypatch):
+    """Let small games, which stay in double precision else, be solved near bases; return the errors that T had."""
+    monkeypatch.setattr(surrogate_game, "SINGLE_FROM_SIZE", 0)
+    shares, near_a_base = [], SurrogateGame._near_a_base
+
+    def watched(game):
+        apply = near_a_base(game)
+
+        def told(value, allowed_error):
+            image, error = apply(value, allowed_error)
+            shares.append(error / max(game._relative_error * np.abs(value).max(), 1e-300))
+            return image, error
+
+        return told
+
+    monkeypatch.setattr(SurrogateGame, "_near_a_base", watched)
+    return shares
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "exact"])
+@pytest.mark.parametrize("n_actions", [2, 5])
+def test_values_in_single_precision_near_bases_are_as_good(single_precision, transitions, n_actions):
+    n_near = n_double = 0
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        env = random_environment(rng, n_agents=4, n_global_actions=n_actions)
+        local_policy = random_local_policy(rng, env)
+        options = {"k": 4, "transitions": transitions, "n_mc_samples": 4, "seed": 7}
+        start = rng.normal(size=(env.n_global_states, len(enumerate_counts(4, env.n_local_states))))
+        result = g_learn(env, local_policy, **options, convergence_threshold=1e-9, initial_value=start)
+        assert result.converged
+        assert_solves(result, env, *surrogate_mdp(env, local_policy, 4, drawn_kernel(env, local_policy, **options)))
+        n_near += sum(share > 10 for share in single_precision)
+        n_double += sum(share <= 1.001 for share in single_precision)
+        single_precision.clear()
+    assert n_near > 2 * n_double > 0
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "exact"])
+def test_a_large_game_is_solved_in_single_precision_and_threads_change_nothing(single_precision, transitions):
+    env, options = robots(), {"k": 16, "transitions": transitions, "convergence_threshold": 1e-7}
+    result = g_learn(env, uniform_local_policy(env), **options)
+    assert max(single_precision) > 1e3
+    threaded = g_learn(env, uniform_local_policy(env), **options, n_threads=2)
+    np.testing.assert_array_equal(threaded.value, result.value)
+    single_precision.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(surrogate_game, "SINGLE_FROM_SIZE", 10**9)
+        in_double = g_learn(env, uniform_local_policy(env), **options)
+    assert not single_precision
+    assert np.abs(result.value - in_double.value).max() <= result.bound + in_double.bound
+    np.testing.assert_array_equal(result.policy, in_double.policy)
+    assert result.n_iterations <= 1.3 * in_double.n_iterations
 
 
 def test_another_seed_is_another_mdp_and_fails_the_same_check():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distmarl.values.value_iteration import ANDERSON_MEMORY, AndersonMixer, iterate_values
+from distmarl.values.value_iteration import ANDERSON_MEMORY, AndersonMixer, in_double, iterate_values
 from tests.reference import count_plain_sweeps, solve_mdp
 from tests.strategies import DETERMINISTIC, generators, random_rows
 
@@ -33,10 +33,9 @@ def bellman_operator(rewards, moves, gamma):
 def solve(rewards, moves, gamma, *, start=None, threshold=1e-8, cap=10_000):
     start = np.zeros(len(rewards)) if start is None else start
     return iterate_values(
-        bellman_operator(rewards, moves, gamma),
+        in_double(bellman_operator(rewards, moves, gamma), len(rewards) * float(np.finfo(float).eps)),
         start,
         gamma=gamma,
-        relative_error=len(rewards) * float(np.finfo(float).eps),
         convergence_threshold=threshold,
         max_iterations=cap,
     )
@@ -62,6 +61,36 @@ def test_the_bound_is_true_wherever_a_cap_stops_the_iteration(rng, gamma, cap):
     assert result.n_iterations <= cap
     assert error <= result.bound + 2e-12
     assert result.converged == (result.bound <= 1e-8)
+
+
+@DETERMINISTIC
+@given(generators(), st.sampled_from(GAMMAS))
+def test_the_bound_is_true_where_an_operator_takes_all_the_error_it_may_have(rng, gamma):
+    rewards, moves = random_mdp(rng)
+    precise, allowed = bellman_operator(rewards, moves, gamma), []
+
+    def rough(value, allowed_error):
+        allowed.append(allowed_error)
+        error = min(allowed_error, 1.0)
+        return precise(value) + gamma * error * rng.choice([-1.0, 1.0], size=len(value)), error + 1e-13
+
+    start = rng.normal(size=len(rewards))
+    result = iterate_values(rough, start, gamma=gamma, convergence_threshold=1e-7, max_iterations=10_000)
+    assert np.abs(result.value - solve_mdp(rewards, moves, gamma)).max() <= result.bound + 2e-12
+    assert result.converged
+    assert allowed[0] == math.inf
+
+
+def test_an_operator_that_says_too_little_of_its_error_fails_the_same_check():
+    rewards, moves = np.array([[0.0], [1.0]]), np.eye(2)[:, None, :]
+    result = iterate_values(
+        lambda value, _: (bellman_operator(rewards, moves, 0.9)(value) + np.array([0.0, 1e-3]), 0.0),
+        np.zeros(2),
+        gamma=0.9,
+        convergence_threshold=1e-7,
+        max_iterations=1000,
+    )
+    assert np.abs(result.value - rewards[:, 0] / (1 - 0.9)).max() > 1e4 * result.bound
 
 
 def test_reaching_the_cap_is_reported():
@@ -184,10 +213,9 @@ def test_the_shape_of_values_is_free():
     rewards, moves = rng.normal(size=(6, 2)), random_rows(rng, (6, 2, 6))
     operator = bellman_operator(rewards, moves, 0.9)
     result = iterate_values(
-        lambda value: operator(value.ravel()).reshape(2, 3),
+        in_double(lambda value: operator(value.ravel()).reshape(2, 3), 1e-15),
         np.zeros((2, 3)),
         gamma=0.9,
-        relative_error=1e-15,
         convergence_threshold=1e-8,
         max_iterations=1000,
     )

@@ -21,6 +21,7 @@ states are moved one after the other (:mod:`distmarl.dynamics.transitions.labell
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 
@@ -29,10 +30,10 @@ import numpy as np
 from distmarl.dynamics.transitions.base import CountTransitions, TransitionRecord
 from distmarl.dynamics.transitions.factorization import HARMLESS, factor_kernel
 from distmarl.dynamics.transitions.labelled import LabelledPower, is_labelled, labelled_bytes
-from distmarl.dynamics.transitions.layouts import gathered, pair_layout, renamed_layout, spectator_orders
+from distmarl.dynamics.transitions.layouts import fibre_rows, gathered, pair_layout, renamed_layout, spectator_orders
 from distmarl.dynamics.transitions.merges import merge_kernel
 from distmarl.dynamics.transitions.moves import Factorization
-from distmarl.dynamics.transitions.weights import OneWayWeights, TwoWayWeights, has_room_for_two_ways, weights_bytes
+from distmarl.dynamics.transitions.weights import has_room_for_two_ways, weights_bytes, weights_of
 from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
@@ -41,7 +42,7 @@ from distmarl.wording import mebibytes
 
 MAX_DENSE_BYTES = 2**28
 # Arrays that are moved together take at most so much, about a last-level cache's share: by timing at k = 25 to 60.
-CACHED_BYTES = 6 * 2**20
+CACHED_BYTES = 8 * 2**20
 
 
 class ExactTransitions(CountTransitions):
@@ -93,6 +94,11 @@ class ExactTransitions(CountTransitions):
         return max(operator.relative_error for operator in self._operators)
 
     @property
+    def single_error(self) -> float:
+        """The same for single precision, which halves the time of moves."""
+        return max(operator.single_error for operator in self._operators)
+
+    @property
     def method(self) -> str:
         """``factored``, ``dense``, or both joined by a plus, where kernels differ; or ``labelled``."""
         return "+".join(sorted({operator.method for operator in self._operators}, reverse=True))
@@ -127,14 +133,19 @@ class _FactoredPower:
 
     def __init__(self, factorization: Factorization, k: int, n_states: int) -> None:
         self.relative_error = factorization.relative_error(k)
+        self.single_error = factorization.relative_error(k, in_single=True)
         self._k = k
         self._n_states = n_states
         self._renamed = factorization.renamed
         # The last move of the agents is the first to act on a function.
-        moves = factorization.moves[::-1]
-        self._weights = (TwoWayWeights if any(move.back for move in moves) else OneWayWeights)(moves, k)
-        self._pairs = [move.pair for move in moves]
+        self._moves = factorization.moves[::-1]
+        self._weights = weights_of(self._moves, k)
+        self._pairs = [move.pair for move in self._moves]
         self._orders = spectator_orders(self._pairs, n_states)
+
+    @functools.cached_property
+    def _single_weights(self) -> list[list[Array]]:
+        return weights_of(self._moves, self._k, np.float32)
 
     def expect(self, values: Array) -> Array:
         """Apply the moves, to as many columns at a time as stay in the cache."""
@@ -146,15 +157,19 @@ class _FactoredPower:
     def _apply(self, values: Array) -> Array:
         """Apply the moves, each in the layout where its fibres are the columns of matrices."""
         layout = renamed_layout(self._k, self._n_states, self._renamed)
+        all_weights = self._single_weights if values.dtype == np.float32 else self._weights
         current, fibres, moved = values, np.empty_like(values), np.empty_like(values)
-        for number, (pair, order) in enumerate(zip(self._pairs, self._orders, strict=True)):
+        # The fibres of a length lie in the same rows for each pair of states, as the columns of one matrix.
+        blocks = [
+            (length, fibres[rows].reshape(length + 1, -1), moved[rows].reshape(length + 1, -1))
+            for length, rows in fibre_rows(self._k, self._n_states)
+        ]
+        for pair, order, weights in zip(self._pairs, self._orders, all_weights, strict=True):
             fibred = pair_layout(self._k, *pair, order)
             # mode="clip" lets numpy write into `out` unbuffered; every index is in range.
             current.take(gathered(layout, fibred), axis=0, out=fibres, mode="clip")
-            for length, rows in fibred.blocks:
-                shape = (length + 1, -1)
-                weights = self._weights.matrix(number, length)
-                np.matmul(weights, fibres[rows].reshape(shape), out=moved[rows].reshape(shape))
+            for length, before, after in blocks:
+                np.dot(weights[length], before, out=after)
             current, layout = moved, fibred
         lexicographic = renamed_layout(self._k, self._n_states, tuple(range(self._n_states)))
         return current if layout is lexicographic else current.take(gathered(layout, lexicographic), axis=0)
@@ -173,6 +188,7 @@ class _DensePower:
     """The symmetric power of a kernel, as a C x C matrix."""
 
     method = "dense"
+    single_error = math.inf
 
     def __init__(self, matrix: Array, k: int) -> None:
         self._power = dense_power(matrix, k)

@@ -31,6 +31,7 @@ class LabelledPower:
     """The symmetric power of a kernel, (L, L), for k labelled agents."""
 
     method = "labelled"
+    single_error = math.inf
 
     def __init__(self, kernel: Array, k: int) -> None:
         self._kernel, self._k = kernel, k

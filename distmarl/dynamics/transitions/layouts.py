@@ -19,13 +19,9 @@ Index: TypeAlias = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Layout:
-    """An order of the count vectors: position ``i`` holds the vector with lexicographic number ``numbers[i]``.
-
-    ``blocks`` are the lengths of fibres, each with the rows that hold all fibres of that length.
-    """
+    """An order of the count vectors: position ``i`` holds the vector with lexicographic number ``numbers[i]``."""
 
     numbers: Index
-    blocks: tuple[tuple[int, slice], ...]
 
 
 def spectator_orders(pairs: list[tuple[int, int]], n_states: int) -> list[tuple[int, ...]]:
@@ -54,14 +50,17 @@ def pair_layout(k: int, i: int, j: int, others: tuple[int, ...]) -> Layout:
     pair_sum = counts[:, i] + counts[:, j]
     by_states = np.empty(len(counts), dtype=np.int32)
     by_states[rank_valid(counts[:, (i, *others, j)], k)] = np.arange(len(counts), dtype=np.int32)
-    numbers = by_states[np.argsort(pair_sum[by_states].astype(np.int32), kind="stable")]
-    edges = np.searchsorted(pair_sum[numbers], np.arange(k + 2))
-    blocks = tuple(
-        (length, slice(int(first), int(last)))
-        for length, (first, last) in enumerate(itertools.pairwise(edges))
-        if last > first
-    )
-    return Layout(numbers, blocks)
+    return Layout(by_states[np.argsort(pair_sum[by_states].astype(np.int32), kind="stable")])
+
+
+@functools.lru_cache(maxsize=LAYOUTS_KEPT)
+def fibre_rows(k: int, n_states: int) -> list[tuple[int, slice]]:
+    """Return the lengths of the fibres of a pair, each with the rows that hold all of that length in a layout."""
+    if n_states < 3:  # nobody is in any other state
+        return [(k, slice(0, k + 1))] if n_states == 2 else []
+    n_rows = [(length + 1) * n_count_vectors(k - length, n_states - 2) for length in range(k + 1)]
+    edges = itertools.accumulate(n_rows, initial=0)
+    return [(length, slice(*rows)) for length, rows in enumerate(itertools.pairwise(edges))]
 
 
 @functools.lru_cache(maxsize=LAYOUTS_KEPT)
@@ -71,7 +70,7 @@ def renamed_layout(k: int, n_states: int, renamed: tuple[int, ...]) -> Layout:
         numbers = np.arange(n_count_vectors(k, n_states), dtype=np.int32)
     else:
         numbers = rank_valid(count_vectors(k, n_states)[:, renamed], k).astype(np.int32)
-    return Layout(numbers, ())
+    return Layout(numbers)
 
 
 @functools.lru_cache(maxsize=LAYOUTS_KEPT)

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from distmarl.model.arrays import EPSILON, Array, Ints
+from distmarl.model.arrays import EPSILON, SINGLE_EPSILON, Array, Ints
 
 _T = TypeVar("_T")
 
@@ -31,7 +31,7 @@ _in_digits = np.frompyfunc(decimal.Decimal, 1, 1)
 # A kernel is factored once for all k of a process.
 KERNELS_KEPT = 1024
 # A move may be wild where nearly nobody is; the powers of its weights must still be numbers.
-MAX_WEIGHT = 1e200
+MAX_WEIGHT, MAX_SINGLE_WEIGHT = 1e200, 1e30
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +85,20 @@ class Factorization:
     residual: float
     n_touched: float
 
-    def relative_error(self, k: int) -> float:
+    def relative_error(self, k: int, *, in_single: bool = False) -> float:
         """Return a bound of the rounding error of the moves of k agents, per unit of max |values|.
 
         A move on a fibre of s agents sums s + 1 products with weights that were built agent by agent, in two roundings
         each: off by (3 s + 1) units of EPSILON / 2. The s agents of all moves together are the k agents, each as often
-        as moves concern it.
+        as moves concern it. In single precision weights are rounded once more.
         """
+        epsilon, largest = (SINGLE_EPSILON, MAX_SINGLE_WEIGHT) if in_single else (EPSILON, MAX_WEIGHT)
         with np.errstate(over="ignore"):
             growth = np.float64(self.amplification) ** k
             wildest = max((max(abs(q) + abs(1.0 - q) for q in move.upwards) for move in self.moves), default=1.0)
-            if np.float64(wildest) ** k > MAX_WEIGHT:
+            if np.float64(wildest) ** k > largest:
                 return np.inf
-            rounding = (1.5 * k * self.n_touched + len(self.moves)) * EPSILON
+            rounding = (1.5 * k * self.n_touched + (2 if in_single else 1) * len(self.moves)) * epsilon
             return float((rounding + k * self.residual) * growth)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from distmarl.dynamics.transitions.moves import Move
 from distmarl.model.arrays import Array
@@ -12,61 +13,58 @@ from distmarl.model.counts import n_count_vectors
 
 # The weights of two-way moves take at most this for a kernel, or that many times what a value takes.
 SMALL_WEIGHTS_BYTES, MAX_WEIGHTS_PER_VALUE = 4 * 2**20, 4
+# Weights that are less count for nothing in single precision, and would be slow.
+SMALLEST_SINGLE_WEIGHT = 1e-20
 
 
-class OneWayWeights:
-    """The powers of one-way moves on their fibres: one triangular table for each move, for fibres of all lengths.
+def weights_of(moves: Sequence[Move], k: int, dtype: DTypeLike = np.float64) -> list[list[Array]]:
+    """Return the powers of moves on their fibres, a list for each move with a matrix for each length 0 .. k.
 
-    Row ``a`` of a matrix is z_i = a, where i is the lower of the two states.
+    The matrix of a length s is (s + 1, s + 1); its row ``a`` is z_i = a, where i is the lower of the two states.
     """
-
-    def __init__(self, moves: Sequence[Move], k: int) -> None:
-        self._starts_low = [move.source < move.target for move in moves]
-        tables = (_binomial_weights(move.q, k) for move in moves)
-        # Seen from the upper state z_j = length - z_i: both axes run backwards.
-        self._tables = [
-            table if starts_low else np.ascontiguousarray(table[::-1, ::-1])
-            for table, starts_low in zip(tables, self._starts_low, strict=True)
-        ]
-
-    def matrix(self, number: int, length: int) -> Array:
-        """Return the weights of a move on fibres with z_i + z_j = length, (length + 1, length + 1)."""
-        table = self._tables[number]
-        return table[: length + 1, : length + 1] if self._starts_low[number] else table[-length - 1 :, -length - 1 :]
+    if any(move.back for move in moves):
+        return _two_way_weights(moves, k, dtype)
+    return [_one_way_weights(move, k, dtype) for move in moves]
 
 
-def _binomial_weights(q: float, k: int) -> Array:
-    """Return W[z, z - m] = Binomial(z, q)(m), a lower triangular matrix (k + 1, k + 1)."""
-    weights = np.zeros((k + 1, k + 1))
-    weights[0, 0] = 1.0
+def _one_way_weights(move: Move, k: int, dtype: DTypeLike) -> list[Array]:
+    """Return the powers of a one-way move: parts of one triangular table, for fibres of all lengths."""
+    table = np.zeros((k + 1, k + 1))  # W[z, z - m] = Binomial(z, q)(m), where z agents are in the source
+    table[0, 0] = 1.0
     for z in range(k):
-        weights[z + 1, : z + 1] = q * weights[z, : z + 1]
-        weights[z + 1, 1 : z + 2] += (1.0 - q) * weights[z, : z + 1]
-    return weights
+        table[z + 1, : z + 1] = move.q * table[z, : z + 1]
+        table[z + 1, 1 : z + 2] += (1.0 - move.q) * table[z, : z + 1]
+    table = _in_precision(table, dtype)
+    if move.source < move.target:
+        return [table[: length + 1, : length + 1] for length in range(k + 1)]
+    # Seen from the upper state z_j = length - z_i: both axes run backwards.
+    table = np.ascontiguousarray(table[::-1, ::-1])
+    return [table[-length - 1 :, -length - 1 :] for length in range(k + 1)]
 
 
-class TwoWayWeights:
-    """The powers of two-way moves on their fibres: a matrix for each move and length, (T, length + 1, length + 1).
+def _two_way_weights(moves: Sequence[Move], k: int, dtype: DTypeLike) -> list[list[Array]]:
+    """Return the powers of two-way moves.
 
     Fibres grow by one agent: in row 0 by one that is in the upper state, in the others by one in the lower state.
     """
+    up, down = np.array([move.upwards for move in moves]).reshape(-1, 2, 1, 1).swapaxes(0, 1)
+    weights = np.ones((len(moves), 1, 1))
+    by_length = [_in_precision(weights, dtype)]
+    for length in range(1, k + 1):
+        shorter, weights = weights, np.zeros((len(moves), length + 1, length + 1))
+        weights[:, 1:, :-1] = up * shorter
+        weights[:, 1:, 1:] += (1.0 - up) * shorter
+        weights[:, :1, :-1] = (1.0 - down) * shorter[:, :1]
+        weights[:, :1, 1:] += down * shorter[:, :1]
+        by_length.append(_in_precision(weights, dtype))
+    return [list(of_a_move) for of_a_move in zip(*by_length, strict=True)]
 
-    def __init__(self, moves: Sequence[Move], k: int) -> None:
-        up, down = np.array([move.upwards for move in moves]).reshape(-1, 2, 1, 1).swapaxes(0, 1)
-        self._by_length = [np.ones((len(moves), 1, 1))]
-        for length in range(1, k + 1):
-            shorter = self._by_length[-1]
-            weights = np.zeros((len(moves), length + 1, length + 1))
-            weights[:, 1:, :-1] = up * shorter
-            weights[:, 1:, 1:] += (1.0 - up) * shorter
-            weights[:, :1, :-1] = (1.0 - down) * shorter[:, :1]
-            weights[:, :1, 1:] += down * shorter[:, :1]
-            self._by_length.append(weights)
 
-    def matrix(self, number: int, length: int) -> Array:
-        """Return the weights of a move on fibres with z_i + z_j = length, (length + 1, length + 1)."""
-        matrix: Array = self._by_length[length][number]
-        return matrix
+def _in_precision(weights: Array, dtype: DTypeLike) -> Array:
+    """Return weights as numbers of a type; single precision would be slow with the smallest of them."""
+    if dtype == np.float32:
+        weights = np.where(np.abs(weights) < SMALLEST_SINGLE_WEIGHT, 0.0, weights)
+    return weights.astype(dtype, copy=False)
 
 
 def has_room_for_two_ways(k: int, n_states: int) -> bool:

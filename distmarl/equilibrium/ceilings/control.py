@@ -33,7 +33,7 @@ import numpy as np
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.environment import Environment
 from distmarl.values.exact_return import ExactReturn, PopulationValue, expected_at_start
-from distmarl.values.value_iteration import MAX_ITERATIONS, backward_induction, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, backward_induction, in_double, iterate_values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -91,10 +91,9 @@ class Control(abc.ABC):
         """Return the optimum over all steps, to a bound of ``tolerance`` where rounding allows it."""
         rounding = self.reward_error / (1 - self.env.gamma)
         found = iterate_values(
-            self.backup,
+            in_double(self.backup, self.relative_error),
             initial_value,
             gamma=self.env.gamma,
-            relative_error=self.relative_error,
             convergence_threshold=tolerance - rounding,
             max_iterations=MAX_ITERATIONS,
         )

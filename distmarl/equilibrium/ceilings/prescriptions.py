@@ -27,7 +27,7 @@ from distmarl.errors import InvalidArgumentError
 from distmarl.model.arrays import EPSILON, Array
 from distmarl.model.counts import count_vectors
 from distmarl.model.environment import Environment
-from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, anderson_bytes, in_double, iterate_values
 
 MAX_ROUNDS = 50
 # The error that the iteration with few prescriptions aims at, as a share of what values can differ by; and
@@ -96,10 +96,9 @@ class PrescriptionControl(Control):
                 break
             aim = max(tolerance / 2, bound * NEXT_AIM)
             found = iterate_values(
-                functools.partial(self._sweep, numbers=self._chosen, slack=slack),
+                in_double(functools.partial(self._sweep, numbers=self._chosen, slack=slack), self.relative_error),
                 image,
                 gamma=env.gamma,
-                relative_error=self.relative_error,
                 convergence_threshold=aim,
                 max_iterations=MAX_ITERATIONS,
             )

@@ -33,7 +33,7 @@ from distmarl.model.arrays import EPSILON, Array, GlobalPolicy, Ints, read_only
 from distmarl.model.counts import count_vectors, n_count_vectors, rank_valid
 from distmarl.model.environment import Environment
 from distmarl.model.policies import checked_local_policy, local_kernel, local_reward
-from distmarl.values.value_iteration import MAX_ITERATIONS, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, in_double, iterate_values
 
 # Agents in the game that is climbed, at most: ends for 4 to 6 agents agree.
 MAX_AGENTS = 5
@@ -158,11 +158,11 @@ class SmallGame:
             expected = (powers @ value) @ moves  # (G, C, A_g)
             return expected.swapaxes(0, 1) + env.reward_global + rewards[:, :, None]
 
+        n_roundings = len(rewards) + env.n_global_states + 2 * self.n_agents * env.n_local_states
         solution = iterate_values(
-            lambda value: action_values(value).max(axis=-1),
+            in_double(lambda value: action_values(value).max(axis=-1), n_roundings * EPSILON),
             np.zeros(rewards.shape) if initial_value is None else initial_value,
             gamma=env.gamma,
-            relative_error=(len(rewards) + env.n_global_states + 2 * self.n_agents * env.n_local_states) * EPSILON,
             convergence_threshold=self.tolerance,
             max_iterations=MAX_ITERATIONS,
         )

@@ -13,7 +13,7 @@ import numpy as np
 from distmarl.learning.aggregation import n_steps
 from distmarl.model.arrays import EPSILON, Array, Ints
 from distmarl.model.environment import Environment
-from distmarl.values.value_iteration import MAX_ITERATIONS, PATIENTLY, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, PATIENTLY, in_double, iterate_values
 
 # Certified errors of values, and of those that a search compares, as shares of the largest one there may be.
 ACCURACY, COARSE_ACCURACY = 1e-9, 1e-6
@@ -80,10 +80,9 @@ def _iterated(
     env: Environment, bellman: Callable[[Array], Array], accuracy: float = ACCURACY, initial_value: Array | None = None
 ) -> tuple[Array, float]:
     found = iterate_values(
-        bellman,
+        in_double(bellman, _n_sums(env) * EPSILON),
         np.zeros((env.n_global_states, env.n_local_states)) if initial_value is None else initial_value,
         gamma=env.gamma,
-        relative_error=_n_sums(env) * EPSILON,
         convergence_threshold=accuracy * max(largest_value(env), np.finfo(np.float64).tiny),
         max_iterations=MAX_ITERATIONS,
         **PATIENTLY,
