@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -27,7 +26,7 @@ from distmarl.dynamics.transitions.exact import has_dense_powers
 from distmarl.dynamics.transitions.kinds import find_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning.aggregation import game_of_classes, game_of_sizes, occupancy_of
-from distmarl.learning.surrogate_game import SurrogateGame
+from distmarl.learning.surrogate_game import SurrogateGame, bases_bytes
 from distmarl.model.arrays import Array, GlobalPolicy, read_only, real_array
 from distmarl.model.checks import check_at_least_one, check_positive, checked_integer
 from distmarl.model.counts import MAX_COUNT_VECTORS, n_count_vectors
@@ -40,7 +39,7 @@ from distmarl.model.policies import (
     local_reward,
 )
 from distmarl.model.random_streams import Seed
-from distmarl.values.value_iteration import PATIENTLY, anderson_bytes
+from distmarl.values.value_iteration import anderson_bytes
 
 # Agents that are seen, at most, where classes are first explored.
 COARSE_K = 10
@@ -199,7 +198,7 @@ def learn_global(
         occupancy, coarse = explore(env, policy, k=k)
         start = elevated_value(coarse, k=k, n_states=env.n_classes) if start is None else start
     game, policy = game_of_classes(env, policy, occupancy)
-    found = _solve(game, policy, k, options, seed, start, n_threads, **PATIENTLY)
+    found = _solve(game, policy, k, options, seed, start, n_threads)
     return replace(found, occupancy=read_only(np.array(occupancy, dtype=np.float64)))
 
 
@@ -215,10 +214,10 @@ def explore(env: Environment, local_policy: Array, *, k: int) -> tuple[Array, GL
         size -= 1
     exploring = occupancy_of(env, local_policy)
     options = GlobalAgent(transitions="exact", convergence_threshold=coarse_accuracy(env))
-    first = _solve(*game_of_classes(env, local_policy, exploring), size, options, **PATIENTLY)
+    first = _solve(*game_of_classes(env, local_policy, exploring), size, options)
     occupancy = (exploring + occupancy_of(env, local_policy, first.policy, k=size)) / 2
     game, policy = game_of_classes(env, local_policy, occupancy)
-    return occupancy, _solve(game, policy, size, options, initial_value=first.value, **PATIENTLY)
+    return occupancy, _solve(game, policy, size, options, initial_value=first.value)
 
 
 def coarse_accuracy(env: Environment) -> float:
@@ -249,9 +248,8 @@ def _solve(
     seed: Seed = 0,
     initial_value: Array | None = None,
     n_threads: int = 1,
-    **mixing: Any,
 ) -> GLearnResult:
-    """Solve the surrogate game of a global agent that sees local states; ``mixing`` is how values are mixed."""
+    """Solve the surrogate game of a global agent that sees local states."""
     kind = find_transitions(options.transitions)
     kernel, reward = local_kernel(env, local_policy), local_reward(env, local_policy)
     operator = kind.build(env, kernel, reward, k, options, seed)
@@ -259,7 +257,7 @@ def _solve(
     start = np.zeros(shape) if initial_value is None else np.ascontiguousarray(initial_value.T)
     with ThreadPoolExecutor(n_threads) as pool:
         game = SurrogateGame(env, reward, operator, k, pool.map if n_threads > 1 else map)
-        solution = game.solve(start, options.convergence_threshold, options.max_vi_iterations, **mixing)
+        solution = game.solve(start, options.convergence_threshold, options.max_vi_iterations)
         global_policy = game.greedy_policy(solution)
     return GLearnResult(
         policy=read_only(global_policy),
@@ -278,7 +276,7 @@ def estimated_bytes(env: Environment, *, k: int, options: GlobalAgent, n_threads
     env = game_of_sizes(env)
     n_vectors, n_global_states = n_count_vectors(k, env.n_local_states), env.n_global_states
     n_values = n_vectors * n_global_states
-    value_arrays = 8 * 7 * n_values + anderson_bytes(n_values)
+    value_arrays = 8 * 7 * n_values + anderson_bytes(n_values) + bases_bytes(env, n_vectors)
     # Each further thread holds Q of a global state, and what T needs on the way.
     held = 2 * env.n_global_actions + kind.n_arrays * n_global_states
     further_threads = (min(n_threads, n_global_states) - 1) * 8 * n_vectors * held

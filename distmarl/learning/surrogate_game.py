@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from distmarl.dynamics.transitions.base import CountTransitions
 from distmarl.model.arrays import EPSILON, SINGLE_EPSILON, Array, GlobalPolicy
@@ -56,24 +57,21 @@ class SurrogateGame:
         apply_to_each: Callable[..., Iterable[None]],
     ) -> None:
         self._env = env
-        self._n_values = len(env.reward_global) * n_count_vectors(k, env.n_local_states)
+        self._n_vectors = n_count_vectors(k, env.n_local_states)
         self._apply_to_each = apply_to_each
         self._operator = operator
         self._lookahead = [Lookahead(env.gamma * moves) for moves in env.transition_global]
         # Expected local reward, (G, C).
         self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
 
-    def solve(
-        self, initial_value: Array, convergence_threshold: float, max_iterations: int, **mixing: Any
-    ) -> ValueIterationResult:
-        """Return the optimal value, (C, G); ``mixing`` says how :func:`iterate_values` mixes values."""
+    def solve(self, initial_value: Array, convergence_threshold: float, max_iterations: int) -> ValueIterationResult:
+        """Return the optimal value, (C, G)."""
         return iterate_values(
             self._near_a_base() if self._is_single else in_double(self._bellman, self._relative_error),
             initial_value,
             gamma=self._env.gamma,
             convergence_threshold=convergence_threshold,
             max_iterations=max_iterations,
-            **mixing,
         )
 
     def greedy_policy(self, solution: ValueIterationResult) -> GlobalPolicy:
@@ -105,38 +103,36 @@ class SurrogateGame:
     def _action_values(self, s_g: int, value: Array) -> Array:
         """Return Q(s_g, z, a) as an array (A_g, C)."""
         q = self._ahead(s_g, value)
-        q += self._rewards(s_g)
+        q += self._env.reward_global[s_g][:, None]
+        q += self._population_reward[s_g]
         return q
 
     def _ahead(self, s_g: int, value: Array) -> Array:
         """Return the discounted value after each action, (A_g, C), in the precision of the value."""
         return self._lookahead[s_g].expect(value, functools.partial(self._operator.expect, s_g))
 
-    def _rewards(self, s_g: int) -> Array:
-        """Return the rewards of each action, (A_g, C)."""
-        return self._env.reward_global[s_g][:, None] + self._population_reward[s_g]
-
     @property
     def _is_single(self) -> bool:
         """Whether single precision serves: where there is much to move, and Q_0 is small beside what mixing keeps."""
-        is_worth_it = self._n_values >= SINGLE_FROM_SIZE and self._env.n_global_actions <= MAX_BASE_ACTIONS
-        return is_worth_it and math.isfinite(self._operator.single_error)
+        return bases_bytes(self._env, self._n_vectors) > 0 and math.isfinite(self._operator.single_error)
 
     def _near_a_base(self) -> Bellman:
         """Return the Bellman operator, in single precision near one of its bases; the first is V_0 = 0."""
         env, base = self._env, np.zeros((1, 1))
-        base_q = [self._rewards(s_g) for s_g in range(env.n_global_states)]
+        rewards = zip(env.reward_global, self._population_reward, strict=True)
+        base_q = [global_reward[:, None] + of_the_population for global_reward, of_the_population in rewards]
         single_error = self._operator.single_error + (env.n_global_states + 2) * SINGLE_EPSILON
 
         def apply(value: Array, allowed_error: float) -> tuple[Array, float]:
             nonlocal base
-            step, image = value - base, np.empty_like(value)
+            step: NDArray[Any] = np.empty_like(value, dtype=np.float32)
+            with np.errstate(over="ignore"):
+                np.subtract(value, base, out=step, casting="same_kind")
             distance = max(float(step.max()), -float(step.min()))
             is_near = distance < MAX_SINGLE and single_error * distance <= allowed_error
-            if is_near:
-                step = step.astype(np.float32)
-            else:
+            if not is_near:
                 base, distance = value, 0.0
+            image = np.empty_like(value)
 
             def update(s_g: int) -> None:
                 if is_near:
@@ -149,6 +145,14 @@ class SurrogateGame:
             return image, self._relative_error * float(np.abs(base).max()) + single_error * distance
 
         return apply
+
+
+def bases_bytes(env: Environment, n_vectors: int) -> int:
+    """Return how much memory a base takes with its Q_0, and a step away from it, in bytes."""
+    n_values = env.n_global_states * n_vectors
+    if n_values < SINGLE_FROM_SIZE or env.n_global_actions > MAX_BASE_ACTIONS:
+        return 0
+    return n_values * (8 + 8 * env.n_global_actions + 4)
 
 
 def _best_sums(left: Array, right: Array, *, out: Array) -> None:

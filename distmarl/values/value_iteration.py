@@ -22,7 +22,7 @@ For the same reason B need not be more precise than a small part of the span, as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -40,17 +40,16 @@ TIE_TOLERANCE = 1e-12
 # Differences kept by the acceleration: ten, or as many as hold this many numbers, but three at least.
 ANDERSON_MEMORY = 10
 ANDERSON_MIN_MEMORY = 3
-ANDERSON_NUMBERS = 2**25
+ANDERSON_NUMBERS = 3 * 2**23
 CHUNK = 2**13
-PATIENCE = 6
 # Differences of larger values are kept in single precision: they are directions, and need no more.
 SINGLE_FROM_SIZE = 2**15
-GROWTH_LIMIT = 2.0
+# Mixing starts afresh after so many sweeps without a narrower bracket, or when one is so many times as wide as that:
+# with less patience, values that are left slowly take up to four times as many sweeps.
+PATIENCE, GROWTH_LIMIT = 15, 10.0
 # Of the narrowest span so far: an error of B that does no harm to the next one.
 ERROR_SHARE = 0.01
 RELATIVE_CUTOFF = 1e-12
-# Where states are many and left slowly, mixing takes a third of the sweeps if it may be worse for longer.
-PATIENTLY: Mapping[str, Any] = {"patience": 15, "growth_limit": 10.0}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,8 +86,6 @@ def iterate_values(
     gamma: float,
     convergence_threshold: float,
     max_iterations: int,
-    patience: int = PATIENCE,
-    growth_limit: float = GROWTH_LIMIT,
 ) -> ValueIterationResult:
     """Solve V = B(V) to a certified bound.
 
@@ -105,10 +102,6 @@ def iterate_values(
         Stop once the bound is at most this.
     max_iterations : int
         Apply B at most this many times. Reaching it shows as ``converged = False``.
-    patience : int
-        Sweeps without a narrower bracket after which the mixing starts afresh.
-    growth_limit : float
-        How many times as wide as the narrowest a bracket may be, before it does.
 
     Returns
     -------
@@ -134,8 +127,9 @@ def iterate_values(
             bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
         if bound <= convergence_threshold or (best.span <= 2 * rounding and rounding > 2 * allowed_error):
             break
-        if bracket.span < growth_limit * best.span and n_since_best < patience:
-            value = _centred(mixer.mix(image, residual - bracket.middle))
+        if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
+            residual -= bracket.middle
+            value = _centred(mixer.mix(image, residual))
         else:
             mixer.clear()
             value = _centred(best.image)

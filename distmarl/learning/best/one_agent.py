@@ -13,7 +13,7 @@ import numpy as np
 from distmarl.learning.aggregation import n_steps
 from distmarl.model.arrays import EPSILON, Array, Ints
 from distmarl.model.environment import Environment
-from distmarl.values.value_iteration import MAX_ITERATIONS, PATIENTLY, in_double, iterate_values
+from distmarl.values.value_iteration import MAX_ITERATIONS, in_double, iterate_values
 
 # Certified errors of values, and of those that a search compares, as shares of the largest one there may be.
 ACCURACY, COARSE_ACCURACY = 1e-9, 1e-6
@@ -85,7 +85,6 @@ def _iterated(
         gamma=env.gamma,
         convergence_threshold=accuracy * max(largest_value(env), np.finfo(np.float64).tiny),
         max_iterations=MAX_ITERATIONS,
-        **PATIENTLY,
     )
     return found.value, found.bound
 
