@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from distmarl.report import printing
 from tests.commands import REPOSITORY, RunCommand, blanked_figures, call_in, command_in
 from tests.own_network import leave_network
 from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
@@ -95,6 +96,14 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
 def blank_figures() -> Iterator[None]:
     """Let figures be empty in their files, for tests of what stands beside them: drawing takes longest."""
     with blanked_figures():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def printing_alone() -> Iterator[None]:
+    """Let this process write its figures alone: tests run on all cores already."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(printing, "_start", lambda: None)
         yield
 
 

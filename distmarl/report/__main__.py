@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from distmarl.errors import ResultsError
+from distmarl.report.printing import Printer, printing
 from distmarl.results.storage.opening import is_on_disk, open_location
 from distmarl.terminal import DONE, command_parser, output_console, run_command
 from distmarl.wording import counted
@@ -65,6 +66,11 @@ def _figures() -> str:
 
 
 def _run(arguments: argparse.Namespace, messages: Console) -> int:
+    with printing() as printer:
+        return _report(arguments, messages, printer)
+
+
+def _report(arguments: argparse.Namespace, messages: Console, printer: Printer) -> int:
     # pandas and matplotlib, which --help need not wait for
     from distmarl.report.terminal_report import print_report
     from distmarl.report.write import write_comparison, write_report
@@ -74,7 +80,7 @@ def _run(arguments: argparse.Namespace, messages: Console) -> int:
         place = f"the page will lie in {page_folder}, where no browser can open it"
         raise ResultsError(f"--open: {place}; leave the option out")
     out = None if arguments.out is None else open_location(arguments.out)
-    report = write_report(open_location(arguments.folder), vectors=True, out=out)
+    report = write_report(open_location(arguments.folder), vectors=True, out=out, printer=printer)
     print_report(report, output_console(), messages)
     if arguments.compare:
         folders = [open_location(name) for name in (arguments.folder, *arguments.compare)]

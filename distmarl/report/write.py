@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from matplotlib.figure import Figure
 
@@ -12,9 +13,10 @@ from distmarl.errors import ResultsError
 from distmarl.report.catalogue import FIGURES, figure_files
 from distmarl.report.comparison import NAME as COMPARISON
 from distmarl.report.comparison import comparison
-from distmarl.report.figures.drawing.style import FILE_METADATA, hearing_missing_glyphs, laid_out_style, lay_out
+from distmarl.report.figures.drawing.style import hearing_missing_glyphs, lay_out
 from distmarl.report.numbers import Numbers, read_numbers
 from distmarl.report.page.render import render_page
+from distmarl.report.printing import Order, Printer, print_figure
 from distmarl.results.damage import find_damage
 from distmarl.results.folder import PAGE_FILE, PROVENANCE_FILE, open_results, stranger_lines
 from distmarl.results.shapes import check_files
@@ -60,7 +62,12 @@ class Report:
 
 
 def write_report(
-    folder: Location, *, publish: bool = True, vectors: bool = False, out: Location | None = None
+    folder: Location,
+    *,
+    publish: bool = True,
+    vectors: bool = False,
+    out: Location | None = None,
+    printer: Printer | None = None,
 ) -> Report:
     """Summarise a results folder and write its page and its figures, as PNG and, for papers, as PDF.
 
@@ -78,6 +85,8 @@ def write_report(
         is older than its PNG.
     out : Location, optional
         Where the figures and the page shall lie instead of the results folder, to which nothing is written then.
+    printer : Printer, optional
+        Who makes the files of figures; this process alone by default.
 
     Raises
     ------
@@ -89,22 +98,24 @@ def write_report(
     with hearing_missing_glyphs() as missing:
         snapshot = open_results(folder)
         damages = find_damage(snapshot) if publish else []
-        report = _written(snapshot, publish=publish and not damages, vectors=vectors, out=out)
+        report = _written(
+            snapshot, publish=publish and not damages, vectors=vectors, out=out, printer=printer or Printer()
+        )
     found = [*map(str, damages), *(stranger_lines(snapshot) if publish else ())]
     return replace(report, missing_glyphs="".join(sorted(missing)), warnings=found)
 
 
-def _written(snapshot: Snapshot, *, publish: bool, vectors: bool, out: Location | None) -> Report:
+def _written(snapshot: Snapshot, *, publish: bool, out: Location | None, **options: Any) -> Report:
     """Write a report and return it."""
     folder = snapshot.folder
     if out is not None and out.path != folder.path:
-        return _write(read_numbers(snapshot), _made(out), vectors=vectors)
+        return _write(read_numbers(snapshot), _made(out), **options)
     if publish:
         _publish_if_free(folder)
     numbers = read_numbers(snapshot)
     try:
         folder.check()
-        return _write(numbers, folder, vectors=vectors)
+        return _write(numbers, folder, **options)
     except NotWritableError as error:
         return Report(numbers, unwritten=str(error))
 
@@ -121,35 +132,38 @@ def write_comparison(folders: Sequence[Location], out: Location | None = None) -
     lay_out(figure)
     place = folders[0] if out is None or out.path == folders[0].path else _made(out)
     check_files(place, COMPARISON_FILES)
-    for kind in ("png", "pdf"):
-        _write_figure(place, COMPARISON, figure, kind)
+    for file in COMPARISON_FILES:
+        with place.writing(file) as stream:
+            stream.write(print_figure(figure, file.rpartition(".")[2]))
     return tuple(map(place.describe, COMPARISON_FILES))
 
 
-def _write(numbers: Numbers, out: Location, *, vectors: bool) -> Report:
+def _write(numbers: Numbers, out: Location, *, vectors: bool, printer: Printer) -> Report:
     """Write the figures and the page into the results folder, or into another one."""
     is_beside = out is numbers.folder
     check_files(out, [PAGE_FILE, *figure_files()])
     drawn: dict[str, Figure] = {}
     skipped: dict[str, str] = {}
+    as_vectors: dict[str, Order] = {}  # another process begins with these, which take longest
     for name, figure in FIGURES.items():
         picture = figure.drawn(numbers)
         if picture is not None:
             drawn[name] = picture
             lay_out(picture)
-            _write_figure(out, name, picture, "png")
+            if vectors or f"{name}.pdf" in numbers.files:
+                as_vectors[f"{name}.pdf"] = printer.order(picture, "pdf")
         elif reason := figure.why_absent(numbers):
             skipped[name] = reason
+    as_pixels = {f"{name}.png": printer.order(picture, "png") for name, picture in drawn.items()}
     if is_beside:
         _delete_old_figures(numbers, drawn)
     page = render_page(numbers, drawn, skipped, is_beside=is_beside)
+    for file, order in reversed([*as_vectors.items(), *as_pixels.items()]):  # and this one with the last
+        with out.writing(file) as stream:
+            stream.write(order.content())
     with out.writing(PAGE_FILE) as stream:
         stream.write(page.encode(errors="backslashreplace"))  # half a character is none
-    as_vectors = [name for name in drawn if vectors or f"{name}.pdf" in numbers.files]
-    for name in as_vectors:
-        _write_figure(out, name, drawn[name], "pdf")
-    files = [*(f"{name}.png" for name in drawn), *(f"{name}.pdf" for name in as_vectors)]
-    return Report(numbers, tuple(map(out.describe, files)), out.describe(PAGE_FILE), skipped)
+    return Report(numbers, tuple(map(out.describe, [*as_pixels, *as_vectors])), out.describe(PAGE_FILE), skipped)
 
 
 def _made(out: Location) -> Location:
@@ -181,9 +195,3 @@ def _delete_old_figures(numbers: Numbers, drawn: Collection[str]) -> None:
     """Delete what earlier reports drew and this one does not."""
     old = {name for name in figure_files() if name.rpartition(".")[0] not in drawn}
     numbers.folder.delete(old & numbers.files)
-
-
-def _write_figure(folder: Location, name: str, figure: Figure, kind: str) -> None:
-    """Write a figure, the same bytes each time, without date or version."""
-    with folder.writing(f"{name}.{kind}") as stream, laid_out_style():
-        figure.savefig(stream, format=kind, metadata=FILE_METADATA[kind])

@@ -2,7 +2,6 @@ import fcntl
 import os
 import threading
 from pathlib import Path
-from typing import BinaryIO
 
 import pytest
 from matplotlib.figure import Figure
@@ -128,16 +127,14 @@ def test_a_figure_is_never_seen_half_written(tmp_path, monkeypatch):
     finished_folder(tmp_path)
     draw_only([FIGURES[0].removesuffix(".png")], monkeypatch)
     whole = Path(write_report(tmp_path).figures[0]).read_bytes()
-    save = Figure.savefig
     seen: list[bytes] = []
 
-    def save_half(figure: Figure, stream: BinaryIO, **options: object) -> None:
-        save(figure, stream, **options)
-        stream.truncate(100)
+    def lose_half(number: int) -> None:
+        os.truncate(number, 100)
         seen.append((tmp_path / FIGURES[0]).read_bytes())
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(Figure, "savefig", save_half)
+    monkeypatch.setattr(os, "fsync", lose_half)
     with pytest.raises(ResultsError, match=r"reward_vs_k\.png: cannot be written: No space left"):
         write_report(tmp_path)
     assert seen == [whole]

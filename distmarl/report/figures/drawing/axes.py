@@ -65,8 +65,12 @@ def set_k_axis(axes: Axes, k_values: NDArray[np.int64]) -> None:
 def use_plain_numbers(axis: Axis, subs: tuple[float, ...]) -> None:
     """Label a logarithmic axis with plain numbers, at the given multiples of powers of ten."""
     axis.set_major_locator(LogLocator(subs=subs))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_major_formatter(FuncFormatter(_plainly))
     axis.set_minor_formatter(NullFormatter())
+
+
+def _plainly(value: float, _position: int | None) -> str:
+    return f"{value:g}"
 
 
 def characters(width_in: float) -> int:

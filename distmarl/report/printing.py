@@ -1,0 +1,140 @@
+"""Turning figures into the contents of files, by a second process where there is a core for it.
+
+Writing figures takes longer than all else of a report. They are laid out here and sent to the other process, which
+returns the bytes that this one would have made. What the other has not begun when a content is asked for is made here,
+so that both always have work, and nothing is lost with the other process. It is started before this one imports what
+takes as long as the other's start: this module imports none of that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+# The other process finds modules where this one does.
+OTHER = "import sys; sys.path[:] = sys.argv[1:]; from distmarl.report.printing import serve; serve()"
+
+
+def print_figure(figure: Figure, kind: str) -> bytes:
+    """Return the content of a file, the same bytes each time, without date or version."""
+    from distmarl.report.figures.drawing import style
+
+    stream = io.BytesIO()
+    with style.laid_out_style():
+        figure.savefig(stream, format=kind, metadata=style.FILE_METADATA[kind])
+    return stream.getvalue()
+
+
+@dataclass(slots=True)
+class Order:
+    """A file that is wanted of a figure.
+
+    Attributes
+    ----------
+    figure : Figure
+        The figure, laid out.
+    kind : str
+        ``png`` or ``pdf``.
+    elsewhere : Future, optional
+        What the other process makes of it.
+    """
+
+    figure: Figure
+    kind: str
+    elsewhere: Future[bytes | None] | None = None
+
+    def content(self) -> bytes:
+        """Return the content of the file, made here unless the other process has begun."""
+        made = None if self.elsewhere is None or self.elsewhere.cancel() else self.elsewhere.result()
+        return print_figure(self.figure, self.kind) if made is None else made
+
+
+class Printer:
+    """Takes orders, and has them made by another process, one after the other.
+
+    Parameters
+    ----------
+    other : subprocess.Popen, optional
+        The other process.
+    """
+
+    def __init__(self, other: subprocess.Popen[bytes] | None = None) -> None:
+        self._other = other
+        self._thread = ThreadPoolExecutor(1)
+
+    def order(self, figure: Figure, kind: str) -> Order:
+        """Order a file of a figure, which must not change any more."""
+        if self._other is None:
+            return Order(figure, kind)
+        try:
+            sent = pickle.dumps((figure, kind))
+        except (pickle.PicklingError, AttributeError, TypeError):  # something in it is of this process alone
+            return Order(figure, kind)
+        return Order(figure, kind, self._thread.submit(_exchange, self._other, sent))
+
+    def close(self) -> None:
+        """Let the other process go."""
+        self._thread.shutdown(cancel_futures=True)
+        if self._other is not None:
+            self._other.kill()
+            self._other.communicate()
+
+
+@contextmanager
+def printing() -> Iterator[Printer]:
+    """Take orders in the block, for another process, too, where this one may use a second core."""
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    printer = Printer(_start() if n_cores > 1 else None)
+    try:
+        yield printer
+    finally:
+        printer.close()
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        [sys.executable, "-c", OTHER, *sys.path],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C is for this process, which ends the other
+    )
+
+
+def _exchange(other: subprocess.Popen[bytes], sent: bytes) -> bytes | None:
+    """Return what the other process makes of an order; None where it has ended."""
+    assert other.stdin is not None
+    assert other.stdout is not None
+    try:
+        other.stdin.write(sent)
+        other.stdin.flush()
+        made: bytes = pickle.load(other.stdout)
+    except (OSError, EOFError, pickle.UnpicklingError):
+        return None
+    return made
+
+
+def serve() -> None:
+    """Make what is ordered on the standard input, until there are no more orders."""
+    importlib.import_module("distmarl.report.figures.drawing.style")  # while the first order is on its way
+    orders, contents = sys.stdin.buffer, sys.stdout.buffer
+    sys.stdout = sys.stderr  # what anything prints is no content
+    while True:
+        try:
+            figure, kind = pickle.load(orders)
+        except EOFError:
+            return
+        pickle.dump(print_figure(figure, kind), contents)
+        contents.flush()
