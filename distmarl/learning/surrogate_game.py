@@ -25,11 +25,12 @@ from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.values.value_iteration import (
     SINGLE_FROM_SIZE,
-    Bellman,
     ValueIterationResult,
+    centred,
     greedy_actions,
     in_double,
     iterate_values,
+    largest,
 )
 
 # With more global actions, Q_0 takes more memory than single precision is worth.
@@ -56,95 +57,116 @@ class SurrogateGame:
         k: int,
         apply_to_each: Callable[..., Iterable[None]],
     ) -> None:
-        self._env = env
-        self._n_vectors = n_count_vectors(k, env.n_local_states)
+        self.env = env
         self._apply_to_each = apply_to_each
-        self._operator = operator
+        self.operator = operator
         self._lookahead = [Lookahead(env.gamma * moves) for moves in env.transition_global]
         # Expected local reward, (G, C).
-        self._population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
+        self.population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
+        is_single = bases_bytes(env, n_count_vectors(k, env.n_local_states)) > 0 and math.isfinite(
+            operator.single_error
+        )
+        self._near_bases = NearBases(self) if is_single else None
 
     def solve(self, initial_value: Array, convergence_threshold: float, max_iterations: int) -> ValueIterationResult:
         """Return the optimal value, (C, G)."""
         return iterate_values(
-            self._near_a_base() if self._is_single else in_double(self._bellman, self._relative_error),
+            self._near_bases.apply if self._near_bases else in_double(self._bellman, self.relative_error),
             initial_value,
-            gamma=self._env.gamma,
+            gamma=self.env.gamma,
             convergence_threshold=convergence_threshold,
             max_iterations=max_iterations,
         )
 
     def greedy_policy(self, solution: ValueIterationResult) -> GlobalPolicy:
         """Return the lowest action whose Q is the best within the certified error, shape (G, C)."""
-        env = self._env
-        policy = np.empty(solution.value.shape[::-1], dtype=action_type(env))
+        env, value, bound, action_values = self.env, solution.value, solution.bound, self.action_values
+        if self._near_bases:
+            value = centred(value)  # a constant changes all Q alike, and would be far from any base
+            bound += self._near_bases.move_to(value, bound)
+            action_values = self._near_bases.action_values
+        policy = np.empty(value.shape[::-1], dtype=action_type(env))
         for s_g in range(env.n_global_states):
-            policy[s_g] = greedy_actions(self._action_values(s_g, solution.value), bound=solution.bound, axis=0)
+            policy[s_g] = greedy_actions(action_values(s_g, value), bound=bound, axis=0)
         return policy
 
     @property
-    def _relative_error(self) -> float:
+    def relative_error(self) -> float:
         """Rounding of T, and of the sum over next global states."""
-        return self._operator.relative_error + self._env.n_global_states * EPSILON
+        return self.operator.relative_error + self.env.n_global_states * EPSILON
 
     def _bellman(self, value: Array) -> Array:
         image = np.empty_like(value)
 
         def update(s_g: int) -> None:
-            self._action_values(s_g, value).max(axis=0, out=image[:, s_g])
+            self.action_values(s_g, value).max(axis=0, out=image[:, s_g])
 
-        self._for_each(update)
+        self.for_each(update)
         return image
 
-    def _for_each(self, update: Callable[[int], None]) -> None:
+    def for_each(self, update: Callable[[int], None]) -> None:
         """Do something for each global state."""
-        collections.deque(self._apply_to_each(update, range(self._env.n_global_states)), maxlen=0)
+        collections.deque(self._apply_to_each(update, range(self.env.n_global_states)), maxlen=0)
 
-    def _action_values(self, s_g: int, value: Array) -> Array:
+    def action_values(self, s_g: int, value: Array) -> Array:
         """Return Q(s_g, z, a) as an array (A_g, C)."""
-        q = self._ahead(s_g, value)
-        q += self._env.reward_global[s_g][:, None]
-        q += self._population_reward[s_g]
+        q = self.ahead(s_g, value)
+        q += self.env.reward_global[s_g][:, None]
+        q += self.population_reward[s_g]
         return q
 
-    def _ahead(self, s_g: int, value: Array) -> Array:
+    def ahead(self, s_g: int, value: Array) -> Array:
         """Return the discounted value after each action, (A_g, C), in the precision of the value."""
-        return self._lookahead[s_g].expect(value, functools.partial(self._operator.expect, s_g))
+        return self._lookahead[s_g].expect(value, functools.partial(self.operator.expect, s_g))
 
-    @property
-    def _is_single(self) -> bool:
-        """Whether single precision serves: where there is much to move, and Q_0 is small beside what mixing keeps."""
-        return bases_bytes(self._env, self._n_vectors) > 0 and math.isfinite(self._operator.single_error)
 
-    def _near_a_base(self) -> Bellman:
-        """Return the Bellman operator, in single precision near one of its bases; the first is V_0 = 0."""
-        env, base = self._env, np.zeros((1, 1))
-        rewards = zip(env.reward_global, self._population_reward, strict=True)
-        base_q = [global_reward[:, None] + of_the_population for global_reward, of_the_population in rewards]
-        single_error = self._operator.single_error + (env.n_global_states + 2) * SINGLE_EPSILON
+class NearBases:
+    """The Bellman operator of a game in single precision, near one of its bases; the first of them is V_0 = 0.
 
-        def apply(value: Array, allowed_error: float) -> tuple[Array, float]:
-            nonlocal base
-            step: NDArray[Any] = np.empty_like(value, dtype=np.float32)
-            with np.errstate(over="ignore"):
-                np.subtract(value, base, out=step, casting="same_kind")
-            distance = max(float(step.max()), -float(step.min()))
-            is_near = distance < MAX_SINGLE and single_error * distance <= allowed_error
-            if not is_near:
-                base, distance = value, 0.0
-            image = np.empty_like(value)
+    Parameters
+    ----------
+    game : SurrogateGame
+        The game.
+    """
 
-            def update(s_g: int) -> None:
-                if is_near:
-                    _best_sums(base_q[s_g], self._ahead(s_g, step), out=image[:, s_g])
-                else:
-                    base_q[s_g] = self._action_values(s_g, value)
-                    base_q[s_g].max(axis=0, out=image[:, s_g])
+    def __init__(self, game: SurrogateGame) -> None:
+        self._game = game
+        self._base, self._base_error = np.zeros((1, 1)), 0.0
+        rewards = zip(game.env.reward_global, game.population_reward, strict=True)
+        self._base_q = [of_actions[:, None] + of_the_population for of_actions, of_the_population in rewards]
+        self._single_error = game.operator.single_error + (game.env.n_global_states + 2) * SINGLE_EPSILON
+        self._step: NDArray[Any] | None = None  # from the base; None where that is the value itself
 
-            self._for_each(update)
-            return image, self._relative_error * float(np.abs(base).max()) + single_error * distance
+    def move_to(self, value: Array, allowed_error: float) -> float:
+        """Go to a value, which is the next base where the error would be too large; return the error of Q."""
+        self._step = np.empty_like(value, dtype=np.float32)
+        with np.errstate(over="ignore"):
+            np.subtract(value, self._base, out=self._step, casting="same_kind")
+        distance = largest(self._step)
+        if distance < MAX_SINGLE and self._single_error * distance <= allowed_error:
+            return self._base_error + self._single_error * distance
+        self._base, self._base_error, self._step = value, self._game.relative_error * largest(value), None
+        return self._base_error
 
-        return apply
+    def action_values(self, s_g: int, value: Array) -> Array:
+        """Return Q(s_g, z, a), (A_g, C), at the value that was gone to."""
+        if self._step is not None:
+            return self._base_q[s_g] + self._game.ahead(s_g, self._step)
+        self._base_q[s_g] = self._game.action_values(s_g, value)
+        return self._base_q[s_g]
+
+    def apply(self, value: Array, allowed_error: float) -> tuple[Array, float]:
+        """Return B(V) and its error."""
+        error, image = self.move_to(value, allowed_error), np.empty_like(value)
+
+        def update(s_g: int) -> None:
+            if self._step is None:
+                self.action_values(s_g, value).max(axis=0, out=image[:, s_g])
+            else:
+                _best_sums(self._base_q[s_g], self._game.ahead(s_g, self._step), out=image[:, s_g])
+
+        self._game.for_each(update)
+        return image, error
 
 
 def bases_bytes(env: Environment, n_vectors: int) -> int:

@@ -76,7 +76,12 @@ class ValueIterationResult:
 
 def in_double(bellman: Callable[[Array], Array], relative_error: float) -> Bellman:
     """Return an operator that is always as precise as it can be: up to an error per unit of max |V|."""
-    return lambda value, _allowed_error: (bellman(value), relative_error * float(np.abs(value).max()))
+    return lambda value, _allowed_error: (bellman(value), relative_error * largest(value))
+
+
+def largest(values: Array) -> float:
+    """Return the largest magnitude of some values."""
+    return max(float(values.max()), -float(values.min()))
 
 
 def iterate_values(
@@ -109,7 +114,7 @@ def iterate_values(
         Also stops, unconverged, when the span is all rounding error and cannot shrink any more.
     """
     scale = gamma / (1.0 - gamma)
-    value = _centred(np.asarray(initial_value, dtype=np.float64))
+    value = centred(np.asarray(initial_value, dtype=np.float64))
     mixer = AndersonMixer(value.shape)
     best = _Bracket(image=value, low=0.0, high=math.inf, rounding=math.inf)
     bound, n_since_best, n_iterations = math.inf, 0, 0
@@ -118,21 +123,22 @@ def iterate_values(
         allowed_error = ERROR_SHARE * best.span
         image, error = bellman(value, allowed_error)
         residual = image - value
-        rounding = error + EPSILON * float(np.abs(image).max())
+        largest_image = largest(image)
+        rounding = error + EPSILON * largest_image
         bracket = _Bracket(image, float(residual.min()), float(residual.max()), rounding)
         n_since_best += 1
         if bracket.half_width < best.half_width:
             best, n_since_best = bracket, 0
             bound = scale * bracket.half_width
-            bound += 4 * EPSILON * (float(np.abs(image).max()) + scale * abs(bracket.middle))
+            bound += 4 * EPSILON * (largest_image + scale * abs(bracket.middle))
         if bound <= convergence_threshold or (best.span <= 2 * rounding and rounding > 2 * allowed_error):
             break
         if bracket.span < GROWTH_LIMIT * best.span and n_since_best < PATIENCE:
             residual -= bracket.middle
-            value = _centred(mixer.mix(image, residual))
+            value = centred(mixer.mix(image, residual))
         else:
             mixer.clear()
-            value = _centred(best.image)
+            value = centred(best.image)
             n_since_best = 0
     return ValueIterationResult(
         value=best.image + scale * best.middle,
@@ -169,7 +175,7 @@ def backward_induction(
     while True:
         image = bellman(value)
         low, high = float(image.min()), float(image.max())
-        bound = gamma * (bound + relative_error * float(np.abs(value).max())) + reward_error
+        bound = gamma * (bound + relative_error * largest(value)) + reward_error
         # The part that is the same everywhere is kept aside: it is not for B to round.
         value, offset = image - (low + high) / 2, (low + high) / 2 + gamma * offset
         bound += 4 * EPSILON * (max(-low, high) + abs(offset))
@@ -198,7 +204,7 @@ class _Bracket:
         return (self.low + self.high) / 2
 
 
-def _centred(value: Array) -> Array:
+def centred(value: Array) -> Array:
     """Shift a value to midrange 0, where rounding errors are smallest."""
     return value - (float(value.min()) + float(value.max())) / 2
 

@@ -19,7 +19,7 @@ from distmarl.dynamics.transitions.sampled import sampled_transitions
 from distmarl.errors import InvalidArgumentError
 from distmarl.learning import surrogate_game
 from distmarl.learning.g_learn import estimated_bytes
-from distmarl.learning.surrogate_game import SurrogateGame
+from distmarl.learning.surrogate_game import NearBases
 from distmarl.model.counts import count_vectors
 from distmarl.model.options import GlobalAgent
 from distmarl.model.policies import local_kernel
@@ -102,19 +102,14 @@ def test_robots_agree_with_an_independent_solver(transitions, reward_global):
 def single_precision(monkeypatch):
     """Let small games, which stay in double precision else, be solved near bases; return the errors that T had."""
     monkeypatch.setattr(surrogate_game, "SINGLE_FROM_SIZE", 0)
-    shares, near_a_base = [], SurrogateGame._near_a_base
+    shares, apply = [], NearBases.apply
 
-    def watched(game):
-        apply = near_a_base(game)
+    def watched(self, value, allowed_error):
+        image, error = apply(self, value, allowed_error)
+        shares.append(error / max(self._game.relative_error * np.abs(value).max(), 1e-300))
+        return image, error
 
-        def told(value, allowed_error):
-            image, error = apply(value, allowed_error)
-            shares.append(error / max(game._relative_error * np.abs(value).max(), 1e-300))
-            return image, error
-
-        return told
-
-    monkeypatch.setattr(SurrogateGame, "_near_a_base", watched)
+    monkeypatch.setattr(NearBases, "apply", watched)
     return shares
 
 

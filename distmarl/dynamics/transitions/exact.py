@@ -42,7 +42,7 @@ from distmarl.wording import mebibytes
 
 MAX_DENSE_BYTES = 2**28
 # Arrays that are moved together take at most so much, about a last-level cache's share: by timing at k = 25 to 60.
-CACHED_BYTES = 8 * 2**20
+CACHED_BYTES = 12 * 2**20
 
 
 class ExactTransitions(CountTransitions):
