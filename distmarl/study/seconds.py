@@ -7,6 +7,8 @@ far they are off where tasks run is for :mod:`distmarl.sweep.estimates.costs` to
 
 from __future__ import annotations
 
+import math
+
 from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.learning.aggregation import game_of_sizes
@@ -28,12 +30,14 @@ from distmarl.study.job import Job
 # Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
 # Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn; of many
 # local states, for each possible way (on the warehouse game).
-PER_STEP_S, PER_AGENT_S, PER_WAY_S, PER_POSSIBLE_WAY_S = 1e-5, 4e-8, 1e-7, 4e-8
+PER_STEP_S, PER_AGENT_S, PER_WAY_S, PER_POSSIBLE_WAY_S = 1e-5, 5.4e-8, 1.35e-7, 5.4e-8
 
+# Values of more count vectors than this leave the cache, until it plays no part any more.
+N_CACHED_VECTORS, MOST_DOUBLINGS = 10**4, 5
 # Under a greedy local policy agents move in leaps: exact transitions then take so many times as many sweeps.
-GREEDY_SWEEPS = 1.9
+GREEDY_SWEEPS = 1.2
 # Answers of a global agent that compete, beside those that are valued at once; sweeps of an exact value over all steps.
-N_ANSWERS, N_SWEEPS_OF_A_VALUE = 4, 25
+N_ANSWERS, N_SWEEPS_OF_A_VALUE = 6, 25
 # An ascent takes about as long as so many trainings in the larger surrogate game.
 N_TRAININGS_OF_AN_ASCENT = 6
 
@@ -72,7 +76,9 @@ def _sweep_s(
     """Return the time of a sweep whose operators are applied to so many columns each."""
     kind, n_global = TRANSITIONS[transitions], env.n_global_states
     n_operations = n_global * n_columns * n_vectors * kind.n_operations(env, k, job.setting.global_agent)
-    return n_global * kind.per_kernel_s + n_operations * kind.per_operation_s
+    n_doublings = min(MOST_DOUBLINGS, math.log2(max(1.0, n_vectors / N_CACHED_VECTORS)))
+    slower = 1.0 + kind.growth * n_doublings
+    return n_global * kind.per_kernel_s(env, k) + n_operations * kind.per_operation_s * slower
 
 
 def rollouts_s(job: Job, n_rollouts: int, horizon: int | None = None) -> float:

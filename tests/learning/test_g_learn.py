@@ -618,7 +618,7 @@ FROZEN = TransitionRecord(
     n_bytes=lambda _env, k, options: 10**9 * k * options.n_mc_samples,
     n_arrays=3,
     n_operations=lambda _env, k, options: float(k * options.n_mc_samples),
-    per_kernel_s=2.0,
+    per_kernel_s=lambda _env, _k: 2.0,
     per_operation_s=3.0,
     n_sweeps=7,
 )

@@ -130,8 +130,12 @@ class TransitionRecord:
         How many arrays of the size of the value an application holds: each thread has its own.
     n_operations : callable
         Returns the operations of a sweep for each count vector and pair of global states, given the same.
-    per_kernel_s, per_operation_s : float
-        Seconds of a sweep for each of the G kernels, and per operation.
+    per_kernel_s : callable
+        Returns the seconds of a sweep for each of the G kernels beside its operations, given the game and k.
+    per_operation_s : float
+        Seconds of an operation where values are in the cache.
+    growth : float
+        By what share of that an operation takes longer with every doubling of the count vectors beyond the cache.
     n_sweeps : int
         Sweeps until the certificate stands, at gamma = 0.95 and a threshold of 1e-6.
     n_samples : callable
@@ -145,7 +149,8 @@ class TransitionRecord:
     n_bytes: Callable[[Environment, int, GlobalAgent], int]
     n_arrays: int
     n_operations: Callable[[Environment, int, GlobalAgent], float]
-    per_kernel_s: float
+    per_kernel_s: Callable[[Environment, int], float]
     per_operation_s: float
     n_sweeps: int
+    growth: float = 0.0
     n_samples: Callable[[Environment, int, GlobalAgent], int] = lambda _env, _k, _options: 0

@@ -49,7 +49,8 @@ ROUNDED = TransitionRecord(
     n_bytes=lambda env, k, _options: successor_bytes(env, k, 1),
     n_arrays=1,
     n_operations=lambda _env, _k, _options: 1.0,
-    per_kernel_s=2e-5,
-    per_operation_s=1e-8,
-    n_sweeps=50,
+    per_kernel_s=lambda _env, _k: 2e-5,
+    per_operation_s=7.2e-9,
+    growth=0.2,
+    n_sweeps=65,
 )

@@ -62,9 +62,10 @@ SAMPLED = TransitionRecord(
     n_bytes=lambda env, k, options: successor_bytes(env, k, options.n_mc_samples),
     n_arrays=1,
     n_operations=lambda _env, _k, options: float(options.n_mc_samples),
-    per_kernel_s=7e-5,
-    per_operation_s=1.3e-9,
-    n_sweeps=35,
+    per_kernel_s=lambda _env, _k: 7e-5,
+    per_operation_s=0.87e-9,
+    growth=0.11,
+    n_sweeps=40,
     # Each of k agents in each local state draws once for all count vectors.
     n_samples=lambda env, k, options: env.n_global_states * options.n_mc_samples * env.n_local_states * k,
 )
