@@ -15,7 +15,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# What takes the other process longer than this is made here.
+PATIENCE_S = 60.0
 # The other process finds modules where this one does.
 OTHER = "import sys; sys.path[:] = sys.argv[1:]; from distmarl.report.printing import serve; serve()"
 
@@ -57,7 +59,10 @@ class Order:
 
     def content(self) -> bytes:
         """Return the content of the file, made here unless the other process has begun."""
-        made = None if self.elsewhere is None or self.elsewhere.cancel() else self.elsewhere.result()
+        made = None
+        if self.elsewhere is not None and not self.elsewhere.cancel():
+            done, _ = wait([self.elsewhere], PATIENCE_S)
+            made = self.elsewhere.result() if done else None
         return print_figure(self.figure, self.kind) if made is None else made
 
 
@@ -86,9 +91,10 @@ class Printer:
 
     def close(self) -> None:
         """Let the other process go."""
-        self._thread.shutdown(cancel_futures=True)
         if self._other is not None:
             self._other.kill()
+        self._thread.shutdown(cancel_futures=True)
+        if self._other is not None:
             self._other.communicate()
 
 
@@ -128,9 +134,9 @@ def _exchange(other: subprocess.Popen[bytes], sent: bytes) -> bytes | None:
 
 def serve() -> None:
     """Make what is ordered on the standard input, until there are no more orders."""
-    importlib.import_module("distmarl.report.figures.drawing.style")  # while the first order is on its way
     orders, contents = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # what anything prints is no content
+    importlib.import_module("distmarl.report.figures.drawing.style")  # while the first order is on its way
     while True:
         try:
             figure, kind = pickle.load(orders)

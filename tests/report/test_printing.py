@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
+import time
 
 import pytest
 from matplotlib.figure import Figure
@@ -83,6 +85,17 @@ def test_nothing_is_lost_with_the_other_process(printer):
     order = printer.order(figure, "png")
     assert order.elsewhere.result(timeout=60) is None
     assert order.content() == printing.print_figure(figure, "png")
+
+
+def test_another_process_that_does_nothing_is_not_waited_for_without_end(printer, monkeypatch):
+    figure = a_figure()
+    assert printer.order(figure, "png").elsewhere.result(timeout=60) is not None
+    monkeypatch.setattr(printing, "PATIENCE_S", 0.2)
+    printer._other.send_signal(signal.SIGSTOP)
+    order = printer.order(figure, "pdf")
+    while not order.elsewhere.running():
+        time.sleep(0.01)
+    assert order.content() == printing.print_figure(figure, "pdf")
 
 
 def test_a_figure_that_cannot_be_sent_is_made_here(printer):
