@@ -80,6 +80,7 @@ fi
 RAY_ADDRESS=$address python -m distmarl.sweep "$@" &
 driver=$!
 stop() {
+    trap '' TERM # Once is enough: bash gets lost in a handler that is called within itself.
     kill "$driver" 2>/dev/null || true
     while kill -0 "$driver" && kill -0 "$head"; do sleep 0.5; done 2>/dev/null
     kill -9 "$driver" 2>/dev/null || true

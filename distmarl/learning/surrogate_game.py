@@ -13,6 +13,7 @@ from __future__ import annotations
 import collections
 import functools
 import math
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -24,6 +25,7 @@ from distmarl.model.arrays import EPSILON, SINGLE_EPSILON, Array, GlobalPolicy
 from distmarl.model.counts import count_vectors, n_count_vectors
 from distmarl.model.environment import Environment
 from distmarl.values.value_iteration import (
+    ERROR_SHARE,
     SINGLE_FROM_SIZE,
     ValueIterationResult,
     centred,
@@ -38,7 +40,9 @@ MAX_BASE_ACTIONS = 10
 # Sums of so many columns stay in the cache.
 COLUMNS_AT_A_TIME = 2**12
 # Values that are further apart than this stay in double precision.
-MAX_SINGLE = 1e30
+MAX_SINGLE = 1e25
+# Smaller numbers are less precise in single precision.
+SMALLEST_STEP = 1e-30
 
 
 def action_type(env: Environment) -> type[Any]:
@@ -60,6 +64,7 @@ class SurrogateGame:
         self.env = env
         self._apply_to_each = apply_to_each
         self.operator = operator
+        self._largest_local_reward = largest(rewards)
         self._lookahead = [Lookahead(env.gamma * moves) for moves in env.transition_global]
         # Expected local reward, (G, C).
         self.population_reward = np.einsum("gl,cl->gc", rewards / k, count_vectors(k, env.n_local_states))
@@ -71,7 +76,9 @@ class SurrogateGame:
     def solve(self, initial_value: Array, convergence_threshold: float, max_iterations: int) -> ValueIterationResult:
         """Return the optimal value, (C, G)."""
         return iterate_values(
-            self._near_bases.apply if self._near_bases else in_double(self._bellman, self.relative_error),
+            self._near_bases.apply
+            if self._near_bases
+            else in_double(self._bellman, self.relative_error, self.reward_error),
             initial_value,
             gamma=self.env.gamma,
             convergence_threshold=convergence_threshold,
@@ -83,7 +90,7 @@ class SurrogateGame:
         env, value, bound, action_values = self.env, solution.value, solution.bound, self.action_values
         if self._near_bases:
             value = centred(value)  # a constant changes all Q alike, and would be far from any base
-            bound += self._near_bases.move_to(value, bound)
+            bound += self._near_bases.move_to(value, ERROR_SHARE * bound)
             action_values = self._near_bases.action_values
         policy = np.empty(value.shape[::-1], dtype=action_type(env))
         for s_g in range(env.n_global_states):
@@ -94,6 +101,12 @@ class SurrogateGame:
     def relative_error(self) -> float:
         """Rounding of T, and of the sum over next global states."""
         return self.operator.relative_error + self.env.n_global_states * EPSILON
+
+    @property
+    def reward_error(self) -> float:
+        """Rounding of the sum of all rewards, which may cancel, and of adding it."""
+        n_sums = self.env.n_local_states + 3
+        return n_sums * EPSILON * (largest(self.env.reward_global) + self._largest_local_reward)
 
     def _bellman(self, value: Array) -> Array:
         image = np.empty_like(value)
@@ -130,7 +143,7 @@ class NearBases:
     """
 
     def __init__(self, game: SurrogateGame) -> None:
-        self._game = game
+        self._game = weakref.proxy(game)  # which holds this
         self._base, self._base_error = np.zeros((1, 1)), 0.0
         rewards = zip(game.env.reward_global, game.population_reward, strict=True)
         self._base_q = [of_actions[:, None] + of_the_population for of_actions, of_the_population in rewards]
@@ -142,11 +155,11 @@ class NearBases:
         self._step = np.empty_like(value, dtype=np.float32)
         with np.errstate(over="ignore"):
             np.subtract(value, self._base, out=self._step, casting="same_kind")
-        distance = largest(self._step)
+        distance = largest(self._step) + SMALLEST_STEP
         if distance < MAX_SINGLE and self._single_error * distance <= allowed_error:
-            return self._base_error + self._single_error * distance
+            return self._base_error + self._single_error * distance + self._game.reward_error
         self._base, self._base_error, self._step = value, self._game.relative_error * largest(value), None
-        return self._base_error
+        return self._base_error + self._game.reward_error
 
     def action_values(self, s_g: int, value: Array) -> Array:
         """Return Q(s_g, z, a), (A_g, C), at the value that was gone to."""

@@ -16,9 +16,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,16 @@ if TYPE_CHECKING:
 # What takes the other process longer than this is made here.
 PATIENCE_S = 60.0
 # The other process finds modules where this one does.
-OTHER = "import sys; sys.path[:] = sys.argv[1:]; from distmarl.report.printing import serve; serve()"
+OTHER = """
+import os, sys
+contents = os.fdopen(os.dup(1), "wb")
+os.dup2(2, 1)  # what anything prints is no content
+sys.path[:] = sys.argv[1:]
+from distmarl.report.printing import serve
+serve(sys.stdin.buffer, contents)
+"""
+# In front of what is sent is a number of so many bytes, which says how long it is; one of more was something else.
+N_BYTES, MOST_BYTES = 8, 2**31
 
 
 def print_figure(figure: Figure, kind: str) -> bytes:
@@ -85,7 +94,8 @@ class Printer:
             return Order(figure, kind)
         try:
             sent = pickle.dumps((figure, kind))
-        except (pickle.PicklingError, AttributeError, TypeError):  # something in it is of this process alone
+        except (pickle.PicklingError, AttributeError, TypeError, ValueError, RecursionError):
+            # something in it is of this process alone
             return Order(figure, kind)
         return Order(figure, kind, self._thread.submit(_exchange, self._other, sent))
 
@@ -109,38 +119,51 @@ def printing() -> Iterator[Printer]:
         printer.close()
 
 
-def _start() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", OTHER, *sys.path],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C is for this process, which ends the other
-    )
+def _start() -> subprocess.Popen[bytes] | None:
+    """Start the other process; where there can be none, this one does it all."""
+    if not sys.executable:
+        return None
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-c", OTHER, *sys.path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is for this process, which ends the other
+        )
+    except OSError:
+        return None
 
 
 def _exchange(other: subprocess.Popen[bytes], sent: bytes) -> bytes | None:
-    """Return what the other process makes of an order; None where it has ended."""
+    """Return what the other process makes of an order; None where it has ended, as it has to if it makes nothing."""
     assert other.stdin is not None
     assert other.stdout is not None
-    try:
-        other.stdin.write(sent)
-        other.stdin.flush()
-        made: bytes = pickle.load(other.stdout)
-    except (OSError, EOFError, pickle.UnpicklingError):
-        return None
+    made = None
+    if other.poll() is None:
+        with suppress(OSError):
+            _send(other.stdin, sent)
+            made = _received(other.stdout)
+    if made is None:
+        other.kill()
     return made
 
 
-def serve() -> None:
-    """Make what is ordered on the standard input, until there are no more orders."""
-    orders, contents = sys.stdin.buffer, sys.stdout.buffer
-    sys.stdout = sys.stderr  # what anything prints is no content
+def _send(stream: IO[bytes], content: bytes) -> None:
+    stream.write(len(content).to_bytes(N_BYTES, "big") + content)
+    stream.flush()
+
+
+def _received(stream: IO[bytes]) -> bytes | None:
+    """Return what was sent; None where that has an end too early."""
+    n_bytes = int.from_bytes(stream.read(N_BYTES), "big")
+    content = stream.read(n_bytes) if n_bytes <= MOST_BYTES else b""
+    return content if content and len(content) == n_bytes else None
+
+
+def serve(orders: IO[bytes], contents: IO[bytes]) -> None:
+    """Make what is ordered, until there are no more orders."""
     importlib.import_module("distmarl.report.figures.drawing.style")  # while the first order is on its way
-    while True:
-        try:
-            figure, kind = pickle.load(orders)
-        except EOFError:
-            return
-        pickle.dump(print_figure(figure, kind), contents)
-        contents.flush()
+    while order := _received(orders):
+        figure, kind = pickle.loads(order)
+        _send(contents, print_figure(figure, kind))

@@ -263,11 +263,12 @@ def _progress(console: Console, plan: Plan, pending: Pending, store: Snapshot | 
 def _report(folder: Location, console: Console, *, quiet: bool) -> None:
     """Draw the figures; print the final table and where everything lies."""
     from distmarl.report.printing import printing
-    from distmarl.report.terminal_report import print_report
-    from distmarl.report.write import write_report
 
     stop = Stop()
     with stop.on_signals(), stop.breaking_off(), printing() as printer:
+        from distmarl.report.terminal_report import print_report
+        from distmarl.report.write import write_report
+
         report = write_report(folder, publish=False, printer=printer)
         if not quiet:
             try:

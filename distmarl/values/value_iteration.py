@@ -16,7 +16,8 @@ function at all, it may come from an extrapolation: the plain iterates are accel
 mixing (Walker & Ni 2011), on residuals taken modulo constants because a constant only shifts
 the bracket. Mixing may widen the bracket for a while; when it widens too far or for too long, it
 starts afresh with the plain step from the best point, which always shrinks the span by gamma.
-For the same reason B need not be more precise than a small part of the span, as long as it says by how much it is off.
+For the same reason B need not be more precise than a small part of the span, as long as it says by how much it is off
+(which is to be less than what is left of the span by a sweep, for the plain step to shrink it).
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ SINGLE_FROM_SIZE = 2**15
 # Mixing starts afresh after so many sweeps without a narrower bracket, or when one is so many times as wide as that:
 # with less patience, values that are left slowly take up to four times as many sweeps.
 PATIENCE, GROWTH_LIMIT = 15, 10.0
-# Of the narrowest span so far: an error of B that does no harm to the next one.
+# Of the narrowest span so far: an error of B that hardly slows mixing down, but where gamma is next to 1.
 ERROR_SHARE = 0.01
 RELATIVE_CUTOFF = 1e-12
 
@@ -74,9 +75,19 @@ class ValueIterationResult:
     converged: bool
 
 
-def in_double(bellman: Callable[[Array], Array], relative_error: float) -> Bellman:
-    """Return an operator that is always as precise as it can be: up to an error per unit of max |V|."""
-    return lambda value, _allowed_error: (bellman(value), relative_error * largest(value))
+def in_double(bellman: Callable[[Array], Array], relative_error: float, reward_error: float = 0.0) -> Bellman:
+    """Return an operator that is always as precise as it can be.
+
+    Parameters
+    ----------
+    bellman : callable
+        The operator B; takes and returns arrays of a shape.
+    relative_error : float
+        Rounding error of the expectation inside B, per unit of max |V|.
+    reward_error : float
+        Rounding error of the rewards inside B.
+    """
+    return lambda value, _allowed_error: (bellman(value), relative_error * largest(value) + reward_error)
 
 
 def largest(values: Array) -> float:

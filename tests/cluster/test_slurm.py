@@ -105,7 +105,8 @@ def test_a_time_limit_ends_a_job_in_order_and_one_submitted_in_advance_goes_on(s
     driver = first.driver()
     with standing_still(driver):
         slurm.call("scontrol", "update", f"jobid={first.number}", "timelimit=1")
-        wait_until(lambda: is_pending(driver, signal.SIGTERM))  # Slurm looks at the limits twice a minute
+        # Slurm looks at the limits twice a minute.
+        wait_until(lambda: is_pending(driver, signal.SIGTERM) or not Path(f"/proc/{driver}").exists())
     assert_ended(first, "FAILED", 130)
     before = committed(results)
     assert_ended(second, "COMPLETED", 0)

@@ -119,6 +119,28 @@ def test_the_error_of_single_precision_is_there(k):
     assert 1e-8 < error <= operator.single_error < 1e-4
 
 
+# Its moves make values 246 times as large on the way, for each agent, though the whole is harmless: amplification 1.46.
+WILD_KERNEL = np.array(
+    [
+        [4.63931171e-01, 3.58087104e-01, 5.23518362e-03, 1.72746542e-01],
+        [5.96466757e-03, 7.00947650e-04, 2.44361901e-01, 7.48972484e-01],
+        [2.24930658e-01, 7.02733161e-03, 1.59457079e-02, 7.52096303e-01],
+        [3.46137499e-01, 3.09595589e-02, 3.28003427e-01, 2.94899515e-01],
+    ]
+)
+WILD_KERNEL /= WILD_KERNEL.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(("k", "is_single"), [(2, True), (3, True), (8, False), (15, False)])
+def test_values_that_grow_on_the_way_are_left_in_double(k, is_single):
+    operator = power(WILD_KERNEL, k)
+    assert operator.relative_error < 1e-6
+    assert math.isfinite(operator.single_error) == is_single
+    values = np.random.default_rng(1).choice([-1.0, 1.0], size=(len(count_vectors(k, 4)), 2)).astype(np.float32)
+    error = np.abs(operator.expect(0, values) - operator.expect(0, values.astype(np.float64))).max()
+    assert error <= operator.single_error
+
+
 def test_kernels_whose_weights_are_beyond_single_precision_are_left_in_double():
     assert power(HARD_KERNELS[5], 60).single_error == math.inf
     assert power(HARD_KERNELS[3], 5, 0.0).single_error == math.inf, "a dense matrix of few count vectors"

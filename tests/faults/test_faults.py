@@ -62,12 +62,12 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
         "constants": {"executors.ray_executor.DEADLINE_MARGIN_S": 0.5},
     }
     driver = FaultyDriver(cluster, tmp_path, faults)
-    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=30")
+    code, said = driver.run(sweep, "--out", "out", "--set", "runner.task_timeout_s=15")
     assert code == 1, said
     assert "3 tasks failed" in said
     found = failures(tmp_path / "out")
     assert set(found) == {1, 2, 3}
-    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (30 s) and could not be" in found[1]["error"]
+    assert "TaskTimeoutError: ran longer than runner.task_timeout_s (15 s) and could not be" in found[1]["error"]
     assert found[2]["error"].startswith("WorkerCrashedError")
     assert found[2]["log_tail"] == "last words\n"
     assert found[3]["error"] == "TwoArgumentsError: no luck"
@@ -85,6 +85,15 @@ def test_tasks_that_misbehave_are_reported_each_on_its_own(cluster: Cluster, tmp
     assert code == 0, said
     run(tmp_path / "whole", WHOLE)
     assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
+
+
+def test_a_long_task_runs_once(cluster: Cluster, tmp_path: Path) -> None:
+    driver = FaultyDriver(cluster, tmp_path, {"misbehave": [["shared_policy", 1, "nap"]]})
+    sweep = write_sweep(tmp_path, changed(TINY, runner={"cpus_per_train": 1}))
+    code, said = driver.run(sweep, "--out", "out", "--quiet")
+    assert (code, said) == (0, "")
+    assert pd.read_parquet(tmp_path / "out" / "timings")["seconds"].max() >= 60
+    assert set(driver.starts().values()) == {1}
 
 
 def test_a_deadline_on_a_worker_that_python_swallows_comes_again(cluster: Cluster, tmp_path: Path) -> None:

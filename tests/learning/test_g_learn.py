@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import math
 import tracemalloc
+import weakref
 from dataclasses import replace
 
 import numpy as np
@@ -106,7 +108,8 @@ def single_precision(monkeypatch):
 
     def watched(self, value, allowed_error):
         image, error = apply(self, value, allowed_error)
-        shares.append(error / max(self._game.relative_error * np.abs(value).max(), 1e-300))
+        error_of_t = error - self._game.reward_error
+        shares.append(error_of_t / max(self._game.relative_error * np.abs(value).max(), 1e-300))
         return image, error
 
     monkeypatch.setattr(NearBases, "apply", watched)
@@ -130,6 +133,52 @@ def test_values_in_single_precision_near_bases_are_as_good(single_precision, tra
         n_double += sum(share <= 1.001 for share in single_precision)
         single_precision.clear()
     assert n_near > 2 * n_double > 0
+
+
+@pytest.mark.parametrize("in_single", [True, False])
+@pytest.mark.parametrize(("offset", "threshold"), [(1e8, 1e-8), (1e12, 1e-6)])
+def test_rewards_that_cancel_are_not_taken_for_precise(monkeypatch, in_single, offset, threshold):
+    monkeypatch.setattr(surrogate_game, "SINGLE_FROM_SIZE", 0 if in_single else 10**9)
+    env = random_environment(np.random.default_rng(1), n_global_states=4, n_agents=6)
+    shifted = replace(env, reward_global=env.reward_global + offset, reward_local=env.reward_local - offset)
+    same = replace(
+        env, reward_global=shifted.reward_global - offset, reward_local=shifted.reward_local + offset
+    )  # to the bit
+    options = {"k": 6, "transitions": "sampled", "n_mc_samples": 5}
+    expected = g_learn(same, uniform_local_policy(env), **options, convergence_threshold=1e-11)
+    found = g_learn(shifted, uniform_local_policy(env), **options, convergence_threshold=threshold)
+    assert np.abs(found.value - expected.value).max() <= found.bound + expected.bound
+
+
+@pytest.mark.parametrize("transitions", ["sampled", "exact"])
+@pytest.mark.parametrize("unit", [1e-30, 1e-42, 1e-100, 1e20, 1e100])
+def test_rewards_of_any_unit_are_solved_in_single_precision_or_not_at_all(single_precision, transitions, unit):
+    env = random_environment(np.random.default_rng(2), n_global_states=4, n_agents=6)
+    scaled = replace(env, reward_global=unit * env.reward_global, reward_local=unit * env.reward_local)
+    options = {"k": 6, "transitions": transitions, "n_mc_samples": 5}
+    expected = g_learn(env, uniform_local_policy(env), **options, convergence_threshold=1e-9)
+    found = g_learn(scaled, uniform_local_policy(env), **options, convergence_threshold=1e-6 * unit)
+    assert found.converged
+    assert found.n_iterations < 100
+    assert np.abs(found.value - unit * expected.value).max() <= 1.01 * (found.bound + unit * expected.bound)
+    assert single_precision
+
+
+def test_nothing_large_outlives_a_training():
+    game_of = []
+    with pytest.MonkeyPatch.context() as patch:
+        make = NearBases.__init__
+        patch.setattr(
+            NearBases, "__init__", lambda self, game: (game_of.append(weakref.ref(game)), make(self, game))[-1]
+        )
+        patch.setattr(surrogate_game, "SINGLE_FROM_SIZE", 0)
+        gc.disable()
+        try:
+            g_learn(robots(), uniform_local_policy(robots()), k=3)
+            assert len(game_of) == 1
+            assert game_of[0]() is None
+        finally:
+            gc.enable()
 
 
 @pytest.mark.parametrize("transitions", ["sampled", "exact"])

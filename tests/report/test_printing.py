@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 
@@ -96,6 +97,31 @@ def test_another_process_that_does_nothing_is_not_waited_for_without_end(printer
     while not order.elsewhere.running():
         time.sleep(0.01)
     assert order.content() == printing.print_figure(figure, "pdf")
+
+
+@pytest.mark.parametrize(
+    "says", ["print('hello', flush=True)", "import sys; sys.exit(3)", "import os; os.write(1, b'x' * 99)"]
+)
+def test_another_process_that_says_something_or_ends_at_its_start_takes_nothing_along(
+    tmp_path, monkeypatch, drawn, says
+):
+    (tmp_path / "sitecustomize.py").write_text(says)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setattr(printing, "_start", START)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    figure = drawn["zone_heatmap"]  # larger than a pipe
+    with printing.printing() as printer:
+        orders = [printer.order(figure, "png") for _ in range(4)]
+        assert {order.content() for order in orders} == {printing.print_figure(figure, "png")}
+
+
+@pytest.mark.parametrize("executable", ["", None, "/nowhere/python"])
+def test_where_no_process_can_be_started_this_one_does_it_all(monkeypatch, executable):
+    monkeypatch.setattr(printing, "_start", START)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    monkeypatch.setattr(sys, "executable", executable)
+    with printing.printing() as printer:
+        assert printer.order(a_figure(), "png").content().startswith(b"\x89PNG")
 
 
 def test_a_figure_that_cannot_be_sent_is_made_here(printer):

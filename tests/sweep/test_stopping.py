@@ -184,7 +184,7 @@ def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, ca
     sweep, out = write_sweep(tmp_path), tmp_path / "a b"
     with start_command(tmp_path, sweep) as driver:
         assert driver.stderr is not None
-        while driver.poll() is None and not (out / "reward_vs_k.png").exists():
+        while driver.poll() is None and not any(out.glob("*.png")):
             time.sleep(0.005)
         driver.send_signal(signal.SIGTERM)
         message = driver.stderr.read()

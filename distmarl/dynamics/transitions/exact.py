@@ -44,7 +44,7 @@ MAX_DENSE_BYTES = 2**28
 # Arrays that are moved together take at most so much, about a last-level cache's share: by timing at k = 25 to 60.
 CACHED_BYTES = 12 * 2**20
 
-# What a matrix product takes beside its arithmetic: there is one for each pair of states and length of fibres.
+# What a matrix product takes beside its arithmetic.
 PER_PRODUCT_S = 8e-7
 
 
@@ -273,6 +273,11 @@ def _operations(env: Environment, k: int) -> float:
     return env.n_local_states * (env.n_local_states - 1) / 2 * (k / env.n_local_states + 1)
 
 
+def _n_products(env: Environment, k: int) -> int:
+    """Return the matrix products of an application: one for each move and length of fibres, or for each agent."""
+    return k if is_labelled(k, env.n_local_states) else k * env.n_local_states * (env.n_local_states - 1) // 2
+
+
 EXACT = TransitionRecord(
     name="exact",
     meaning="the expectation itself, without sampling or rounding",
@@ -282,7 +287,7 @@ EXACT = TransitionRecord(
     n_bytes=lambda env, k, _options: exact_bytes(env, k),
     n_arrays=8,
     n_operations=lambda env, k, _options: _operations(env, k),
-    per_kernel_s=lambda env, k: 6e-5 + PER_PRODUCT_S * k * env.n_local_states * (env.n_local_states - 1) / 2,
+    per_kernel_s=lambda env, k: 6e-5 + PER_PRODUCT_S * _n_products(env, k),
     per_operation_s=0.36e-9,
     n_sweeps=20,
 )

@@ -139,7 +139,7 @@ def _factor_in_order(kernel: Array, rows: Ints, columns: Ints) -> Factorization:
                 break
             moves += [Move(int(rows[i]), int(rows[j]), q) for j, q in row_moves]
     if not exists[0] or moves is None:
-        return Factorization((), tuple(renamed.tolist()), np.inf, np.inf, np.inf)
+        return Factorization((), tuple(renamed.tolist()), np.inf, np.inf, np.inf, np.inf)
     return as_factorization(moves, kernel, renamed.tolist())
 
 

@@ -31,7 +31,9 @@ _in_digits = np.frompyfunc(decimal.Decimal, 1, 1)
 # A kernel is factored once for all k of a process.
 KERNELS_KEPT = 1024
 # A move may be wild where nearly nobody is; the powers of its weights must still be numbers.
-MAX_WEIGHT, MAX_SINGLE_WEIGHT = 1e200, 1e30
+MAX_WEIGHT = 1e200
+# In single precision values may grow by so much on the way; weights that are less count for nothing, and would be slow.
+MAX_SINGLE_GROWTH, SMALLEST_SINGLE_WEIGHT = 1e8, 1e-20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Factorization:
         At least 1; errors of k agents grow at most like its k-th power. Infinite when there are no such moves.
     residual : float
         Largest row sum of |product of the moves - kernel|.
+    widest : float
+        How many times as large as a value what comes of it on the way may be, for one agent.
     n_touched : float
         How many moves concern an agent, on the average over its ways: the most for any state to start in.
     """
@@ -83,6 +87,7 @@ class Factorization:
     renamed: tuple[int, ...]
     amplification: float
     residual: float
+    widest: float
     n_touched: float
 
     def relative_error(self, k: int, *, in_single: bool = False) -> float:
@@ -90,15 +95,18 @@ class Factorization:
 
         A move on a fibre of s agents sums s + 1 products with weights that were built agent by agent, in two roundings
         each: off by (3 s + 1) units of EPSILON / 2. The s agents of all moves together are the k agents, each as often
-        as moves concern it. In single precision weights are rounded once more.
+        as moves concern it. In single precision weights are rounded once more, and the smallest are left out.
         """
-        epsilon, largest = (SINGLE_EPSILON, MAX_SINGLE_WEIGHT) if in_single else (EPSILON, MAX_WEIGHT)
         with np.errstate(over="ignore"):
             growth = np.float64(self.amplification) ** k
             wildest = max((max(abs(q) + abs(1.0 - q) for q in move.upwards) for move in self.moves), default=1.0)
-            if np.float64(wildest) ** k > largest:
+            on_the_way = np.float64(self.widest) ** k
+            if np.float64(wildest) ** k > MAX_WEIGHT or (in_single and on_the_way > MAX_SINGLE_GROWTH):
                 return np.inf
-            rounding = (1.5 * k * self.n_touched + (2 if in_single else 1) * len(self.moves)) * epsilon
+            rounding = (1.5 * k * self.n_touched + len(self.moves)) * EPSILON
+            if in_single:
+                rounding = (1.5 * k * self.n_touched + 2 * len(self.moves)) * SINGLE_EPSILON
+                rounding += len(self.moves) * (k + 1) * SMALLEST_SINGLE_WEIGHT * on_the_way
             return float((rounding + k * self.residual) * growth)
 
 
@@ -110,6 +118,7 @@ def as_factorization(moves: Sequence[Move], kernel: Array, renamed: Sequence[int
     left = [np.ones(n_states)]  # row sums of what is left of the magnitudes, from each move on
     for matrix in reversed(matrices):
         left.append(np.abs(matrix) @ left[-1])
+    widest = float(max(sums.max() for sums in left))
     magnitude, touched = np.eye(n_states), np.zeros(n_states)
     for move, matrix in zip(moves, matrices, strict=True):
         pair = list(move.pair)
@@ -121,6 +130,7 @@ def as_factorization(moves: Sequence[Move], kernel: Array, renamed: Sequence[int
         tuple(arrivals.tolist()),
         amplification=float(sums.max()),
         residual=_residual(matrices, kernel, arrivals),
+        widest=widest,
         n_touched=float((touched / sums).max()),
     )
 

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import DTypeLike
 
-from distmarl.dynamics.transitions.moves import Move
+from distmarl.dynamics.transitions.moves import SMALLEST_SINGLE_WEIGHT, Move
 from distmarl.model.arrays import Array
 from distmarl.model.counts import n_count_vectors
 
 # The weights of two-way moves take at most this for a kernel, or that many times what a value takes.
 SMALL_WEIGHTS_BYTES, MAX_WEIGHTS_PER_VALUE = 4 * 2**20, 4
-# Weights that are less count for nothing in single precision, and would be slow.
-SMALLEST_SINGLE_WEIGHT = 1e-20
 
 
 def weights_of(moves: Sequence[Move], k: int, dtype: DTypeLike = np.float64) -> list[list[Array]]:

@@ -29,9 +29,6 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A kill for want of memory comes back here at once; by default it is repeated for ever, as it was.
     "RAY_task_oom_retries": "0",
-    # A connection that has gone silent is given up within seconds instead of minutes.
-    "RAY_grpc_client_keepalive_time_ms": "10000",
-    "RAY_grpc_client_keepalive_timeout_ms": "10000",
     # Ray ends a process that has lost its control service, by default after a minute: the pulse is to notice first.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "3600",
 }
