@@ -246,7 +246,9 @@ def test_a_sweep_outlives_a_node_that_dies_and_one_that_hangs(
     def every_core_is_busy() -> bool:
         return sum(line.startswith("evaluate ") for line in driver.starts().elements()) == 2 * len(cluster.raylets)
 
-    with driver.start(sweep, "--out", "out") as process:
+    # What hangs is given up after five minutes of silence; here sooner, as no task takes long.
+    impatient = {"RAY_grpc_client_keepalive_time_ms": "10000"}
+    with driver.start(sweep, "--out", "out", **impatient) as process:
         wait_for(lambda: process.poll() is not None or every_core_is_busy())
         cluster.signal_node(victim, signal.SIGKILL)
         cluster.signal_node(hung, signal.SIGSTOP)
