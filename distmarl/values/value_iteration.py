@@ -16,8 +16,7 @@ function at all, it may come from an extrapolation: the plain iterates are accel
 mixing (Walker & Ni 2011), on residuals taken modulo constants because a constant only shifts
 the bracket. Mixing may widen the bracket for a while; when it widens too far or for too long, it
 starts afresh with the plain step from the best point, which always shrinks the span by gamma.
-For the same reason B need not be more precise than a small part of the span, as long as it says by how much it is off
-(which is to be less than what is left of the span by a sweep, for the plain step to shrink it).
+For the same reason B need not be more precise than a small part of the span, as long as it says by how much it is off.
 """
 
 from __future__ import annotations

@@ -164,6 +164,14 @@ def test_rewards_of_any_unit_are_solved_in_single_precision_or_not_at_all(single
     assert single_precision
 
 
+@pytest.mark.parametrize(("transitions", "k"), [("sampled", 12), ("exact", 20)])
+def test_values_that_are_left_slowly_take_no_more_sweeps_than_others(transitions, k):
+    env = robots(n_agents=1000, gamma=0.99)
+    n_actions = env.n_local_actions
+    greedy = np.eye(n_actions)[np.random.default_rng(1).integers(n_actions, size=(5, 5))]
+    assert g_learn(env, greedy, k=k, transitions=transitions).n_iterations < 100
+
+
 def test_nothing_large_outlives_a_training():
     game_of = []
     with pytest.MonkeyPatch.context() as patch:

@@ -29,9 +29,8 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     # A kill for want of memory comes back here at once; by default it is repeated for ever, as it was.
     "RAY_task_oom_retries": "0",
-    # A connection is asked for a sign of life after five minutes of silence, and then given up within seconds. Ray's
-    # servers bear no shorter time: they hang up on tasks that take four times as long, which are lost then.
-    "RAY_grpc_client_keepalive_time_ms": "300000",
+    # A connection that gives no sign of life is given up within seconds. It is asked for one after five minutes, as by
+    # default: servers bear no shorter time, but hang up on tasks that take four times as long, which are lost then.
     "RAY_grpc_client_keepalive_timeout_ms": "10000",
     # Ray ends a process that has lost its control service, by default after a minute: the pulse is to notice first.
     "RAY_gcs_rpc_server_reconnect_timeout_s": "3600",
