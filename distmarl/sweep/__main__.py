@@ -197,8 +197,11 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     tell = functools.partial(console.print, markup=False, soft_wrap=not console.is_terminal)
     tell_of_start = (lambda _: None) if arguments.quiet else tell
 
+    def give_up(lost: LostRayError) -> None:
+        leave(_lost(lost, console))
+
     def start() -> Executor:
-        executor = choice.start(tell_of_start, functools.partial(warn, console=console))
+        executor = choice.start(tell_of_start, functools.partial(warn, console=console), give_up)
         # Matplotlib and pandas take a second to import: they can while the tasks run.
         threading.Thread(target=importlib.import_module, args=("distmarl.report.write",), daemon=True).start()
         return executor
@@ -217,8 +220,7 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
                 tell=tell,
             )
     except LostRayError as lost:
-        print_error(lost, console)
-        return _stopped(console, "what was done is kept", SOME_FAILED)
+        return _lost(lost, console)
     except Interrupted:
         return _interrupted(console, has_failures=not arguments.retry_failed or bool(Snapshot(folder).keys(FAILURES)))
     if tally.done["evaluate"] or tally.done["exact_return"]:
@@ -281,6 +283,12 @@ def _report(folder: Location, console: Console, *, quiet: bool) -> None:
 def _interrupted(console: Console, *, has_failures: bool = True) -> int:
     """Say how to go on and return the exit code."""
     return _stopped(console, "interrupted; what was done is kept", INTERRUPTED, has_failures=has_failures)
+
+
+def _lost(lost: LostRayError, console: Console) -> int:
+    """Say what was lost and how to go on, and return the exit code."""
+    print_error(lost, console)
+    return _stopped(console, "what was done is kept", SOME_FAILED)
 
 
 def _stopped(console: Console, what: str, code: int, *, has_failures: bool = True) -> int:

@@ -127,8 +127,8 @@ def _is_ignored(number: int) -> bool:
     return signal.getsignal(number) is signal.SIG_IGN
 
 
-def leave() -> None:
+def leave(code: int = INTERRUPTED) -> None:
     """End the process now; nothing may wait any more, not even for a terminal."""
     if os.isatty(2):
         os.write(2, SHOW_CURSOR)
-    os._exit(INTERRUPTED)
+    os._exit(code)

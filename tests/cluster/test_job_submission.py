@@ -24,7 +24,7 @@ from tests.cluster.running import (
     wait_for_evaluations,
 )
 
-pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 needs_token_authentication = pytest.mark.skipif(
     tuple(map(int, metadata.version("ray").split(".")[:2])) < (2, 52), reason="Ray asks for tokens from 2.52 on"

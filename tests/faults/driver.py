@@ -9,6 +9,7 @@ trace        file to which each task adds a line when it starts; beside it lie o
 sleep_s      time that each task takes beside its own
 gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
+is_lost      whether the control service of Ray ends while a task is handed to Ray
 is_new       whether Ray has none of its private names any more
 constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
@@ -35,6 +36,7 @@ from distmarl.sweep.executors import ray_private, ray_worker
 from distmarl.sweep.executors.execution import Call
 from distmarl.sweep.executors.ray_executor import RayExecutor
 from tests.faults.deafness import Deaf, listen_to_nothing
+from tests.faults.machinery import descendants
 
 
 class TwoArgumentsError(Exception):
@@ -130,6 +132,19 @@ def forget_private_names() -> None:
     ray_private._attempt_number = lambda: None
 
 
+def lose_control(function: Any) -> Any:
+    """Return a function that ends the control service of this process's Ray before it does its work."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any) -> Any:
+        for each in descendants(os.getpid()):
+            if b"gcs/gcs_server" in Path(f"/proc/{each}/cmdline").read_bytes():
+                os.kill(each, signal.SIGKILL)
+        return function(*arguments)
+
+    return run
+
+
 def run_faulty_batch(faults: dict[str, Any], name: str, calls: list[Call], *arguments: Any, **options: Any) -> Any:
     """Run a batch in a worker, whose tasks are made faulty first."""
     if faults.get("is_new"):
@@ -154,6 +169,8 @@ def main() -> int:
         return run_faulty_batch(told, *arguments, **options)
 
     RayExecutor._run_batch = staticmethod(run_batch)
+    if told.get("is_lost"):
+        RayExecutor._function = lose_control(RayExecutor._function)  # type: ignore[method-assign]
     return sweep_command.main(arguments)
 
 

@@ -33,7 +33,7 @@ def completed(executor: RayExecutor) -> Completed:
 
 def main() -> None:
     (job,) = plan_of(LARGE).jobs
-    with RayExecutor(Runner(), Cluster(sys.argv[1], "--address", 30.0)) as executor:
+    with RayExecutor(Runner(), Cluster(sys.argv[1], "--address", 30.0), print, print) as executor:
         handle = executor.put(job)
         executor.submit(Task(TaskKey("shared_policy", job.setting_id), handle))
         local_policy = completed(executor).value

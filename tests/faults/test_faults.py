@@ -24,7 +24,7 @@ from tests.sweep.sweeps import TINY, changed, plan_of, run, table_bytes, write_s
 from tests.sweep.test_object_store import stored_tables
 from tests.sweep.test_starts import SEARCH
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 
 WHOLE = changed(TINY, experiment={"n_eval_seeds": 6})
 

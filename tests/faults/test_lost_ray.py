@@ -15,7 +15,7 @@ import pytest
 from tests.faults.machinery import FaultyDriver, cluster_of, descendants, n_parts, wait_for
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.ray
 
 MANY = changed(TINY, experiment={"n_eval_seeds": 12})
 SLOW = {"sleep_s": 0.2}
@@ -60,7 +60,9 @@ def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Pat
         assert process.stderr is not None
         lost = "a local Ray was lost: the node of this machine has ended; what was done is kept"
         assert next(line for line in process.stderr if line.startswith(lost))
+        before = n_parts(out)
         assert next(line for line in process.stderr if line.startswith("27 tasks, "))
+        wait_for_parts(process, out, before)  # so that it is not lost within a call, which would be another error
         kill(process, "gcs/gcs_server")
         _, said = process.communicate()
     place.rmdir()  # it is empty
@@ -69,6 +71,21 @@ def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Pat
     assert "what was done is kept. To go on: " in said
     assert f"{sweep} --out out --num-cpus 1" in said
     assert pd.read_parquet(out / "failures").empty, "no task has failed"
+    run(out, MANY)
+    assert table_bytes(out) == whole
+
+
+def test_a_ray_that_is_lost_within_a_call_ends_the_driver(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    constants = {"clusters.pulse.WAIT_FOR_CALL_S": 2.0}
+    driver, out = FaultyDriver(None, tmp_path, {"is_lost": True, "constants": constants}), tmp_path / "out"
+    sweep, place = write_sweep(tmp_path, MANY), Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
+    code, said = driver.run(sweep, "--out", "out", "--num-cpus", "1", RAY_TMPDIR=str(place))
+    place.rmdir()  # it is empty
+    assert code == 1, said
+    lost = "error: a local Ray was lost: its control service has ended, and something that was asked of it has no end"
+    assert lost in said
+    assert said.rstrip().endswith(f"{sweep} --out out --num-cpus 1")
+    assert said.count("what was done is kept. To go on: ") == 1
     run(out, MANY)
     assert table_bytes(out) == whole
 

@@ -14,7 +14,7 @@ from tests.sweep.sweeps import write_sweep
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/meminfo"),
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(900),
 ]
 
 ROOM = 5 * 2**29

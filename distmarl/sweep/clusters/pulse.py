@@ -2,7 +2,10 @@
 
 Ray itself ends a process that has lost its control service, after a minute and with words of its own; where the node of
 this machine is lost, tasks fail that had nothing to do with it. So a thread looks at both, by what can be had at once:
-whether somebody still listens at their ports.
+whether somebody still listens at their ports. Another one asks Ray for its nodes, which may hang with Ray.
+
+So may whatever else is asked of Ray: its calls wait for the control service in code that nothing interrupts. One that
+has not come back from a Ray that is lost ends this process.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import ray
@@ -21,6 +26,8 @@ LOOK_EVERY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 # A control service that keeps its state elsewhere may come back; one of a local Ray does not.
 WAIT_FOR_CONTROL_S = 60.0
+# So long a call of Ray may still take once Ray is lost.
+WAIT_FOR_CALL_S = 10.0
 # A task whose process is lost may be the first sign of a Ray that ends; so long it is given to show.
 SHOW_S = 3.0
 
@@ -36,6 +43,8 @@ class Pulse:
         What to call it.
     address : str or None
         Where it was joined; None for a Ray of this machine alone.
+    give_up : callable
+        Says that Ray was lost and ends this process, from another thread, as the main one hears nothing any more.
 
     Attributes
     ----------
@@ -43,8 +52,8 @@ class Pulse:
         What Ray has told of each node that is alive, a second ago or so.
     """
 
-    def __init__(self, name: str, address: str | None) -> None:
-        self._name, self._is_local = name, address is None
+    def __init__(self, name: str, address: str | None, give_up: Callable[[LostRayError], object]) -> None:
+        self._name, self._is_local, self._give_up = name, address is None, give_up
         self.nodes = _alive_nodes()
         self._own_node: Port | None = None
         if address is not None and "://" in address:  # from outside, by a server of the cluster that asks for us
@@ -58,16 +67,27 @@ class Pulse:
         self._heard_at = time.monotonic()
         self._listens = True
         self._end: str | None = None
+        self._asked_at: float | None = None
         self._told = False
         self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._look, name="pulse of Ray", daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._look, name="pulse of Ray", daemon=True).start()
+        self._asking = threading.Thread(target=self._ask, name="nodes of Ray", daemon=True)
+        self._asking.start()
 
     @property
     def answers(self) -> bool:
         """Whether the control service does: nothing may be asked of it otherwise, since that would hang."""
         is_late = time.monotonic() - self._heard_at > LOOK_EVERY_S + CONNECT_TIMEOUT_S
         return self._end is None and self._listens and not is_late
+
+    @contextmanager
+    def asked(self) -> Iterator[None]:
+        """Give up this process if the block asks something of a Ray that is lost, and gets no answer."""
+        earlier, self._asked_at = self._asked_at, time.monotonic()
+        try:
+            yield
+        finally:
+            self._asked_at = earlier
 
     def check(self) -> str | None:
         """Return what a user should know of it, once.
@@ -77,9 +97,6 @@ class Pulse:
         LostRayError
             When there is nothing to be hoped for any more.
         """
-        silence_s = time.monotonic() - self._heard_at
-        if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
-            self._end = f"its control service has not answered for {silence_s:.0f} s"
         if self._end is not None:
             raise self.lost(self._end)
         if self.answers:
@@ -112,27 +129,38 @@ class Pulse:
     def stop(self) -> None:
         """Look no more. To be called before Ray is left: it would be started again by being asked."""
         self._stopped.set()
-        self._thread.join(CONNECT_TIMEOUT_S)
+        self._asking.join(CONNECT_TIMEOUT_S)
 
     def _look(self) -> None:
+        """Notice the end."""
         while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
-            if self._look_at_ports() and not self._stopped.is_set():
-                try:
-                    self.nodes = _alive_nodes()
-                except RayError:
-                    continue
-                self._heard_at = time.monotonic()
+            self._look_at_ports()
+            silence_s = time.monotonic() - self._heard_at
+            if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
+                self._end = f"its control service has not answered for {silence_s:.0f} s"
+        since = time.monotonic()
+        while not self._stopped.wait(LOOK_EVERY_S):
+            asked_at = self._asked_at
+            if asked_at is not None and time.monotonic() - max(asked_at, since) > WAIT_FOR_CALL_S:
+                self._give_up(self.lost(f"{self._end}, and something that was asked of it has no end"))
 
-    def _look_at_ports(self) -> bool:
-        """Return whether the control service can be asked, and note the end of what cannot come back."""
+    def _ask(self) -> None:
+        """Ask for the nodes, again and again."""
+        while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
+            if self._listens:
+                with suppress(RayError):
+                    self.nodes = _alive_nodes()
+                    self._heard_at = time.monotonic()
+
+    def _look_at_ports(self) -> None:
+        """Notice whether the control service can be asked, and the end of what cannot come back."""
         if self._own_node is not None and _listens(self._own_node) is False:
             self._end = "the node of this machine has ended"
-            return False
+            return
         listens = _listens(self._control)
         if self._is_local and listens is False:
             self._end = "its control service has ended"
         self._listens = bool(listens)
-        return self._listens
 
 
 def _alive_nodes() -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from distmarl.errors import ExecutorError
+from distmarl.errors import ExecutorError, LostRayError
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
 from distmarl.sweep.clusters.joining import Cluster, try_to_join
@@ -79,8 +79,10 @@ class ExecutorChoice:
         has_one = self.cluster is None and runner.task_timeout_s is None and runner.cpus_per_train is None
         return HeadStart(self.plan, self.pending) if has_one else None
 
-    def start(self, tell: Callable[[str], None], warn: Callable[[str], None]) -> Executor:
-        """Tell what is joined, or start a Ray, and begin meanwhile."""
+    def start(
+        self, tell: Callable[[str], None], warn: Callable[[str], None], give_up: Callable[[LostRayError], object]
+    ) -> Executor:
+        """Tell what is joined, or start a Ray, and begin meanwhile; what gives up is called when Ray hangs."""
         runner = self.plan.sweep.runner
         if not self.runs_on_ray:
             return SerialExecutor(runner.task_timeout_s, self.guard)
@@ -92,17 +94,17 @@ class ExecutorChoice:
         if head_start is not None:
             head_start.begin()
         try:
-            executor = self._start_ray(warn)
+            executor = self._start_ray(warn, give_up)
         finally:
             if head_start is not None:
                 head_start.end()
         return executor if head_start is None else AheadExecutor(head_start, executor)
 
-    def _start_ray(self, warn: Callable[[str], None]) -> Executor:
+    def _start_ray(self, warn: Callable[[str], None], give_up: Callable[[LostRayError], object]) -> Executor:
         """Join or start a Ray; warn of what it lacks, and refuse what it could never run."""
         from distmarl.sweep.executors.ray_executor import RayExecutor  # half a second that --help need not wait for
 
-        executor = RayExecutor(self.plan.sweep.runner, self.cluster, warn)
+        executor = RayExecutor(self.plan.sweep.runner, self.cluster, warn, give_up)
         try:
             where = "the cluster" if self.cluster else "the local Ray"
             check_memory(self.plan, self.pending, executor.largest_node_memory, where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -43,7 +44,7 @@ HINTS = {
     "auth_token": "Let HOME be a folder that can be written, or name a file with the token by RAY_AUTH_TOKEN_PATH. ",
     "No space left": "Set RAY_TMPDIR to a folder on a disk with room. ",
 }
-# A Ray that was lost may take its time to be left.
+# A Ray that is lost, or just now, may take its time to be left.
 LEAVE_TIMEOUT_S = 30.0
 
 
@@ -118,21 +119,22 @@ def _way_out(place: LocalPlace | None) -> str:
 def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> None:
     """Leave the cluster; a local Ray ends, with whatever still runs on it.
 
-    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done. One that was
-    lost is waited for, but not for ever.
+    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done. It is not waited
+    for for ever.
     """
 
     def end() -> None:
-        ray.shutdown()
+        ending = threading.Thread(target=ray.shutdown, name="leaving Ray", daemon=True)
+        ending.start()
+        ending.join(LEAVE_TIMEOUT_S)
+        if ending.is_alive():
+            atexit.unregister(ray.shutdown)  # which Python would wait for at its end
         place.close()
 
     if is_lost:
         gc.collect()  # a reference that went after Ray would take this process along
         place.close()  # whatever of it does not answer any more would be waited for
-        ending = threading.Thread(target=ray.shutdown, name="end of Ray", daemon=True)
-        ending.start()
-        ending.join(LEAVE_TIMEOUT_S)
-        place.close()  # once more, for what was written at the end
+        end()  # and closes once more, for what was written at the end
     elif sys.exc_info()[0] is None:
         threading.Thread(target=end, name="end of Ray").start()
     else:  # the error's frames may hold references, and nothing is drawn

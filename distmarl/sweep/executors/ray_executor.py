@@ -84,6 +84,9 @@ class RayExecutor(Executor):
         The cluster to join; None starts a local Ray.
     warn : callable
         Is told in a line of text what a user should know of this Ray.
+    give_up : callable
+        Is told by another thread that the Ray was lost while the main one waits for it and hears nothing; ends this
+        process.
 
     Raises
     ------
@@ -100,7 +103,13 @@ class RayExecutor(Executor):
 
     _run_batch = staticmethod(run_batch)
 
-    def __init__(self, runner: Runner, cluster: Cluster | None, warn: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        runner: Runner,
+        cluster: Cluster | None,
+        warn: Callable[[str], None],
+        give_up: Callable[[LostRayError], object],
+    ) -> None:
         self._runner = runner
         self._cluster = cluster
         self._warn = warn
@@ -112,7 +121,12 @@ class RayExecutor(Executor):
         self._looked_at = -math.inf
         self._lost: LostRayError | None = None
         self._place = join(runner, cluster, warn)
-        self._pulse = Pulse(self._name, cluster.address if cluster else None)
+
+        def leave_at_once(lost: LostRayError) -> None:
+            self._place.close()
+            give_up(lost)
+
+        self._pulse = Pulse(self._name, cluster.address if cluster else None, leave_at_once)
         self._notes = Notes()
         self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
         self._remote = ray.remote(max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
@@ -235,11 +249,13 @@ class RayExecutor(Executor):
                 ready, _ = ray.wait(running, num_returns=1, timeout=timeout_s)
         completed: list[Completed] = []
         try:
-            for outcomes in ready:
-                completed += self._collect(outcomes)
+            with self._pulse.asked():
+                for outcomes in ready:
+                    completed += self._collect(outcomes)
             self._check_pulse()
             if self._pulse.answers:
-                self._end_overdue()
+                with self._pulse.asked():
+                    self._end_overdue()
         except LostRayError as lost:  # once what has come is taken
             # Without its frames, which hold references.
             self._lost = lost.with_traceback(None)
@@ -251,7 +267,8 @@ class RayExecutor(Executor):
         """Say that Ray was lost where it does nothing any more in the block."""
         self._check_pulse()
         try:
-            yield
+            with self._pulse.asked():
+                yield
         except RayError as error:
             raise self._pulse.lost(error) from error
 
@@ -335,6 +352,11 @@ class RayExecutor(Executor):
         """Return what the waiting tasks ask for, and what the nodes have."""
         if not self._pulse.answers:
             return None
+        with self._pulse.asked():
+            return self._compare_with_nodes()
+
+    def _compare_with_nodes(self) -> str | None:
+        """Return what why_nothing_starts does, of a Ray that answers."""
         started = self._notes.started()
         submissions = [submission for submission in self._running.values() if submission.number in started]
         if any(self._is_there(submission, LOOK_TIMEOUT_S) is not False for submission in submissions):
@@ -348,16 +370,17 @@ class RayExecutor(Executor):
 
     def close(self) -> None:
         """Give up what still runs and leave the cluster; a local Ray ends."""
-        self._pulse.stop()
         is_lost = not self._pulse.answers
         if not is_lost:
-            for outcomes in self._running:
-                ray.cancel(outcomes, force=True)
+            with self._pulse.asked():
+                for outcomes in self._running:
+                    ray.cancel(outcomes, force=True)
+                if self._cluster is not None:
+                    with suppress(RayError):
+                        self._notes.clear()
         self._running.clear()
         self._values.clear()
-        if self._cluster is not None and not is_lost:
-            with suppress(RayError):
-                self._notes.clear()
+        self._pulse.stop()
         leave(self._place, is_lost=is_lost)
 
 

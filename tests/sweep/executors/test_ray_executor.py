@@ -17,7 +17,7 @@ import pytest
 from tests.commands import RunCommand, on_one_core, own_environment, started
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.ray
 
 SWARM = """
 import distmarl as dm
