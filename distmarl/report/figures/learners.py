@@ -130,8 +130,12 @@ def _set_samples_axis(axes: Axes) -> None:
     axes.set_xscale("log")
     low, high = axes.get_xlim()
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < FEW_DECADES * low else (1,)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: in_powers(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(_in_powers))
     axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _in_powers(value: float, _position: int | None) -> str:
+    return in_powers(value)
 
 
 def _legend(colours: dict[int, str], names: list[str], ours: pd.DataFrame) -> tuple[list[Line2D], list[str]]:
