@@ -58,9 +58,9 @@ class DrawsByAgents:
             return population
         keys = uniforms(self._observations, self._n_rollouts, self._n_agents)
         largest = np.partition(keys, self._k - 1, axis=1)[:, self._k - 1, None]
-        n_seen = np.zeros((len(keys), self._n_agents + 1), dtype=np.int64)
-        np.cumsum(keys <= largest, axis=1, out=n_seen[:, 1:])
-        return np.diff(np.take_along_axis(n_seen, population.cumsum(axis=1), axis=1), axis=1, prepend=0)
+        n_seen = np.zeros(keys.size + 1, dtype=np.int64)  # among the first agents of the first populations
+        np.cumsum(keys <= largest, out=n_seen[1:])
+        return np.diff(n_seen.take(population.cumsum()), prepend=0).reshape(population.shape)
 
     def move(self, s_g: Ints, population: Ints) -> tuple[Array, Ints]:
         """Draw actions and moves: what the agents of each population earn together, (S R,), and the next one."""

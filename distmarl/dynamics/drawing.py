@@ -15,7 +15,8 @@ from distmarl.model.random_streams import Role, Seed
 
 # Above so many local states, agents are told by their ranks and outcomes by whether they are possible.
 FEW_STATES = 10
-# With few states, drawing agent by agent is faster up to about this many agents (tests/benchmarks/evaluation.py).
+# With few states, drawing agent by agent is faster up to about 110 agents, and at most half as slow again up to so many
+# (tests/benchmarks/evaluation.py), which are compared with less noise for it.
 MAX_AGENTS_DRAWN = 150
 # Of that, at most so many agents of a set of rollouts at a time, for the memory.
 MAX_AGENTS_AT_ONCE = 2**20

@@ -52,7 +52,7 @@ def no_time(_key: TaskKey) -> float:
 def simulating(durations: Durations, n_slots: int) -> RayExecutor:
     """Return a local Ray whose tasks sleep."""
     kind = type("Simulating", (RayExecutor,), {"_run_batch": staticmethod(simulated_batch(durations))})
-    return kind(Runner(num_cpus=n_slots), None)
+    return kind(Runner(num_cpus=n_slots), None, print, print)
 
 
 def drive(plan: Plan, executor: Any, folder: Path, progress: Progress | None = None) -> tuple[float, Tally]:
