@@ -55,7 +55,7 @@ class DrawsByCounts:
             rows = slice(number * self._n_rollouts, (number + 1) * self._n_rollouts)
             drawn[rows] = rng.multinomial(population[rows], law[rows])
         earned = np.einsum("rjo,rjo->r", drawn, self._reward[s_g])
-        first = np.arange(0, drawn.size, drawn.shape[-1]).reshape(*drawn.shape[:-1], 1)
+        first = np.arange(0, drawn.size, law.shape[2]).reshape(len(s_g), -1, 1)
         moved = drawn.take(first + self._place[s_g]).sum(axis=1)
         return earned, moved.reshape(len(moved), *self._shape[1:]).sum(axis=-1)
 
