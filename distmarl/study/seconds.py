@@ -30,7 +30,7 @@ from distmarl.study.job import Job
 # Measured on the robots game, with nothing else on the machine, like those of the kinds of transitions.
 # Of a step of rollouts: once, for each agent, and for each of the L^2 A_l ways to move where counts are drawn; of many
 # local states, for each possible way (on the warehouse game).
-PER_STEP_S, PER_AGENT_S, PER_WAY_S, PER_POSSIBLE_WAY_S = 1e-5, 5.4e-8, 1.35e-7, 5.4e-8
+PER_STEP_S, PER_AGENT_S, PER_WAY_S, PER_POSSIBLE_WAY_S = 1e-4, 4.6e-8, 1.1e-7, 5.4e-8
 
 # Values of more count vectors than this leave the cache, until it plays no part any more.
 N_CACHED_VECTORS, MOST_DOUBLINGS = 10**4, 5
@@ -79,6 +79,12 @@ def _sweep_s(
     n_doublings = min(MOST_DOUBLINGS, math.log2(max(1.0, n_vectors / N_CACHED_VECTORS)))
     slower = 1.0 + kind.growth * n_doublings
     return n_global * kind.per_kernel_s(env, k) + n_operations * kind.per_operation_s * slower
+
+
+def evaluation_s(job: Job) -> float:
+    """Return the time of the evaluations of a pair on all seeds, which take their steps together."""
+    options, n_seeds = job.setting.evaluation, job.experiment.n_eval_seeds
+    return n_seeds * rollouts_s(job, options.n_rollouts) - (n_seeds - 1) * options.horizon * PER_STEP_S
 
 
 def rollouts_s(job: Job, n_rollouts: int, horizon: int | None = None) -> float:

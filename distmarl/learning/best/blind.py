@@ -76,8 +76,7 @@ def blind_pair(env: Environment) -> BlindPair:
     A_g^G actions a(s_g). Where that is too much, a search takes their place (see the module).
     """
     n_global, n_actions = env.n_global_states, env.n_global_actions
-    work = float(n_actions) ** n_global * (n_global * env.n_local_states) ** 3
-    is_best = work <= MAX_ENUMERATED_WORK and n_actions**n_global <= MAX_ENUMERATED
+    is_best = _enumerated_work(env) <= MAX_ENUMERATED_WORK and n_actions**n_global <= MAX_ENUMERATED
     if is_best:
         every = np.indices((n_actions,) * n_global).reshape(n_global, -1).T
         actions = every[_first_of_the_best(_worths(env, every))]
@@ -89,6 +88,16 @@ def blind_pair(env: Environment) -> BlindPair:
         actions = ends[_first_of_the_best(_worths(env, np.stack(ends)))]
     policy = blind_answer(env, actions)
     return BlindPair(read_only(actions.copy()), read_only(policy), blind_return(env, actions, policy), is_best)
+
+
+def blind_work(env: Environment) -> float:
+    """Return about how many multiply-adds :func:`blind_pair` takes; a search takes no more than what it stands for."""
+    return min(_enumerated_work(env), MAX_ENUMERATED_WORK)
+
+
+def _enumerated_work(env: Environment) -> float:
+    """Return how many multiply-adds the answers to all a(s_g) take."""
+    return float(env.n_global_actions) ** env.n_global_states * (env.n_global_states * env.n_local_states) ** 3
 
 
 def simple_actions(env: Environment) -> Ints:

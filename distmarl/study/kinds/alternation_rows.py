@@ -75,7 +75,8 @@ def alternation_s(job: Job) -> float:
     exactly = setting.alternating.joint_value == "exact"
     valued = population_s(job) if exactly else rollouts_s(job, setting.evaluation.n_rollouts)
     n_iterations = min(setting.alternating.n_outer_iterations, N_OUTER_ITERATIONS)
-    return n_iterations * (training_s(job, setting.reference_k) + valued)
+    n_trainings = (1 + n_iterations) / 2  # those after the first begin near the end
+    return n_trainings * training_s(job, setting.reference_k) + n_iterations * valued
 
 
 def alternation_bytes(job: Job, n_threads: int) -> int:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from distmarl.equilibrium.baselines import N_TRIALS, baseline_pair, evaluate_baseline, level_names, methods
 from distmarl.learning.best.averages import surrogate_bytes
+from distmarl.learning.best.blind import blind_work
 from distmarl.results.snapshot import Snapshot
 from distmarl.results.tables import BASELINES as BASELINES_TABLE
 from distmarl.study.job import Job
@@ -26,11 +27,13 @@ from distmarl.study.kinds.kind import (
     refused_if,
 )
 from distmarl.study.memory import exact_value_bytes, rollout_bytes, training_bytes
-from distmarl.study.seconds import population_s, rollouts_s, training_s
+from distmarl.study.seconds import evaluation_s, population_s, rollouts_s, training_s
 from distmarl.values.exact_return import check_population_size
 
 # An exact value of a pair whose global agent sees nobody.
 PER_LAW_S = 1e-3
+# A multiply-add of the best pair whose global agent sees nobody.
+PER_BLIND_OPERATION_S = 3e-9
 
 
 def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:
@@ -64,8 +67,10 @@ def _seconds(job: Job, _k: int | None) -> float:
     method = setting.evaluation.method
     value = 0.0
     if method != "exact":
-        value += job.experiment.n_eval_seeds * rollouts_s(job, setting.evaluation.n_rollouts)
+        value += evaluation_s(job)
     total = len(names) * value
+    if "blind" in names:
+        total += PER_BLIND_OPERATION_S * blind_work(job.environment)
     if method != "rollouts":
         seeing = {"full_information", "no_local_update"}.intersection(names)
         total += PER_LAW_S * len(names) + population_s(job) * len(seeing)

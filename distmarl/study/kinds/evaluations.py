@@ -14,7 +14,7 @@ from distmarl.results.tables import EVALUATIONS, ROLLOUTS
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Rows, TaskKey, TaskPlace, TaskResult, in_short, nan_as_null, required
 from distmarl.study.memory import rollout_bytes
-from distmarl.study.seconds import rollouts_s
+from distmarl.study.seconds import evaluation_s
 from distmarl.values.evaluate import EvaluationResult, evaluate_seeds
 
 RECORDED_SEED = 0  # the evaluation seed whose first rollout is stored
@@ -105,7 +105,7 @@ EVALUATE = Kind(
     table=EVALUATIONS,
     run=evaluate_pair,
     run_together=evaluate_pairs,
-    seconds=lambda job, _k: rollouts_s(job, job.setting.evaluation.n_rollouts),
+    seconds=lambda job, _k: evaluation_s(job) / job.experiment.n_eval_seeds,
     n_bytes=lambda job, _k, _n_threads: rollout_bytes(job),
     grows_with="rollouts",
     needs="g_learn",

@@ -24,7 +24,7 @@ from distmarl.wording import duration
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
 # sweeps over a smaller population.
 N_VALUES_OF_A_GAP = 12
-N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE = 20_000, 84
+N_ROLLOUTS_OF_AN_ESTIMATE, N_SWEEPS_OF_AN_ESTIMATE = 20_000, 65
 
 
 def measure_nash_gap(

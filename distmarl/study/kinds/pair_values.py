@@ -12,7 +12,7 @@ from distmarl.model.arrays import Array, GlobalPolicy
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked
 from distmarl.study.memory import exact_value_bytes, rollout_bytes
-from distmarl.study.seconds import population_s, rollouts_s
+from distmarl.study.seconds import evaluation_s, population_s
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.values.exact_return import exact_return
 from distmarl.values.intervals import estimate_mean
@@ -49,7 +49,7 @@ def values_s(job: Job) -> float:
     """Return the time that the values of a pair take."""
     evaluation, value_s = job.setting.evaluation, 0.0
     if evaluation.method != "exact":
-        value_s += job.experiment.n_eval_seeds * rollouts_s(job, evaluation.n_rollouts)
+        value_s += evaluation_s(job)
     if evaluation.method != "rollouts":
         value_s += population_s(job)
     return value_s
