@@ -226,6 +226,12 @@ class Job:
         state, code = re.findall(r"(?:JobState=|ExitCode=)(\w+)", shown)
         return state, int(code)
 
+    def minutes(self) -> int:
+        """Return for how many whole minutes the job has run."""
+        shown = self.slurm.call("scontrol", "show", "job", self.number)
+        ((hours, minutes),) = re.findall(r"RunTime=(\d+):(\d+):", shown)
+        return 60 * int(hours) + int(minutes)
+
     def wait(self) -> tuple[str, int]:
         """Wait until the job has ended, and return its state and exit code."""
         wait_until(lambda: self.status()[0] in ENDED)

@@ -104,7 +104,8 @@ def test_a_time_limit_ends_a_job_in_order_and_one_submitted_in_advance_goes_on(s
     first.wait_for_evaluations(results)
     driver = first.driver()
     with standing_still(driver):
-        slurm.call("scontrol", "update", f"jobid={first.number}", "timelimit=1")
+        # Between one and two minutes are left: it is told before its time is up, and has the time to end.
+        slurm.call("scontrol", "update", f"jobid={first.number}", f"timelimit={first.minutes() + 2}")
         # Slurm looks at the limits twice a minute.
         wait_until(lambda: is_pending(driver, signal.SIGTERM) or not Path(f"/proc/{driver}").exists())
     assert_ended(first, "FAILED", 130)
