@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if item.get_closest_marker("browser"):
             group = "browser"
         elif item.path in with_ray:
-            group = "ray of faults" if _HAS_OWN_NETWORK and item.path.parent.name == "faults" else "ray"
+            group = "ray of faults" if _HAS_OWN_NETWORK and item.path.stem == "test_faults" else "ray"
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: (item.path not in with_ray, item.get_closest_marker("long") is None))
 
