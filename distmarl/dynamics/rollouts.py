@@ -145,12 +145,17 @@ def run_seeds(
     the recorded rollout. In games of more than 10 local states it is O(R L) and O(R (L + n)), beside O(G L² A_l) for
     their laws.
     """
-    n_together = max(1, CACHED_BYTES // bytes_of_arrays(env, n_rollouts))
+    n_together = seeds_together(env, n_rollouts)
     for first in range(0, len(seeds), n_together):
         together = _Together(
             env, global_policy, local_policy, k, n_rollouts, seeds[first : first + n_together], role, reward
         )
         yield from together.run(horizon)
+
+
+def seeds_together(env: Environment, n_rollouts: int) -> int:
+    """Return of how many seeds the rollouts are simulated side by side: their arrays stay in the cache."""
+    return max(1, CACHED_BYTES // bytes_of_arrays(env, n_rollouts))
 
 
 def rollout_bytes(env: Environment, n_rollouts: int) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 
 from distmarl.dynamics.drawing import has_few_states, is_drawn_by_agents, n_ways
+from distmarl.dynamics.rollouts import seeds_together
 from distmarl.dynamics.transitions.kinds import TRANSITIONS
 from distmarl.learning.aggregation import game_of_sizes
 from distmarl.learning.best.answers import larger_size
@@ -81,10 +82,14 @@ def _sweep_s(
     return n_global * kind.per_kernel_s(env, k) + n_operations * kind.per_operation_s * slower
 
 
-def evaluation_s(job: Job) -> float:
-    """Return the time of the evaluations of a pair on all seeds, which take their steps together."""
-    options, n_seeds = job.setting.evaluation, job.experiment.n_eval_seeds
-    return n_seeds * rollouts_s(job, options.n_rollouts) - (n_seeds - 1) * options.horizon * PER_STEP_S
+def evaluation_s(job: Job, n_seeds: int | None = None, horizon: int | None = None) -> float:
+    """Return the time of the evaluations of a pair, as many and as long as the job's unless others are given."""
+    n_rollouts = job.setting.evaluation.n_rollouts
+    n_seeds = job.experiment.n_eval_seeds if n_seeds is None else n_seeds
+    horizon = job.setting.evaluation.horizon if horizon is None else horizon
+    # Seeds take their steps together, as far as they fit into the cache.
+    n_saved = n_seeds - math.ceil(n_seeds / seeds_together(job.environment, n_rollouts))
+    return n_seeds * rollouts_s(job, n_rollouts, horizon) - n_saved * horizon * PER_STEP_S
 
 
 def rollouts_s(job: Job, n_rollouts: int, horizon: int | None = None) -> float:

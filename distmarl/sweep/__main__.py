@@ -198,7 +198,10 @@ def _sweep(arguments: argparse.Namespace, console: Console) -> int:
     tell_of_start = (lambda _: None) if arguments.quiet else tell
 
     def give_up(lost: LostRayError) -> None:
-        leave(_lost(lost, console))
+        try:
+            _lost(lost, console)
+        finally:
+            leave(SOME_FAILED)
 
     def start() -> Executor:
         executor = choice.start(tell_of_start, functools.partial(warn, console=console), give_up)

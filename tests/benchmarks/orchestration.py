@@ -9,6 +9,7 @@ the same run. Makespan: against the bound of list scheduling, max(critical path,
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import tempfile
 import time
@@ -52,7 +53,7 @@ def no_time(_key: TaskKey) -> float:
 def simulating(durations: Durations, n_slots: int) -> RayExecutor:
     """Return a local Ray whose tasks sleep."""
     kind = type("Simulating", (RayExecutor,), {"_run_batch": staticmethod(simulated_batch(durations))})
-    return kind(Runner(num_cpus=n_slots), None, print, print)
+    return kind(Runner(num_cpus=n_slots), None, print, lambda _: os._exit(1))
 
 
 def drive(plan: Plan, executor: Any, folder: Path, progress: Progress | None = None) -> tuple[float, Tally]:

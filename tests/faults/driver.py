@@ -9,7 +9,7 @@ trace        file to which each task adds a line when it starts; beside it lie o
 sleep_s      time that each task takes beside its own
 gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
-is_lost      whether the control service of Ray ends while a task is handed to Ray
+lost_within  RayExecutor._function or ray_private.keeps_notes: the control service of Ray ends within it
 is_new       whether Ray has none of its private names any more
 constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
@@ -17,6 +17,7 @@ constants    values for constants of modules of distmarl.sweep, by "executors.ra
 from __future__ import annotations
 
 import collections
+import contextlib
 import functools
 import importlib
 import itertools
@@ -138,8 +139,9 @@ def lose_control(function: Any) -> Any:
     @functools.wraps(function)
     def run(*arguments: Any) -> Any:
         for each in descendants(os.getpid()):
-            if b"gcs/gcs_server" in Path(f"/proc/{each}/cmdline").read_bytes():
-                os.kill(each, signal.SIGKILL)
+            with contextlib.suppress(OSError):  # it has ended
+                if b"gcs/gcs_server" in Path(f"/proc/{each}/cmdline").read_bytes():
+                    os.kill(each, signal.SIGKILL)
         return function(*arguments)
 
     return run
@@ -169,8 +171,10 @@ def main() -> int:
         return run_faulty_batch(told, *arguments, **options)
 
     RayExecutor._run_batch = staticmethod(run_batch)
-    if told.get("is_lost"):
-        RayExecutor._function = lose_control(RayExecutor._function)  # type: ignore[method-assign]
+    if within := told.get("lost_within"):
+        owner: Any = {"RayExecutor": RayExecutor, "ray_private": ray_private}[within.partition(".")[0]]
+        name = within.partition(".")[2]
+        setattr(owner, name, lose_control(getattr(owner, name)))
     return sweep_command.main(arguments)
 
 

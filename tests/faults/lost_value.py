@@ -5,6 +5,7 @@ python -m tests.faults.lost_value ADDRESS
 
 from __future__ import annotations
 
+import os
 import sys
 
 from distmarl.model.options import Runner
@@ -33,7 +34,7 @@ def completed(executor: RayExecutor) -> Completed:
 
 def main() -> None:
     (job,) = plan_of(LARGE).jobs
-    with RayExecutor(Runner(), Cluster(sys.argv[1], "--address", 30.0), print, print) as executor:
+    with RayExecutor(Runner(), Cluster(sys.argv[1], "--address", 30.0), print, lambda _: os._exit(1)) as executor:
         handle = executor.put(job)
         executor.submit(Task(TaskKey("shared_policy", job.setting_id), handle))
         local_policy = completed(executor).value

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -75,9 +76,10 @@ def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Pat
     assert table_bytes(out) == whole
 
 
-def test_a_ray_that_is_lost_within_a_call_ends_the_driver(tmp_path: Path, whole: dict[str, bytes]) -> None:
+@pytest.mark.parametrize("within", ["RayExecutor._function", "ray_private.keeps_notes"])
+def test_a_ray_that_is_lost_within_a_call_ends_the_driver(tmp_path: Path, whole: dict[str, bytes], within: str) -> None:
     constants = {"clusters.pulse.WAIT_FOR_CALL_S": 2.0}
-    driver, out = FaultyDriver(None, tmp_path, {"is_lost": True, "constants": constants}), tmp_path / "out"
+    driver, out = FaultyDriver(None, tmp_path, {"lost_within": within, "constants": constants}), tmp_path / "out"
     sweep, place = write_sweep(tmp_path, MANY), Path(tempfile.mkdtemp(prefix="t-", dir="/tmp"))
     code, said = driver.run(sweep, "--out", "out", "--num-cpus", "1", RAY_TMPDIR=str(place))
     place.rmdir()  # it is empty
@@ -85,6 +87,20 @@ def test_a_ray_that_is_lost_within_a_call_ends_the_driver(tmp_path: Path, whole:
     lost = "error: a local Ray was lost: its control service has ended, and something that was asked of it has no end"
     assert lost in said
     assert said.rstrip().endswith(f"{sweep} --out out --num-cpus 1")
+    assert said.count("what was done is kept. To go on: ") == 1
+    run(out, MANY)
+    assert table_bytes(out) == whole
+
+
+def test_where_a_lost_ray_does_not_end_no_other_one_is_started(tmp_path: Path, whole: dict[str, bytes]) -> None:
+    faults = {**SLOW, "constants": {"executors.ray_cluster.LEAVE_TIMEOUT_S": 0.0}}
+    driver, out, sweep = FaultyDriver(None, tmp_path, faults), tmp_path / "out", write_sweep(tmp_path, MANY)
+    with driver.start(sweep, "--out", "out", "--num-cpus", "1") as process:
+        wait_for_parts(process, out)
+        kill(process, "ray::DashboardAgent")
+        _, said = process.communicate()
+    assert process.returncode == 1, said
+    assert "error: a local Ray was lost: the node of this machine has ended, and the rest of it does not end" in said
     assert said.count("what was done is kept. To go on: ") == 1
     run(out, MANY)
     assert table_bytes(out) == whole
@@ -120,6 +136,11 @@ def test_a_cluster_that_dies_is_told_with_the_command_to_go_on(tmp_path: Path, w
         driver = FaultyDriver(cluster, tmp_path, {**SLOW, "constants": {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0}})
         with driver.start(sweep, "--out", "out") as process:
             wait_for_parts(process, out)
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(8)  # longer than the control service may be silent, and than a look may be late
+            before = n_parts(out)
+            process.send_signal(signal.SIGCONT)
+            wait_for_parts(process, out, before)
             (control,) = (each for each in descendants(cluster.host.pid) if b"gcs/gcs_server" in command_of(each))
             os.kill(control, signal.SIGKILL)
             _, said = process.communicate()

@@ -36,6 +36,8 @@ MAX_ENUMERATED_WORK = 2e9
 MAX_ENUMERATED = 20_000
 # States (s_g, s_l) of the linear systems, at most; more take longer than iterating.
 MAX_SOLVED = 1000
+# A search takes about as long as solving for so many answers; one that iterates, as so many sweeps of one.
+N_SEARCHED, N_SWEPT = 8, 200
 # Numbers of the linear systems that are solved at once.
 MAX_NUMBERS = 2**22
 
@@ -76,7 +78,7 @@ def blind_pair(env: Environment) -> BlindPair:
     A_g^G actions a(s_g). Where that is too much, a search takes their place (see the module).
     """
     n_global, n_actions = env.n_global_states, env.n_global_actions
-    is_best = _enumerated_work(env) <= MAX_ENUMERATED_WORK and n_actions**n_global <= MAX_ENUMERATED
+    is_best = _is_enumerated(env)
     if is_best:
         every = np.indices((n_actions,) * n_global).reshape(n_global, -1).T
         actions = every[_first_of_the_best(_worths(env, every))]
@@ -91,13 +93,23 @@ def blind_pair(env: Environment) -> BlindPair:
 
 
 def blind_work(env: Environment) -> float:
-    """Return about how many multiply-adds :func:`blind_pair` takes; a search takes no more than what it stands for."""
-    return min(_enumerated_work(env), MAX_ENUMERATED_WORK)
+    """Return about how many multiply-adds :func:`blind_pair` takes."""
+    if _is_enumerated(env):
+        return env.n_global_actions**env.n_global_states * _solving_work(env)
+    if _is_large(env):
+        return N_SWEPT * env.n_global_states * env.n_local_states**2 * env.n_local_actions
+    return N_SEARCHED * _solving_work(env)
 
 
-def _enumerated_work(env: Environment) -> float:
-    """Return how many multiply-adds the answers to all a(s_g) take."""
-    return float(env.n_global_actions) ** env.n_global_states * (env.n_global_states * env.n_local_states) ** 3
+def _is_enumerated(env: Environment) -> bool:
+    """Return whether the answers to all a(s_g) are solved for."""
+    n_answers = env.n_global_actions**env.n_global_states
+    return n_answers * _solving_work(env) <= MAX_ENUMERATED_WORK and n_answers <= MAX_ENUMERATED
+
+
+def _solving_work(env: Environment) -> int:
+    """Return how many multiply-adds an answer takes that is solved for."""
+    return (env.n_global_states * env.n_local_states) ** 3
 
 
 def simple_actions(env: Environment) -> Ints:

@@ -33,7 +33,7 @@ from distmarl.values.exact_return import check_population_size
 # An exact value of a pair whose global agent sees nobody.
 PER_LAW_S = 1e-3
 # A multiply-add of the best pair whose global agent sees nobody.
-PER_BLIND_OPERATION_S = 3e-9
+PER_BLIND_OPERATION_S = 5e-9
 
 
 def value_baselines(job: Job, key: TaskKey, _n_threads: int, local_policy: NDArray[np.float64]) -> TaskResult:

@@ -26,6 +26,8 @@ LOOK_EVERY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 # A control service that keeps its state elsewhere may come back; one of a local Ray does not.
 WAIT_FOR_CONTROL_S = 60.0
+# A look that comes later than this tells of a process that stood still, as under Ctrl-Z, and not of Ray.
+LATE_S = LOOK_EVERY_S + CONNECT_TIMEOUT_S
 # So long a call of Ray may still take once Ray is lost.
 WAIT_FOR_CALL_S = 10.0
 # A task whose process is lost may be the first sign of a Ray that ends; so long it is given to show.
@@ -44,7 +46,7 @@ class Pulse:
     address : str or None
         Where it was joined; None for a Ray of this machine alone.
     give_up : callable
-        Says that Ray was lost and ends this process, from another thread, as the main one hears nothing any more.
+        Says that Ray was lost and ends this process, from another thread, as the main one hears nothing.
 
     Attributes
     ----------
@@ -113,6 +115,10 @@ class Pulse:
         self._end = str(why).splitlines()[0]
         return LostRayError(f"{self._name} was lost: {self._end}", can_start_again=self._is_local)
 
+    def lost_and(self, more: str) -> LostRayError:
+        """Return the same error where something more is wrong."""
+        return self.lost(f"{self._end or 'its control service does not answer'}, and {more}")
+
     def look_for_end(self, error: RayError) -> None:
         """Raise a LostRayError if what a task ended with is that Ray itself was lost."""
         if isinstance(error, LocalRayletDiedError) or (self._is_local and isinstance(error, NodeDiedError)):
@@ -133,8 +139,12 @@ class Pulse:
 
     def _look(self) -> None:
         """Notice the end."""
+        looked_at = time.monotonic()
         while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
+            if time.monotonic() - looked_at > LATE_S:
+                self._heard_at = time.monotonic()
             self._look_at_ports()
+            looked_at = time.monotonic()
             silence_s = time.monotonic() - self._heard_at
             if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
                 self._end = f"its control service has not answered for {silence_s:.0f} s"
@@ -142,13 +152,14 @@ class Pulse:
         while not self._stopped.wait(LOOK_EVERY_S):
             asked_at = self._asked_at
             if asked_at is not None and time.monotonic() - max(asked_at, since) > WAIT_FOR_CALL_S:
-                self._give_up(self.lost(f"{self._end}, and something that was asked of it has no end"))
+                self._give_up(self.lost_and("something that was asked of it has no end"))
+                return
 
     def _ask(self) -> None:
         """Ask for the nodes, again and again."""
         while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
             if self._listens:
-                with suppress(RayError):
+                with suppress(Exception):  # whatever Ray, or its client, makes of no answer: the silence tells
                     self.nodes = _alive_nodes()
                     self._heard_at = time.monotonic()
 

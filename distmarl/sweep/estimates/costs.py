@@ -28,7 +28,7 @@ from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskGroup, TaskKey
 from distmarl.study.pending import Pending
 from distmarl.study.plan import Plan
-from distmarl.study.seconds import learning_sweep_s, training_s
+from distmarl.study.seconds import evaluation_s, learning_sweep_s, training_s
 from distmarl.values.evaluate import evaluate_seeds
 from distmarl.wording import counted
 
@@ -157,7 +157,7 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
     env, options, evaluation = job.environment, job.setting.global_agent, job.setting.evaluation
     local_policy = uniform_local_policy(env)
     trainings = {k: training_s(job, k) for k in plan.k_values}
-    rollouts = N_SEEDS_TIMED * KINDS["evaluate"].seconds(job, None) * N_STEPS_TIMED / evaluation.horizon
+    rollouts = evaluation_s(job, N_SEEDS_TIMED, N_STEPS_TIMED)
     k = max((k for k, seconds in trainings.items() if seconds <= MAX_TIMED_S), default=None)
     factors: dict[str, float] = {}
 

@@ -116,29 +116,31 @@ def _way_out(place: LocalPlace | None) -> str:
     return f"{logs}--executor serial needs no Ray"
 
 
-def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> None:
-    """Leave the cluster; a local Ray ends, with whatever still runs on it.
+def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> bool:
+    """Leave the cluster; a local Ray ends, with whatever still runs on it. Return whether one that was lost has ended.
 
     That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done. It is not waited
     for for ever.
     """
 
-    def end() -> None:
+    def end() -> bool:
         ending = threading.Thread(target=ray.shutdown, name="leaving Ray", daemon=True)
         ending.start()
         ending.join(LEAVE_TIMEOUT_S)
         if ending.is_alive():
             atexit.unregister(ray.shutdown)  # which Python would wait for at its end
         place.close()
+        return not ending.is_alive()
 
     if is_lost:
         gc.collect()  # a reference that went after Ray would take this process along
         place.close()  # whatever of it does not answer any more would be waited for
-        end()  # and closes once more, for what was written at the end
-    elif sys.exc_info()[0] is None:
+        return end()  # which closes once more, for what was written at the end
+    if sys.exc_info()[0] is None:
         threading.Thread(target=end, name="end of Ray").start()
     else:  # the error's frames may hold references, and nothing is drawn
         end()
+    return True
 
 
 def node_resources(nodes: Iterable[dict[str, Any]], name: str) -> list[float]:

@@ -85,8 +85,8 @@ class RayExecutor(Executor):
     warn : callable
         Is told in a line of text what a user should know of this Ray.
     give_up : callable
-        Is told by another thread that the Ray was lost while the main one waits for it and hears nothing; ends this
-        process.
+        Says that the Ray was lost and ends this process, where nothing else helps: also from another thread, while this
+        one waits for Ray and hears nothing.
 
     Raises
     ------
@@ -122,12 +122,10 @@ class RayExecutor(Executor):
         self._lost: LostRayError | None = None
         self._place = join(runner, cluster, warn)
 
-        def leave_at_once(lost: LostRayError) -> None:
-            self._place.close()
-            give_up(lost)
-
-        self._pulse = Pulse(self._name, cluster.address if cluster else None, leave_at_once)
-        self._notes = Notes()
+        self._give_up = give_up
+        self._pulse = Pulse(self._name, cluster.address if cluster else None, self._leave_at_once)
+        with self._pulse.asked():
+            self._notes = Notes()
         self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
         self._remote = ray.remote(max_retries=MAX_RETRIES, retry_exceptions=False)(self._run_batch)
 
@@ -264,12 +262,12 @@ class RayExecutor(Executor):
 
     @contextmanager
     def _losses(self) -> Iterator[None]:
-        """Say that Ray was lost where it does nothing any more in the block."""
+        """Say that Ray was lost where it does nothing any more in the block, or its client has no server."""
         self._check_pulse()
         try:
             with self._pulse.asked():
                 yield
-        except RayError as error:
+        except (RayError, ConnectionError) as error:
             raise self._pulse.lost(error) from error
 
     def _check_pulse(self) -> None:
@@ -371,17 +369,31 @@ class RayExecutor(Executor):
     def close(self) -> None:
         """Give up what still runs and leave the cluster; a local Ray ends."""
         is_lost = not self._pulse.answers
-        if not is_lost:
-            with self._pulse.asked():
-                for outcomes in self._running:
-                    ray.cancel(outcomes, force=True)
-                if self._cluster is not None:
-                    with suppress(RayError):
-                        self._notes.clear()
-        self._running.clear()
-        self._values.clear()
-        self._pulse.stop()
-        leave(self._place, is_lost=is_lost)
+        try:
+            if not is_lost:
+                self._cancel()
+        finally:
+            self._running.clear()
+            self._values.clear()
+            self._pulse.stop()
+            if not leave(self._place, is_lost=is_lost):  # which would bar another one, and crash at the end of Python
+                self._give_up(self._pulse.lost_and("the rest of it does not end"))
+
+    def _leave_at_once(self, lost: LostRayError) -> None:
+        """End this process, which waits for Ray and hears nothing, and what is left of a local Ray."""
+        try:
+            self._place.close()
+        finally:
+            self._give_up(lost)
+
+    def _cancel(self) -> None:
+        """Give up what still runs."""
+        with self._pulse.asked():
+            for outcomes in self._running:
+                ray.cancel(outcomes, force=True)
+            if self._cluster is not None:
+                with suppress(RayError):
+                    self._notes.clear()
 
 
 def _numbered(argument: Any, handles: dict[Handle, Shared]) -> Any:

@@ -10,8 +10,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from distmarl.dynamics.rollouts import seeds_together
 from distmarl.study.kinds import KINDS
 from distmarl.study.kinds.kind import TaskKey
+from distmarl.study.seconds import PER_STEP_S, evaluation_s
 from distmarl.sweep.estimates import costs as costs_module
 from distmarl.sweep.estimates.costs import Costs, core_seconds, estimate_costs, robust_mean
 from tests.places import snapshot_of
@@ -63,6 +65,7 @@ def test_training_grows_with_the_count_vectors_and_exactly_with_k_as_well(transi
         ("bound", "experiment", {"bound_m": 30}, {"bound_m": 40}),
         ("bound", "evaluation", {"horizon": 5}, {"horizon": 20}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["full_information"]}),
+        ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["blind"]}),
         ("baselines", "experiment", {"baselines": ["random"]}, {"baselines": ["random", "no_local_update"]}),
         ("independent_q", "experiment", {"baseline_samples": [10_000]}, {"baseline_samples": [30_000]}),
         ("subsampled_q", "experiment", {"baseline_samples": [10_000]}, {"baseline_samples": [1_000, 10_000]}),
@@ -135,6 +138,14 @@ def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
     assert min(costs._factors.values()) > 0
 
 
+def test_what_is_timed_on_the_spot_does_not_depend_on_how_many_seeds_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(costs_module, "_fastest", lambda _: 0.001)
+    few, many = (plan_of(changed(TINY, experiment={"n_eval_seeds": n_seeds})) for n_seeds in (1, 100))
+    monkeypatch.setattr(costs_module, "training_s", lambda *_: 10.0)  # none is timed
+    factors = [estimate_costs(plan, None, plan.pending(None))._factors["evaluate"] for plan in (few, many)]
+    assert factors[0] == factors[1]
+
+
 def test_a_busy_machine_is_told_and_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     plan, train = plan_of(TINY), costs_module.learn_global
     quiet = estimate_costs(plan, None, plan.pending(None))
@@ -168,3 +179,18 @@ def test_estimated_gaps_grow_with_the_classes_that_are_seen_and_not_with_the_sta
         plan = plan_of({"environment": game, "experiment": {"k_values": [3], "nash_gap": "estimate"}})
         seconds[n_local_cells] = KINDS["nash_gap"].seconds(plan.jobs[0], 3)
     assert seconds[40] < 2 * seconds[10]  # by states it would be sixteen times as long
+
+
+def test_the_best_blind_pair_of_a_game_with_very_many_choices_is_predicted() -> None:
+    game = {"n_agents": 2, **dict.fromkeys(("n_global_states", "n_local_states", "n_global_actions"), 150)}
+    plan = plan_of({"environment": game, "experiment": {"k_values": [1], "baselines": ["blind"]}})
+    assert 0 < KINDS["baselines"].seconds(plan.jobs[0], None) < 60
+
+
+def test_seeds_that_do_not_take_their_steps_together_cost_each_its_own() -> None:
+    few, many = (plan_of(changed(TINY, experiment={"n_eval_seeds": n_seeds})).jobs[0] for n_seeds in (1, 1000))
+    together = seeds_together(few.environment, few.setting.evaluation.n_rollouts)
+    assert 1 < together < 1000
+    steps_s = few.setting.evaluation.horizon * PER_STEP_S
+    assert evaluation_s(few) > steps_s
+    assert evaluation_s(many) > 1000 / together * steps_s
