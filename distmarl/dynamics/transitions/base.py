@@ -30,8 +30,8 @@ from distmarl.model.environment import Environment
 from distmarl.model.options import GlobalAgent
 from distmarl.model.random_streams import Seed
 
-# So many sums stay in the cache while their terms are added (a quarter less time than for 2^15 at k = 50, by timing).
-ROWS_AT_A_TIME = 2**12
+# So many sums stay in the cache while their terms are added; with half as many, threads mostly wait for each other.
+ROWS_AT_A_TIME = 2**13
 
 
 class CountTransitions(abc.ABC):
