@@ -133,14 +133,16 @@ def test_a_killed_driver_takes_its_ray_along_which_was_in_a_private_folder(tmp_p
 def test_a_cluster_that_dies_is_told_with_the_command_to_go_on(tmp_path: Path, whole: dict[str, bytes]) -> None:
     out, sweep = tmp_path / "out", write_sweep(tmp_path, MANY)
     with cluster_of(1) as cluster:
-        driver = FaultyDriver(cluster, tmp_path, {**SLOW, "constants": {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0}})
+        constants = {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0, "clusters.pulse.LATE_S": 2.0}
+        driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 1.5, "constants": constants})  # there is work to the end
         with driver.start(sweep, "--out", "out") as process:
             wait_for_parts(process, out)
-            process.send_signal(signal.SIGSTOP)
-            time.sleep(8)  # longer than the control service may be silent, and than a look may be late
-            before = n_parts(out)
-            process.send_signal(signal.SIGCONT)
-            wait_for_parts(process, out, before)
+            for _ in range(4):  # whether the nodes or the silence are looked at first is a matter of luck
+                process.send_signal(signal.SIGSTOP)
+                time.sleep(4)  # longer than the control service may be silent, and than a look may be late
+                process.send_signal(signal.SIGCONT)
+                time.sleep(1)
+            wait_for_parts(process, out, n_parts(out))
             (control,) = (each for each in descendants(cluster.host.pid) if b"gcs/gcs_server" in command_of(each))
             os.kill(control, signal.SIGKILL)
             _, said = process.communicate()
