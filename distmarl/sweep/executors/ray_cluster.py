@@ -44,7 +44,7 @@ HINTS = {
     "auth_token": "Let HOME be a folder that can be written, or name a file with the token by RAY_AUTH_TOKEN_PATH. ",
     "No space left": "Set RAY_TMPDIR to a folder on a disk with room. ",
 }
-# A Ray that is lost, or just now, may take its time to be left.
+# So long a Ray may take to be left; one that was lost may do it never.
 LEAVE_TIMEOUT_S = 30.0
 
 
@@ -119,8 +119,8 @@ def _way_out(place: LocalPlace | None) -> str:
 def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> bool:
     """Leave the cluster; a local Ray ends, with whatever still runs on it. Return whether one that was lost has ended.
 
-    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done. It is not waited
-    for for ever.
+    That takes a second or two of waiting, in which figures can be drawn; Python exits when it is done, and at the
+    latest after LEAVE_TIMEOUT_S.
     """
 
     def end() -> bool:
