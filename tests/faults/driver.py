@@ -10,6 +10,7 @@ sleep_s      time that each task takes beside its own
 gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
 lost_within  RayExecutor._function or ray_private.keeps_notes: the control service of Ray ends within it
+host         process that started that Ray, if it is not the driver
 is_new       whether Ray has none of its private names any more
 constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
@@ -133,12 +134,12 @@ def forget_private_names() -> None:
     ray_private._attempt_number = lambda: None
 
 
-def lose_control(function: Any) -> Any:
-    """Return a function that ends the control service of this process's Ray before it does its work."""
+def lose_control(host: int, function: Any) -> Any:
+    """Return a function that ends the control service of a process's Ray before it does its work."""
 
     @functools.wraps(function)
     def run(*arguments: Any) -> Any:
-        for each in descendants(os.getpid()):
+        for each in descendants(host):
             with contextlib.suppress(OSError):  # it has ended
                 if b"gcs/gcs_server" in Path(f"/proc/{each}/cmdline").read_bytes():
                     os.kill(each, signal.SIGKILL)
@@ -174,7 +175,7 @@ def main() -> int:
     if within := told.get("lost_within"):
         owner: Any = {"RayExecutor": RayExecutor, "ray_private": ray_private}[within.partition(".")[0]]
         name = within.partition(".")[2]
-        setattr(owner, name, lose_control(getattr(owner, name)))
+        setattr(owner, name, lose_control(told.get("host", os.getpid()), getattr(owner, name)))
     return sweep_command.main(arguments)
 
 

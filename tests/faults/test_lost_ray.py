@@ -10,10 +10,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-import pandas as pd
 import pytest
 
-from tests.faults.machinery import FaultyDriver, cluster_of, descendants, n_parts, wait_for
+from distmarl.results.snapshot import Snapshot
+from distmarl.results.storage.opening import open_location
+from distmarl.results.tables import FAILURES
+from tests.faults.machinery import Cluster, FaultyDriver, cluster_of, descendants, n_parts, wait_for
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
 pytestmark = pytest.mark.ray
@@ -38,6 +40,18 @@ def kill(driver: subprocess.Popen[str], word: str) -> None:
 
     wait_for(lambda: driver.poll() is not None or found())
     os.kill(found()[0], signal.SIGKILL)
+
+
+def no_task_has_failed(folder: Path) -> bool:
+    """Return whether a folder has no failure, in its tables or in the parts of a driver that was cut off."""
+    return not Snapshot(open_location(str(folder))).keys(FAILURES)
+
+
+def end_all_of(cluster: Cluster) -> None:
+    """Kill the processes of a cluster that has lost its control service: they would wait for it."""
+    for each in descendants(cluster.host.pid):
+        with suppress(ProcessLookupError):
+            os.kill(each, signal.SIGKILL)
 
 
 def command_of(process: int) -> bytes:
@@ -71,7 +85,7 @@ def test_a_local_ray_that_is_lost_is_started_once_more_and_no_more(tmp_path: Pat
     assert "error: a local Ray was lost: its control service has ended" in said
     assert "what was done is kept. To go on: " in said
     assert f"{sweep} --out out --num-cpus 1" in said
-    assert pd.read_parquet(out / "failures").empty, "no task has failed"
+    assert no_task_has_failed(out)
     run(out, MANY)
     assert table_bytes(out) == whole
 
@@ -90,6 +104,21 @@ def test_a_ray_that_is_lost_within_a_call_ends_the_driver(tmp_path: Path, whole:
     assert said.count("what was done is kept. To go on: ") == 1
     run(out, MANY)
     assert table_bytes(out) == whole
+
+
+def test_a_cluster_that_is_lost_within_a_call_is_told_while_the_call_hangs(tmp_path: Path) -> None:
+    constants = {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0, "clusters.pulse.WAIT_FOR_CALL_S": 2.0}
+    with cluster_of(1) as cluster:
+        faults = {"lost_within": "RayExecutor._function", "host": cluster.host.pid, "constants": constants}
+        code, said = FaultyDriver(cluster, tmp_path, faults).run(write_sweep(tmp_path, MANY), "--out", "out")
+        end_all_of(cluster)
+    assert code == 1, said
+    waits = f"warning: the control service of the Ray cluster at {cluster.address} does not answer; waiting for it, 3 s"
+    lost = f"error: the Ray cluster at {cluster.address} was lost: its control service has not answered"
+    assert said.index(waits) < said.index(lost)
+    assert "and something that was asked of it has no end" in said
+    assert said.count("does not answer; waiting for it") == said.count("what was done is kept. To go on: ") == 1
+    assert no_task_has_failed(tmp_path / "out")
 
 
 def test_where_a_lost_ray_does_not_end_no_other_one_is_started(tmp_path: Path, whole: dict[str, bytes]) -> None:
@@ -133,26 +162,24 @@ def test_a_killed_driver_takes_its_ray_along_which_was_in_a_private_folder(tmp_p
 def test_a_cluster_that_dies_is_told_with_the_command_to_go_on(tmp_path: Path, whole: dict[str, bytes]) -> None:
     out, sweep = tmp_path / "out", write_sweep(tmp_path, MANY)
     with cluster_of(1) as cluster:
-        constants = {"clusters.pulse.WAIT_FOR_CONTROL_S": 3.0, "clusters.pulse.LATE_S": 2.0}
+        constants = {"clusters.pulse.WAIT_FOR_CONTROL_S": 4.0, "clusters.pulse.LATE_S": 2.5}
         driver = FaultyDriver(cluster, tmp_path, {"sleep_s": 1.5, "constants": constants})  # there is work to the end
         with driver.start(sweep, "--out", "out") as process:
             wait_for_parts(process, out)
             for _ in range(4):  # whether the nodes or the silence are looked at first is a matter of luck
                 process.send_signal(signal.SIGSTOP)
-                time.sleep(4)  # longer than the control service may be silent, and than a look may be late
+                time.sleep(5)  # longer than the control service may be silent, and than a look may be late
                 process.send_signal(signal.SIGCONT)
                 time.sleep(1)
             wait_for_parts(process, out, n_parts(out))
             (control,) = (each for each in descendants(cluster.host.pid) if b"gcs/gcs_server" in command_of(each))
             os.kill(control, signal.SIGKILL)
             _, said = process.communicate()
-        for each in descendants(cluster.host.pid):  # which would wait for it
-            with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+        end_all_of(cluster)
     assert process.returncode == 1, said
     assert f"the control service of the Ray cluster at {cluster.address} does not answer; waiting for it" in said
     assert f"error: the Ray cluster at {cluster.address} was lost: its control service has not answered" in said
     assert f"what was done is kept. To go on: {process.args[0]} " in said  # type: ignore[index]
-    assert pd.read_parquet(out / "failures").empty
+    assert no_task_has_failed(out)
     run(out, MANY)
     assert table_bytes(out) == whole

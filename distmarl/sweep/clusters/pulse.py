@@ -26,8 +26,10 @@ LOOK_EVERY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 # A control service that keeps its state elsewhere may come back; one of a local Ray does not.
 WAIT_FOR_CONTROL_S = 60.0
-# A look that comes later than this tells of a process that stood still, as under Ctrl-Z, and not of Ray.
-LATE_S = LOOK_EVERY_S + CONNECT_TIMEOUT_S
+# Nodes that were told no later are news of a control service that answers.
+SILENT_S = LOOK_EVERY_S + CONNECT_TIMEOUT_S
+# A look at both ports that ends later than this tells of a process that stood still, as under Ctrl-Z, and not of Ray.
+LATE_S = LOOK_EVERY_S + 3 * CONNECT_TIMEOUT_S
 # So long a call of Ray may still take once Ray is lost.
 WAIT_FOR_CALL_S = 10.0
 # A task whose process is lost may be the first sign of a Ray that ends; so long it is given to show.
@@ -45,8 +47,11 @@ class Pulse:
         What to call it.
     address : str or None
         Where it was joined; None for a Ray of this machine alone.
+    warn : callable
+        Is told in a line of text, from another thread, that the control service does not answer: the main one may wait
+        for it.
     give_up : callable
-        Says that Ray was lost and ends this process, from another thread, as the main one hears nothing.
+        Says that Ray was lost and ends this process, likewise.
 
     Attributes
     ----------
@@ -54,8 +59,14 @@ class Pulse:
         What Ray has told of each node that is alive, a second ago or so.
     """
 
-    def __init__(self, name: str, address: str | None, give_up: Callable[[LostRayError], object]) -> None:
-        self._name, self._is_local, self._give_up = name, address is None, give_up
+    def __init__(
+        self,
+        name: str,
+        address: str | None,
+        warn: Callable[[str], None],
+        give_up: Callable[[LostRayError], object],
+    ) -> None:
+        self._name, self._is_local, self._warn, self._give_up = name, address is None, warn, give_up
         self.nodes = _alive_nodes()
         self._own_node: Port | None = None
         if address is not None and "://" in address:  # from outside, by a server of the cluster that asks for us
@@ -70,7 +81,6 @@ class Pulse:
         self._listens = True
         self._end: str | None = None
         self._asked_at: float | None = None
-        self._told = False
         self._stopped = threading.Event()
         threading.Thread(target=self._look, name="pulse of Ray", daemon=True).start()
         self._asking = threading.Thread(target=self._ask, name="nodes of Ray", daemon=True)
@@ -79,8 +89,7 @@ class Pulse:
     @property
     def answers(self) -> bool:
         """Whether the control service does: nothing may be asked of it otherwise, since that would hang."""
-        is_late = time.monotonic() - self._heard_at > LOOK_EVERY_S + CONNECT_TIMEOUT_S
-        return self._end is None and self._listens and not is_late
+        return self._end is None and self._listens and time.monotonic() - self._heard_at <= SILENT_S
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -91,24 +100,10 @@ class Pulse:
         finally:
             self._asked_at = earlier
 
-    def check(self) -> str | None:
-        """Return what a user should know of it, once.
-
-        Raises
-        ------
-        LostRayError
-            When there is nothing to be hoped for any more.
-        """
+    def check(self) -> None:
+        """Raise a LostRayError when there is nothing to be hoped for any more."""
         if self._end is not None:
             raise self.lost(self._end)
-        if self.answers:
-            self._told = False
-        elif not self._told:
-            self._told = True
-            return (
-                f"the control service of {self._name} does not answer; waiting for it, {WAIT_FOR_CONTROL_S:g} s at most"
-            )
-        return None
 
     def lost(self, why: object) -> LostRayError:
         """Return the error that says that Ray is lost."""
@@ -138,14 +133,21 @@ class Pulse:
         self._asking.join(CONNECT_TIMEOUT_S)
 
     def _look(self) -> None:
-        """Notice the end."""
-        looked_at = time.monotonic()
+        """Notice a silence and the end."""
+        looked_at, is_told = time.monotonic(), False
         while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
-            if time.monotonic() - looked_at > LATE_S:
-                self._heard_at = time.monotonic()
             self._look_at_ports()
-            looked_at = time.monotonic()
-            silence_s = time.monotonic() - self._heard_at
+            now = time.monotonic()  # the only one: this process may stand still between any two
+            if now - looked_at > LATE_S:
+                self._heard_at = now
+            looked_at, silence_s = now, now - self._heard_at
+            is_silent = not self._listens or silence_s > SILENT_S
+            if is_silent and not is_told and self._end is None:
+                self._warn(
+                    f"the control service of {self._name} does not answer; "
+                    f"waiting for it, {WAIT_FOR_CONTROL_S:g} s at most"
+                )
+            is_told = is_silent
             if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
                 self._end = f"its control service has not answered for {silence_s:.0f} s"
         since = time.monotonic()

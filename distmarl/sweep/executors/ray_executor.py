@@ -83,10 +83,10 @@ class RayExecutor(Executor):
     cluster : Cluster or None
         The cluster to join; None starts a local Ray.
     warn : callable
-        Is told in a line of text what a user should know of this Ray.
+        Is told in a line of text what a user should know of this Ray: also from another thread, while this one waits
+        for Ray.
     give_up : callable
-        Says that the Ray was lost and ends this process, where nothing else helps: also from another thread, while this
-        one waits for Ray and hears nothing.
+        Says that the Ray was lost and ends this process, where nothing else helps: likewise.
 
     Raises
     ------
@@ -112,7 +112,6 @@ class RayExecutor(Executor):
     ) -> None:
         self._runner = runner
         self._cluster = cluster
-        self._warn = warn
         self._numbers = itertools.count()
         self._running: dict[ray.ObjectRef[Any], _Submission] = {}
         self._values: weakref.WeakKeyDictionary[Handle, Any] = weakref.WeakKeyDictionary()
@@ -123,7 +122,7 @@ class RayExecutor(Executor):
         self._place = join(runner, cluster, warn)
 
         self._give_up = give_up
-        self._pulse = Pulse(self._name, cluster.address if cluster else None, self._leave_at_once)
+        self._pulse = Pulse(self._name, cluster.address if cluster else None, warn, self._leave_at_once)
         with self._pulse.asked():
             self._notes = Notes()
         self.shortcoming = ray_private.shortcomings(notes_are_kept=self._notes.are_kept)
@@ -250,7 +249,7 @@ class RayExecutor(Executor):
             with self._pulse.asked():
                 for outcomes in ready:
                     completed += self._collect(outcomes)
-            self._check_pulse()
+            self._pulse.check()
             if self._pulse.answers:
                 with self._pulse.asked():
                     self._end_overdue()
@@ -263,16 +262,12 @@ class RayExecutor(Executor):
     @contextmanager
     def _losses(self) -> Iterator[None]:
         """Say that Ray was lost where it does nothing any more in the block, or its client has no server."""
-        self._check_pulse()
+        self._pulse.check()
         try:
             with self._pulse.asked():
                 yield
         except (RayError, ConnectionError) as error:
             raise self._pulse.lost(error) from error
-
-    def _check_pulse(self) -> None:
-        if (warning := self._pulse.check()) is not None:
-            self._warn(warning)
 
     def _collect(self, reference: ray.ObjectRef[Any]) -> list[Completed]:
         """Return what became of a batch; nothing if it is to be tried again."""
