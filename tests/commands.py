@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -89,6 +89,11 @@ def started(command: list[Any], **options: Any) -> Iterator[subprocess.Popen[Any
         except BaseException:
             process.kill()
             raise
+
+
+def heard(stream: IO[str], start: str) -> str:
+    """Return the next line that starts so: a slow machine tells more lines. None has come where it is empty."""
+    return next((line for line in stream if line.startswith(start)), "")
 
 
 @contextmanager

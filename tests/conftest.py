@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from distmarl.report import printing
+from distmarl.sweep.progress import patience
 from tests.commands import REPOSITORY, RunCommand, blanked_figures, call_in, command_in
 from tests.own_network import leave_network
 from tests.timeouts import pytest_runtest_logfinish, pytest_timeout_cancel_timer, pytest_timeout_set_timer
@@ -104,6 +106,14 @@ def printing_alone() -> Iterator[None]:
     """Let this process write its figures alone: tests run on all cores already."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(printing, "_start", lambda: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient() -> Iterator[None]:
+    """Let no command of this process tell that it takes its time, which depends on the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(patience, "TOLD_AFTER_S", math.inf)
         yield
 
 

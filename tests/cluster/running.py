@@ -15,8 +15,8 @@ import pandas as pd
 REPOSITORY = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 SWEEP = ("python", "-m", "distmarl.sweep", "sweeps/smoke.yaml")
-# 240 evaluations of 20 ms each: long enough to be interrupted by a command that takes seconds to start.
-LONGER = ("experiment.n_eval_seeds=80", "evaluation.n_rollouts=400", "evaluation.horizon=50")
+# 480 evaluations of 20 ms each: long enough to be interrupted by a command that takes seconds to start.
+LONGER = ("experiment.n_eval_seeds=160", "evaluation.n_rollouts=400", "evaluation.horizon=50")
 LONG_SWEEP = (*SWEEP, *(word for assignment in LONGER for word in ("--set", assignment)))
 DETERMINISTIC_TABLES = ("evaluations", "trainings", "alternations", "local_policies", "global_policies")
 

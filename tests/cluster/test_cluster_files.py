@@ -99,4 +99,4 @@ def test_ray_refuses_a_runtime_environment_with_a_wrong_value(runtime_env, key, 
 
 
 def test_submitted_code_is_not_taken_for_that_of_an_image(runtime_env):
-    assert runtime_env["env_vars"] == {COMMIT_VARIABLE: ""}
+    assert runtime_env["env_vars"][COMMIT_VARIABLE] == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -106,6 +107,18 @@ def test_a_stopped_job_goes_on_when_it_is_submitted_again(ray_head, stopped_job,
 def test_a_job_notes_the_commit_that_it_was_told(stopped_job):
     first, *_ = json.loads((stopped_job.folder / "provenance.json").read_text())["sessions"]
     assert first["commit"] == "0123abc"
+
+
+def test_a_stopped_job_is_given_time_to_end_in_order(ray_head, checkout, tmp_path):
+    ended, script = tmp_path / "ended", checkout / "slow.sh"
+    script.write_text(f"trap 'sleep 5; touch {ended}; exit' TERM\ntouch {tmp_path / 'began'}\nsleep 600\n")
+    options = ("--runtime-env", "cluster/runtime-env.yaml", "--submission-id", "slow", "--no-wait")
+    command = submit_command(ray_head, "sh", "slow.sh", options=options)
+    assert run(*command, environment=ray_head.environment, folder=checkout).returncode == 0
+    while not (tmp_path / "began").exists():
+        time.sleep(0.1)
+    ray_head.stop_job("slow")
+    assert ended.exists()
 
 
 def test_a_job_that_brings_no_code_fails_as_the_cluster_has_none(ray_head, checkout, tmp_path):

@@ -11,6 +11,7 @@ gate         file without which no evaluation goes on
 misbehave    a list of [kind, k, seed, how]; how is one of those below
 lost_within  RayExecutor._function or ray_private.keeps_notes: the control service of Ray ends within it
 host         process that started that Ray, if it is not the driver
+nodes_s      time that Ray takes to tell of its nodes beside its own
 is_new       whether Ray has none of its private names any more
 constants    values for constants of modules of distmarl.sweep, by "executors.ray_executor.NAME"
 """
@@ -34,6 +35,7 @@ import ray
 
 from distmarl.study.kinds.kind import TaskKey
 from distmarl.sweep import __main__ as sweep_command
+from distmarl.sweep.clusters import pulse
 from distmarl.sweep.executors import ray_private, ray_worker
 from distmarl.sweep.executors.execution import Call
 from distmarl.sweep.executors.ray_executor import RayExecutor
@@ -134,6 +136,17 @@ def forget_private_names() -> None:
     ray_private._attempt_number = lambda: None
 
 
+def slow(function: Any, seconds: float) -> Any:
+    """Return a function that takes its time, also once its process has stood still meanwhile."""
+
+    def run(*arguments: Any) -> Any:
+        for _ in range(10):
+            time.sleep(seconds / 10)
+        return function(*arguments)
+
+    return run
+
+
 def lose_control(host: int, function: Any) -> Any:
     """Return a function that ends the control service of a process's Ray before it does its work."""
 
@@ -165,6 +178,8 @@ def main() -> int:
     for name, value in told.get("constants", {}).items():
         module, _, constant = name.rpartition(".")
         setattr(importlib.import_module(f"distmarl.sweep.{module}"), constant, value)
+
+    pulse._alive_nodes = slow(pulse._alive_nodes, told.get("nodes_s", 0.0))
 
     def run_batch(*arguments: Any, **options: Any) -> Any:
         from tests.faults.driver import run_faulty_batch

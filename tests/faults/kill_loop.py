@@ -62,7 +62,7 @@ def kill_loop(cluster: Cluster, folder: Path, n_driver_kills: int, seed: int, **
     """Run a sweep of robots to its end, however often it is killed."""
     rng = random.Random(seed)
     sweep = write_sweep(folder, ROBOTS, "robots.json")
-    driver = FaultyDriver(cluster, folder, {"sleep_s": 0.1, **faults})
+    driver = FaultyDriver(cluster, folder, {"sleep_s": 0.3, **faults})
     n_worker_kills = 0
     for run in range(n_driver_kills + 1):
         with driver.start(sweep, "--out", "out", "--quiet", "--join-timeout", JOIN_TIMEOUT_S) as process:

@@ -23,7 +23,7 @@ from tests.places import locked
 from tests.report.results_folders import commit_points, failure_row, start_folder
 from tests.sweep.sweeps import TINY, changed, write_sweep
 
-LONG = changed(TINY, evaluation={"n_rollouts": 500, "horizon": 50}, experiment={"n_eval_seeds": 30})
+LONG = changed(TINY, evaluation={"n_rollouts": 500, "horizon": 300}, experiment={"n_eval_seeds": 30})
 COUNT = re.compile(r"(\d+) of \d+ tasks done")
 
 

@@ -18,7 +18,7 @@ from distmarl.sweep import stopping
 from distmarl.sweep.executors.executor import Completed
 from distmarl.sweep.executors.serial import SerialExecutor
 from distmarl.sweep.session import Interrupted
-from tests.commands import REPOSITORY, RunCommand, own_environment, started
+from tests.commands import REPOSITORY, RunCommand, heard, own_environment, started
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 from tests.sweep.test_session import CountingExecutor
 
@@ -154,10 +154,10 @@ def test_the_second_signal_leaves_at_once(tmp_path: Path, number: int) -> None:
     assert table_bytes(tmp_path / "parts") == table_bytes(tmp_path / "whole")
 
 
-def start_command(folder: Path, sweep: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+def start_command(folder: Path, sweep: Path, *how: str) -> AbstractContextManager[subprocess.Popen[str]]:
     """Start the command on a sweep, into a folder whose name needs quotes."""
     return started(
-        [sys.executable, "-m", "distmarl.sweep", str(sweep), "--executor", "serial", "--out", "a b"],
+        [sys.executable, *(how or ("-m", "distmarl.sweep")), str(sweep), "--executor", "serial", "--out", "a b"],
         cwd=folder,
         env=own_environment(),
         stdout=subprocess.DEVNULL,
@@ -171,7 +171,7 @@ def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
     sweep = write_sweep(tmp_path, LONG)
     with start_command(tmp_path, sweep) as driver:
         assert driver.stderr is not None
-        assert driver.stderr.readline().startswith("7 tasks, on ")
+        assert heard(driver.stderr, "7 tasks, on ")
         driver.send_signal(number)
         message = driver.stderr.read()
         assert driver.wait() == 130
@@ -180,16 +180,31 @@ def test_the_command_says_how_to_go_on(tmp_path: Path, number: int) -> None:
     assert session["outcome"] == "interrupted"
 
 
+# Drawing takes its time.
+DRAWS = """
+import sys, time
+from distmarl.report import printing
+from distmarl.sweep.__main__ import main
+
+def print_figure(*_):
+    sys.stderr.write("draws\\n")
+    time.sleep(600)
+
+printing.print_figure, printing._start = print_figure, lambda: None  # it draws them all itself
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_the_command_says_how_to_go_on_while_it_draws_figures(tmp_path: Path, call_sweep: RunCommand) -> None:
     sweep, out = write_sweep(tmp_path), tmp_path / "a b"
-    with start_command(tmp_path, sweep) as driver:
+    with start_command(tmp_path, sweep, "-c", DRAWS) as driver:
         assert driver.stderr is not None
-        while driver.poll() is None and not any(out.glob("*.png")):
-            time.sleep(0.005)
+        assert heard(driver.stderr, "draws")
         driver.send_signal(signal.SIGTERM)
         message = driver.stderr.read()
         assert driver.wait() == 130
-    assert f"To go on: {sys.executable} -m distmarl.sweep {sweep} --executor serial --out 'a b'" in message
+    assert "To go on: " in message
+    assert message.endswith(f"{sweep} --executor serial --out 'a b'\n")
     assert "Traceback" not in message
     assert not (out / "report.html").exists(), "it was still drawing"
     again = call_sweep(sweep, "--executor", "serial", "--out", "a b")

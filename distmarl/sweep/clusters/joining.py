@@ -85,7 +85,8 @@ def _try(cluster: Cluster, **variables: str) -> str | None:
         said.seek(0)
         lines = [line for line in said.read().decode(errors="replace").splitlines() if line.strip()]
     own = [line for line in lines if not line.startswith("[")]  # Ray's log has the time in brackets
-    return (own or lines or [f"the attempt ended with exit code {code}"])[-1].rstrip(".") + late
+    unsaid = "nothing was heard of it" if code is None else f"the attempt ended with exit code {code}"
+    return (own or lines or [unsaid])[-1].rstrip(".") + late
 
 
 def _is_about_tokens(fault: str) -> bool:

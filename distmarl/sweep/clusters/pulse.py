@@ -26,10 +26,9 @@ LOOK_EVERY_S = 1.0
 CONNECT_TIMEOUT_S = 5.0
 # A control service that keeps its state elsewhere may come back; one of a local Ray does not.
 WAIT_FOR_CONTROL_S = 60.0
-# Nodes that were told no later are news of a control service that answers.
+# Silence is what lasts for so long, and for so many looks: a process that stood still, as under Ctrl-Z, heard nothing.
 SILENT_S = LOOK_EVERY_S + CONNECT_TIMEOUT_S
-# A look at both ports that ends later than this tells of a process that stood still, as under Ctrl-Z, and not of Ray.
-LATE_S = LOOK_EVERY_S + 3 * CONNECT_TIMEOUT_S
+SILENT_LOOKS = 5
 # So long a call of Ray may still take once Ray is lost.
 WAIT_FOR_CALL_S = 10.0
 # A task whose process is lost may be the first sign of a Ray that ends; so long it is given to show.
@@ -77,7 +76,8 @@ class Pulse:
             own = next((node for node in self.nodes if node["NodeID"] == context.get_node_id()), None)
             if own is not None:
                 self._own_node = (own["NodeManagerAddress"], own["NodeManagerPort"])
-        self._heard_at = time.monotonic()
+        self._n_looks = 0
+        self._heard_at, self._heard_in_look = time.monotonic(), 0
         self._listens = True
         self._end: str | None = None
         self._asked_at: float | None = None
@@ -89,7 +89,12 @@ class Pulse:
     @property
     def answers(self) -> bool:
         """Whether the control service does: nothing may be asked of it otherwise, since that would hang."""
-        return self._end is None and self._listens and time.monotonic() - self._heard_at <= SILENT_S
+        return self._end is None and self._listens and self._silence_s() <= SILENT_S
+
+    def _silence_s(self) -> float:
+        """Return for how long the control service has been silent."""
+        is_silent = self._n_looks - self._heard_in_look >= SILENT_LOOKS
+        return time.monotonic() - self._heard_at if is_silent else 0.0
 
     @contextmanager
     def asked(self) -> Iterator[None]:
@@ -133,27 +138,26 @@ class Pulse:
         self._asking.join(CONNECT_TIMEOUT_S)
 
     def _look(self) -> None:
-        """Notice a silence and the end."""
-        looked_at, is_told = time.monotonic(), False
+        """Notice a silence, the end, and calls that outlast it."""
+        is_told = False
         while not self._stopped.wait(LOOK_EVERY_S) and self._end is None:
             self._look_at_ports()
-            now = time.monotonic()  # the only one: this process may stand still between any two
-            if now - looked_at > LATE_S:
-                self._heard_at = now
-            looked_at, silence_s = now, now - self._heard_at
-            is_silent = not self._listens or silence_s > SILENT_S
-            if is_silent and not is_told and self._end is None:
+            self._n_looks += 1
+            silence_s = self._silence_s()
+            is_lost = silence_s > WAIT_FOR_CONTROL_S
+            if self._end is None and not is_told and (is_lost or not self.answers):
                 self._warn(
                     f"the control service of {self._name} does not answer; "
                     f"waiting for it, {WAIT_FOR_CONTROL_S:g} s at most"
                 )
-            is_told = is_silent
-            if self._end is None and silence_s > WAIT_FOR_CONTROL_S:
+            is_told = not self.answers
+            if self._end is None and is_lost:
                 self._end = f"its control service has not answered for {silence_s:.0f} s"
-        since = time.monotonic()
+        asked_at, waited_s = self._asked_at, 0.0
         while not self._stopped.wait(LOOK_EVERY_S):
+            waited_s = waited_s + LOOK_EVERY_S if self._asked_at == asked_at else 0.0
             asked_at = self._asked_at
-            if asked_at is not None and time.monotonic() - max(asked_at, since) > WAIT_FOR_CALL_S:
+            if asked_at is not None and waited_s > WAIT_FOR_CALL_S:
                 self._give_up(self.lost_and("something that was asked of it has no end"))
                 return
 
@@ -163,7 +167,7 @@ class Pulse:
             if self._listens:
                 with suppress(Exception):  # whatever Ray, or its client, makes of no answer: the silence tells
                     self.nodes = _alive_nodes()
-                    self._heard_at = time.monotonic()
+                    self._heard_at, self._heard_in_look = time.monotonic(), self._n_looks
 
     def _look_at_ports(self) -> None:
         """Notice whether the control service can be asked, and the end of what cannot come back."""

@@ -127,10 +127,11 @@ def leave(place: LocalPlace | Keeper, *, is_lost: bool = False) -> bool:
         ending = threading.Thread(target=ray.shutdown, name="leaving Ray", daemon=True)
         ending.start()
         ending.join(LEAVE_TIMEOUT_S)
-        if ending.is_alive():
+        has_ended = not ending.is_alive()
+        if not has_ended:
             atexit.unregister(ray.shutdown)  # which Python would wait for at its end
         place.close()
-        return not ending.is_alive()
+        return has_ended
 
     if is_lost:
         gc.collect()  # a reference that went after Ray would take this process along

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -22,6 +23,8 @@ SHOW_CURSOR = b"\x1b[?25h\n"
 POLL_S = 1.0
 # Between two signals that end a process, and before the one that nothing survives.
 PATIENCE_S = 0.5
+# Signals of a kind become one while their process does not run.
+N_SIGNALS = 10
 # Takes the lock over from the process that has ended, which is certain on its own machine, and gives it back.
 GIVE_BACK = """
 import sys
@@ -99,19 +102,16 @@ class Guard:
     def _end(self) -> None:
         """End the watched process, as Ctrl-C would if it can be; a second SIGINT is not handled (see one_shot)."""
         self._end_at, self._has_ended_it = None, True
-        for number in (signal.SIGINT, signal.SIGINT, signal.SIGKILL):
-            os.kill(self._watched, number)
+        for number in (*[signal.SIGINT] * N_SIGNALS, signal.SIGKILL):
+            with suppress(ProcessLookupError):  # it has ended since
+                os.kill(self._watched, number)
             if self._has_ended(PATIENCE_S):
                 return
 
     def _has_ended(self, within_s: float) -> bool:
         """Return whether the watched process ends soon; or says that it has heard."""
-        until = time.monotonic() + within_s
-        while (left_s := until - time.monotonic()) > 0:
-            ready, _, _ = select.select([0], [], [], left_s)
-            if ready:
-                return True  # its end of the pipe is closed, or there is a message
-        return False
+        ready, _, _ = select.select([0], [], [], within_s)
+        return bool(ready)  # its end of the pipe is closed, or there is a message
 
     def _say(self, name: str) -> None:
         task, to_go_on = self._task, f"what was done is kept. To go on: {self._about['command']}"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from distmarl.sweep.clusters import joining, local_ray
-from tests.commands import RunCommand, own_environment, started
+from tests.commands import RunCommand, heard, own_environment, started
 from tests.sweep.sweeps import write_sweep
 
 
@@ -38,12 +38,12 @@ def free_port() -> int:
 def test_an_address_where_nobody_listens_is_given_up(tmp_path: Path, call_sweep: RunCommand) -> None:
     address = f"127.0.0.1:{free_port()}"
     sweep = write_sweep(tmp_path)
-    done = call_sweep(sweep, "--out", "out", "--join-timeout", "0.5", RAY_ADDRESS=address)
+    done = call_sweep(sweep, "--out", "out", "--join-timeout", "3", RAY_ADDRESS=address)
     assert done.returncode == 2
     first, second = done.stderr.splitlines()
-    assert first == f"joining the Ray cluster at {address} (from RAY_ADDRESS), for 0.5 s at most"
+    assert first == f"joining the Ray cluster at {address} (from RAY_ADDRESS), for 3 s at most"
     assert second.startswith(f"error: cannot join the Ray cluster at {address} (from RAY_ADDRESS): nobody listens ")
-    assert "for 0.5 s (--join-timeout). " in second
+    assert "for 3 s (--join-timeout). " in second
     assert "or unset RAY_ADDRESS to start a Ray of this machine; --executor serial needs none" in second
     assert "set RAY_AUTH_MODE=token" in second
     assert not (tmp_path / "out").exists()
@@ -52,11 +52,11 @@ def test_an_address_where_nobody_listens_is_given_up(tmp_path: Path, call_sweep:
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:{port}", "auto"])
 def test_nobody_is_said_to_listen_where_nobody_does(tmp_path: Path, call_sweep: RunCommand, address: str) -> None:
     told = call_sweep(
-        write_sweep(tmp_path), "--quiet", "--join-timeout", "0.7", "--address", address.format(port=free_port())
+        write_sweep(tmp_path), "--quiet", "--join-timeout", "3", "--address", address.format(port=free_port())
     )
     assert told.returncode == 2
     assert "something listens" not in told.stderr
-    # A fast machine hears from Ray itself that there is none, before the time is over.
+    # A fast machine hears from Ray itself that there is none, before the time is over; a slow one hears nothing.
     said = (
         ("no Ray has answered, for ", "Could not find any running Ray")
         if address == "auto"
@@ -69,7 +69,7 @@ def test_an_address_where_something_else_listens_is_given_up(
     tmp_path: Path, call_sweep: RunCommand, silent_port: int
 ) -> None:
     address = f"127.0.0.1:{silent_port}"
-    done = call_sweep(write_sweep(tmp_path), "--address", address, "--join-timeout", "1.5", "--quiet")
+    done = call_sweep(write_sweep(tmp_path), "--address", address, "--join-timeout", "3", "--quiet")
     assert done.returncode == 2
     assert done.stderr.startswith(f"error: cannot join the Ray cluster at {address} (from --address): something ")
     assert "or leave out --address to start a Ray of this machine" in done.stderr
@@ -81,7 +81,7 @@ def test_ctrl_c_is_heard_while_a_cluster_is_joined(tmp_path: Path, silent_port: 
     environment = own_environment(RAY_ADDRESS=f"127.0.0.1:{silent_port}")
     with started(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert process.stderr.readline().startswith("joining the Ray cluster at ")
+        assert heard(process.stderr, "joining the Ray cluster at ")
         process.send_signal(number)
         said = process.stderr.read()
         assert process.wait() == 130
@@ -119,7 +119,7 @@ def test_ctrl_c_while_ray_starts_leaves_at_once(tmp_path: Path, number: int) -> 
         check=False,
     )
     assert done.returncode == 130, done.stderr
-    assert done.stderr.startswith("interrupted; what was done is kept. To go on: ")
+    assert "interrupted; what was done is kept. To go on: " in done.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -6,7 +6,6 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.commands import RunCommand, on_one_core, own_environment, started
+from tests.commands import RunCommand, on_one_core, own_environment
+from tests.faults.machinery import FaultyDriver, wait_for
 from tests.sweep.sweeps import TINY, changed, run, table_bytes, write_sweep
 
 pytestmark = pytest.mark.ray
@@ -98,24 +98,19 @@ def test_tables_are_the_same_on_ray_with_one_or_two_workers_and_in_process(
 
 @pytest.mark.usefixtures("undrawn")
 def test_an_interrupted_sweep_says_how_to_go_on_and_does(tmp_path: Path, call_sweep: RunCommand) -> None:
-    long = changed(TINY, evaluation={"n_rollouts": 2000, "horizon": 20}, experiment={"n_eval_seeds": 45})
-    sweep = write_sweep(tmp_path, long)
-    command = [sys.executable, "-m", "distmarl.sweep", str(sweep), "--out", "out"]
-    environment = own_environment()
-    with started(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True) as driver:
-        parts = tmp_path / "out" / "_parts" / "evaluations"
-        while driver.poll() is None and not any(parts.glob("*")):
-            time.sleep(0.01)
+    long = changed(TINY, experiment={"n_eval_seeds": 45})
+    sweep, out = write_sweep(tmp_path, long), tmp_path / "out"
+    with FaultyDriver(None, tmp_path, {"sleep_s": 1.0}).start(sweep, "--out", "out", "--num-cpus", "2") as driver:
+        wait_for(lambda: driver.poll() is not None or any((out / "_parts" / "evaluations").glob("*")))
         driver.send_signal(signal.SIGINT)
-        assert driver.stderr is not None
-        message = driver.stderr.read()
-        assert driver.wait() == 130
+        _, message = driver.communicate()
+    assert driver.returncode == 130
     assert "interrupted; what was done is kept. To go on: " in message
-    assert f"-m distmarl.sweep {sweep} --out out" in message
-    n_done = sum(len(pd.read_parquet(tmp_path / "out" / table)) for table in ("trainings", "evaluations"))
+    assert message.endswith(f" {sweep} --out out --num-cpus 2\n")
+    n_done = sum(len(pd.read_parquet(out / table)) for table in ("trainings", "evaluations"))
     assert 0 < n_done < 92
     resumed = call_sweep(sweep, "--out", "out", "--executor", "serial")
     assert resumed.returncode == 0, resumed.stderr
     assert f"{n_done + 1} of them done before" in resumed.stderr
     run(tmp_path / "whole", long)
-    assert table_bytes(tmp_path / "out") == table_bytes(tmp_path / "whole")
+    assert table_bytes(out) == table_bytes(tmp_path / "whole")
