@@ -83,9 +83,10 @@ def build_environment(section: Mapping[str, Any], raw: RawSweep) -> BuiltEnviron
         failure = describe_failure(error)
         raise EnvironmentLookupError(f"{_place(raw)}: environment {name} {failure}{_in_setting(raw)}") from error
     if type(environment) is not Environment:
+        within = ", whose environment is one" if type(getattr(environment, "environment", None)) is Environment else ""
         raise EnvironmentLookupError(
             f"{_place(raw)}: environment {name}: must return a distmarl.Environment, "
-            f"got a {type(environment).__name__}{_in_setting(raw)}"
+            f"got a {type(environment).__name__}{within}{_in_setting(raw)}"
         )
     plain = {key: value for key, value in parameters.items() if _is_plain(value)}
     return BuiltEnvironment(environment, plain, environment.digest())

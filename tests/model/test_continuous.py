@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from statistics import NormalDist
@@ -233,6 +234,17 @@ def test_drawn_actions_have_the_probabilities_of_the_policy(pair):
     observed = np.bincount(drawn, minlength=3)
     assert largest_frequency_error(observed, pair.local_policy[4, 6]) <= 4
     assert largest_frequency_error(observed, pair.local_policy[4, 5]) > 4
+
+
+def test_a_global_policy_of_distributions_is_drawn_from(pair):
+    law = np.random.default_rng(2).dirichlet(np.ones(2), size=(5, 4))
+    drawing = dataclasses.replace(pair, global_policy=law)
+    here = law[4, dm.rank([1, 2])]
+    seen = np.tile([-1.9, 0.3, 1.1], (20_000, 1))
+    assert (drawing.act_global(0.9, seen) == here.argmax()).all()
+    observed = np.bincount(drawing.act_global(0.9, seen, np.random.default_rng(1)), minlength=2)
+    assert largest_frequency_error(observed, here) <= 4
+    assert largest_frequency_error(observed, law[4, dm.rank([2, 1])]) > 4
 
 
 def test_a_pair_may_act_on_states_without_a_line():

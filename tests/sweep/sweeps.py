@@ -9,6 +9,7 @@ from typing import Any
 
 from distmarl.config.reading import RawSweep
 from distmarl.results.storage.opening import open_location
+from distmarl.results.tables import TABLES, TIMINGS
 from distmarl.study.plan import Plan, make_plan
 from distmarl.sweep.executors.executor import Completed, Executor, Task
 from distmarl.sweep.executors.serial import SerialExecutor
@@ -16,17 +17,7 @@ from distmarl.sweep.progress.lines import Progress
 from distmarl.sweep.progress.tally import Tally
 from distmarl.sweep.session import run_session
 
-DETERMINISTIC_TABLES = (
-    "alternations",
-    "evaluations",
-    "failures",
-    "global_policies",
-    "local_policies",
-    "rollouts",
-    "settings",
-    "summary",
-    "trainings",
-)
+DETERMINISTIC_TABLES = tuple(sorted(TABLES.keys() - {TIMINGS.name}))
 
 TINY: dict[str, Any] = {
     "name": "tiny",

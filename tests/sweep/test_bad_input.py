@@ -49,6 +49,11 @@ def broken(n_agents: int) -> dm.Environment:
 def wrong(n_agents: int) -> dm.Environment:
     return [1, 2]
 
+def whole(n_agents: int) -> dm.Environment:
+    half = lambda *_: [0.5, 0.5]
+    return dm.tabulate(half, half, lambda *_: 0.0, lambda *_: 1.0, global_states=2, local_states=2,
+        n_global_actions=2, n_local_actions=2, n_agents=n_agents, gamma=0.9)
+
 def types() -> dm.Environment:
     return dm.compose({"calm": dm.robots(), "eager": dm.robots(gamma=0.9)}, shares=[0.5, 0.5])
 
@@ -198,6 +203,7 @@ def test_an_impossible_discount(tmp_path: Path, gamma: float) -> None:
         ({"name": "game:types"}, "environment game:types: gamma: must be the same in calm and eager, got 0.95 and 0.9"),
         ({"name": "game:holes"}, "environment game:holes: reward_local[s_g=1, s_l=2, a_l=0]: must be finite, got nan"),
         ({"name": "game:wrong", "n_agents": 5}, "must return a distmarl.Environment, got a list"),
+        ({"name": "game:whole", "n_agents": 5}, "got a Tabulated, whose environment is one"),
         ({"name": "syntax:swarm"}, "importing syntax raised SyntaxError"),
         ({"name": "robot"}, "did you mean 'robots'?"),
         ({"name": 3}, "environment.name: must be a string, got 3"),

@@ -25,8 +25,8 @@ class ContinuousPair:
     ----------
     environment : Environment
         The game on the grids.
-    global_policy : array_like of int, shape (G, C)
-        The global agent's actions over the lexicographic count vectors of k agents.
+    global_policy : array_like, shape (G, C) of int or (G, C, A_g)
+        The global agent's actions over the lexicographic count vectors of k agents, or its distributions of actions.
     local_policy : array_like, shape (G, L, A_l)
         The local agents' distributions of actions.
     k : int
@@ -75,7 +75,7 @@ class ContinuousPair:
                     f"{name}: must have as many cells as the game has states ({n_states}), got {grid.n_cells}"
                 )
 
-    def act_global(self, s_g: ArrayLike, seen: ArrayLike) -> Ints:
+    def act_global(self, s_g: ArrayLike, seen: ArrayLike, rng: np.random.Generator | None = None) -> Ints:
         """Return the global agent's action.
 
         Parameters
@@ -84,6 +84,8 @@ class ContinuousPair:
             Its own state.
         seen : array_like, shape (..., k)
             The states of the local agents that it sees.
+        rng : numpy.random.Generator, optional
+            Draws the action of a policy of distributions; without it, the agent takes its most probable one.
 
         Returns
         -------
@@ -95,7 +97,8 @@ class ContinuousPair:
         classes = np.arange(self.environment.n_classes)
         counts = (self.environment.observation[states][..., None] == classes).sum(axis=-2)
         place = _states(self.global_grid, s_g, self.environment.n_global_states, "s_g")
-        return np.asarray(self.global_policy[place, rank_valid(counts, self.k)])
+        here = self.global_policy[place, rank_valid(counts, self.k)]
+        return np.asarray(here, np.int64) if self.global_policy.ndim == 2 else _actions(np.asarray(here, float), rng)
 
     def act_local(self, s_g: ArrayLike, s_l: ArrayLike, rng: np.random.Generator | None = None) -> Ints:
         """Return the local agents' actions.
@@ -114,12 +117,16 @@ class ContinuousPair:
         """
         place = _states(self.global_grid, s_g, self.environment.n_global_states, "s_g")
         states = _states(self.local_grid, s_l, self.environment.n_local_states, "s_l")
-        if rng is None:
-            return np.asarray(self.local_policy.argmax(axis=-1)[place, states])
-        cumulative = self.local_policy.cumsum(axis=-1)[place, states]
-        drawn = rng.random((*cumulative.shape[:-1], 1))
-        # The last sum may miss 1 by a rounding error.
-        return np.asarray((drawn >= cumulative[..., :-1]).sum(axis=-1))
+        return _actions(self.local_policy[place, states], rng)
+
+
+def _actions(distributions: Array, rng: np.random.Generator | None) -> Ints:
+    """Return an action of each distribution, drawn or the most probable one."""
+    if rng is None:
+        return np.asarray(distributions.argmax(axis=-1))
+    drawn = rng.random((*distributions.shape[:-1], 1))
+    # The last sum may miss 1 by a rounding error.
+    return np.asarray((drawn >= distributions.cumsum(axis=-1)[..., :-1]).sum(axis=-1))
 
 
 def _states(grid: Grid | None, numbers: ArrayLike, n_states: int, name: str) -> Ints:
