@@ -5,13 +5,15 @@ The names below are the notebook API. ``python -m distmarl`` lists the commands.
 
 from __future__ import annotations
 
+from distmarl import search_path as search_path  # before all others
+
+# isort: split
 import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from distmarl import search_path as search_path  # before all others
 from distmarl.adapters.making import gym_env, gym_vector_env, parallel_env
 from distmarl.adapters.tabulating import tabulate_policy
 from distmarl.equilibrium.ceilings.value_bound import ValueBound, value_bound

@@ -1,19 +1,18 @@
 """Where modules are looked for: what is installed comes before what lies in someone's folder.
 
 ``python -m`` puts the current folder before everything, so that any file there, a ``queue.py`` or a ``pandas.py``,
-stands in for the library of that name. Importing this module puts it behind, where it is one of our commands that
-Python is about to run; distmarl imports it first of all.
+stands in for the library of that name. Importing this module takes it away where it is one of our commands that
+Python is about to run, or puts it behind if it is where distmarl itself was found. So distmarl imports it first of all,
+and it imports only what Python has imported by then.
 """
 
-from __future__ import annotations
-
+import os
 import sys
-from pathlib import Path
 
 
-def look_in(*folders: Path) -> None:
+def look_in(*folders: "os.PathLike[str]") -> None:
     """Let modules be found in some folders, too, if they are found nowhere else."""
-    for folder in map(str, folders):
+    for folder in map(os.fspath, folders):
         if folder not in sys.path:
             sys.path.append(folder)
 
@@ -26,4 +25,6 @@ def _starts_command() -> bool:
 
 
 if _starts_command():
-    sys.path.append(sys.path.pop(0))
+    _first = sys.path.pop(0)
+    if os.path.realpath(_first) == os.path.realpath(__file__ + "/../.."):
+        sys.path.append(_first)

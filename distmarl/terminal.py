@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -36,10 +36,17 @@ def called_program() -> str | None:
     return "distmarl" if path.stem == "distmarl" else None
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows no word that was typed, or that a shell made of a pattern, otherwise than printable."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(harmless(message))
+
+
 def command_parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
     """Return a parser of ``python -m module ...``, or however it was called; texts are printed as they stand."""
     program = called_program()
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog=f"{program} {module.removeprefix('distmarl.')}" if program else f"python -m {module}",
         description=description,
         epilog=epilog,

@@ -74,6 +74,12 @@ def test_control_sequences_in_a_message_are_shown_and_not_obeyed(
     check_harmless(done.stdout + done.stderr)
 
 
+def test_a_word_that_a_shell_made_of_a_name_is_shown_and_not_obeyed(folder: Path) -> None:
+    done = call_in(folder, status)("results", "\x1b]0;owned")
+    assert done.returncode == 2
+    check_harmless(done.stderr)
+
+
 def check_harmless(printed: str) -> None:
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\ud800]", printed)
     assert r"\x1b]0;owned" in printed

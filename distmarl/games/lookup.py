@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distmarl.errors import EnvironmentLookupError, nearest_name
+from distmarl.errors import EnvironmentLookupError, nearest_name, shown
 from distmarl.games.congestion import congestion
 from distmarl.games.conventions import conventions
 from distmarl.games.demand_response import demand_response
@@ -70,6 +70,8 @@ def game(name: str, /, **parameters: Any) -> Environment:
     >>> dm.game("ring", n_places=4, n_agents=10)
     Environment(G=4, L=4, A_g=4, A_l=2, n_agents=10, gamma=0.9)
     """
+    if not isinstance(name, str):
+        raise EnvironmentLookupError(f"game: must be named by a string, got {shown(name)}")
     function = find_function(name, lambda: "game")
     known = inspect.signature(function).parameters
     takes_any = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())

@@ -7,7 +7,7 @@ coordinator that sees more of them steers to a more populated zone.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import numpy as np
 from annotated_types import Ge, Le
@@ -18,6 +18,9 @@ from distmarl.model.checks import is_integer
 from distmarl.model.environment import Environment
 from distmarl.model.options import Count, Discount
 
+# The transitions of so many take 200 MB.
+MAX_ZONES = 200
+Zones: TypeAlias = Annotated[int, Ge(1), Le(MAX_ZONES)]
 # Logits of the transitions, before the softmax.
 FLOOR = 0.1
 STEER = 3.0
@@ -35,9 +38,9 @@ def robots(
     *,
     n_agents: Count = 30,
     gamma: Discount = 0.95,
-    n_global_states: Count = 5,
-    n_local_states: Count = 5,
-    n_global_actions: Count = 5,
+    n_global_states: Zones = 5,
+    n_local_states: Zones = 5,
+    n_global_actions: Zones = 5,
     n_local_actions: Annotated[int, Ge(1), Le(3)] = 3,
     reward_global: Literal["flat", "paper"] = "flat",
 ) -> Environment:
@@ -81,9 +84,9 @@ def robots(
         if not is_integer(size):
             raise InvalidEnvironmentError(f"{name}: must be an integer, got {shown(size)}")
     zones = int(n_global_states)
-    if zones < 1 or not n_global_states == n_local_states == n_global_actions:
+    if not 1 <= zones <= MAX_ZONES or not n_global_states == n_local_states == n_global_actions:
         raise InvalidEnvironmentError(
-            "n_global_states, n_local_states, n_global_actions: must be equal and at least 1, "
+            f"n_global_states, n_local_states, n_global_actions: must be equal, at least 1 and at most {MAX_ZONES}, "
             f"got {n_global_states}, {n_local_states} and {n_global_actions}"
         )
     if n_local_actions not in (1, 2, 3):

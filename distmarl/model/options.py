@@ -242,7 +242,7 @@ class Experiment(_Section):
     bound: BoundKind = "off"
     bound_m: Count | None = None
     welfare_max_enumerated: Natural = 10_000
-    welfare_starts: Count | None = None
+    welfare_starts: Annotated[int, Ge(1), Le(MAX_RANDOM_STARTS)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

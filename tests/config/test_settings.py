@@ -67,6 +67,7 @@ def test_a_list_of_wrong_values_is_not_called_too_short() -> None:
         ({"grid": {"environment.opts.a": [1]}}, "grid.environment.opts.a: is not part of a setting"),
         ({"grid": {"enviroment.n_agents": [1]}}, "unknown section; did you mean 'environment'?"),
         ({"grid": {"environment": {"n_agents": [1]}}}, "write the key in full, as in environment.key: [1, 2]"),
+        ({"experiment": {"welfare_starts": 10**12}}, "experiment.welfare_starts: must be at most 10000"),
         ({"runner": {"task_timeout_s": 1e20}}, "runner.task_timeout_s: must be at most 1"),
         ({"grid": {"global_agent.n_mc": [1]}}, "grid.global_agent.n_mc: unknown key"),
         ({"grid": {"evaluation.horizon": []}}, "grid.evaluation.horizon: must list at least one value"),

@@ -100,12 +100,13 @@ def test_fewer_local_actions_are_the_first_ones(n_local_actions):
         {"n_local_states": 6},
         {"n_global_actions": 3},
         {"n_global_states": 0, "n_local_states": 0, "n_global_actions": 0},
+        {"n_global_states": 201, "n_local_states": 201, "n_global_actions": 201},
     ],
 )
 def test_sizes_that_differ_or_are_empty_are_refused(sizes):
     full = {"n_global_states": 5, "n_local_states": 5, "n_global_actions": 5} | sizes
     got = "{n_global_states}, {n_local_states} and {n_global_actions}".format(**full)
-    with pytest.raises(InvalidEnvironmentError, match=f"must be equal and at least 1, got {got}$"):
+    with pytest.raises(InvalidEnvironmentError, match=f"must be equal, at least 1 and at most 200, got {got}$"):
         robots(**sizes)
 
 

@@ -87,7 +87,9 @@ def test_two_keys_are_a_sweep(tmp_path: Path, call_sweep: RunCommand) -> None:
 def typed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """A sweep as a user runs it, in a process of its own: the folder that it was typed in, and what was printed."""
     folder = tmp_path_factory.mktemp("typed")
-    in_the_way = [folder / f"{name}.py" for name in ("numpy", "pandas", "matplotlib", "secrets", "queue")]
+    names = ("numpy", "pandas", "matplotlib", "secrets", "queue", "typing")
+    not_installed = ("bottleneck", "numexpr")  # pandas takes them where they are found
+    in_the_way = [folder / f"{name}.py" for name in (*names, *not_installed)]
     for path in in_the_way:
         path.write_text("raise ImportError('what is installed comes first')\n")
     done = command_in(folder, "distmarl.sweep")(write_sweep(folder), "--executor", "serial", "--out", "out")
