@@ -13,6 +13,8 @@ from distmarl.dynamics.transitions.exact import largest_exact_k, precise_moves
 from distmarl.errors import DistmarlError, InvalidArgumentError
 from distmarl.examine.ends import MAX_STATES_FACTORED, find_ends
 from distmarl.examine.symmetries import MAX_TRIED, find_symmetries
+from distmarl.learning.aggregation import game_of_classes
+from distmarl.learning.g_learn import explore
 from distmarl.model.arrays import Array
 from distmarl.model.counts import n_count_vectors
 from distmarl.model.environment import Environment
@@ -72,17 +74,20 @@ def _largest_k(env: Environment) -> int:
 
 def _of_kernels(env: Environment) -> Iterator[tuple[str, str]]:
     """Yield how much precision exact transitions lose, and for how many agents they can do."""
-    if env.n_local_states > MAX_STATES_FACTORED:
-        yield "kernels", f"not factored, as there are more than {MAX_STATES_FACTORED} local states"
+    states = "local states" if env.sees_states else "classes of local states"
+    if env.n_classes > MAX_STATES_FACTORED:
+        yield "kernels", f"not factored, as there are more than {MAX_STATES_FACTORED} {states}"
         return
-    yield "kernels", "rounding errors of exact transitions grow at most by this factor with each agent:"
+    moves = "exact transitions" if env.sees_states else "exact transitions between classes"
+    yield "kernels", f"rounding errors of {moves} grow at most by this factor with each agent:"
     largest = []
     for name, policy in _policies(env):
-        kernel = local_kernel(env, policy)
+        seen, seen_policy = _game_that_is_seen(env, policy)
+        kernel = local_kernel(seen, seen_policy)
         amplifications = [precise_moves(matrix, 1).amplification for matrix in kernel]
         s_g = int(np.argmax(amplifications))
         tolerance = GlobalAgent.convergence_threshold
-        k = largest_exact_k(env, kernel, local_reward(env, policy), tolerance=tolerance)
+        k = largest_exact_k(seen, kernel, local_reward(seen, seen_policy), tolerance=tolerance)
         largest.append(k)
         yield "", f"{_amplification(amplifications[s_g])} with {name}, the most at s_g={s_g}"
     k = min(largest)
@@ -90,6 +95,17 @@ def _of_kernels(env: Environment) -> Iterator[tuple[str, str]]:
     remedy = "" if k == env.n_agents else "; transitions: sampled has no such limit"
     threshold = f"convergence_threshold {GlobalAgent.convergence_threshold:g}"
     yield "exact", f"transitions: exact can do up to k = {k:,} agents ({limit}) to {threshold}{remedy}"
+
+
+def _game_that_is_seen(env: Environment, local_policy: Array) -> tuple[Environment, Array]:
+    """Return the game that G-LEARN solves, of classes where the global agent sees those, and the policy in it.
+
+    The weights within classes are those for all agents. For few they differ, but so few always have dense transitions.
+    """
+    if env.sees_states:
+        return env, local_policy
+    occupancy, _ = explore(env, local_policy, k=env.n_agents)
+    return game_of_classes(env, local_policy, occupancy)
 
 
 def _policies(env: Environment) -> Iterator[tuple[str, Array]]:

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from distmarl import game
+from distmarl import g_learn, game, uniform_local_policy
 from distmarl.errors import InvalidArgumentError
 from distmarl.examine import checking
 from distmarl.examine.command import main
 from distmarl.examine.ends import find_ends
-from distmarl.games.lookup import GAMES
+from distmarl.games.lookup import GAMES, find_function
 from distmarl.new import starter_game
 from distmarl.report.game_figure import game_figure
 
@@ -132,6 +132,62 @@ def test_several_ends_are_told_with_their_starts(printed: Printed) -> None:
 def test_a_limit_of_exact_transitions_is_told(printed: Printed) -> None:
     text = printed("check", "ring", "n_agents=16")
     assert re.search(r"up to k = 1\d agents \(of 16\).*transitions: sampled has no such limit", text)
+
+
+GAME_OF_CLASSES = """
+import numpy as np
+import distmarl as dm
+
+def game():
+    # A ring whose first place has two corners, which the global agent does not tell apart.
+    ring, places = dm.game("ring", n_agents=30), np.array([0, 0, 1, 2, 3, 4])
+    moves = ring.transition_local[:, places][:, :, :, places] * np.array([0.3, 0.7, 1, 1, 1, 1])
+    moves[:, 1] = (moves[:, 1] + moves[:, 2]) / 2
+    return dm.Environment(
+        transition_global=ring.transition_global, transition_local=moves, reward_global=ring.reward_global,
+        reward_local=ring.reward_local[:, places], n_agents=30, gamma=ring.gamma, observation=places,
+    )
+"""
+
+GAME_OF_MANY_CLASSES = """
+import dataclasses
+import distmarl as dm
+
+def game():
+    one = dm.game("random", n_local_states=14, n_global_states=1, n_global_actions=1, n_agents=2)
+    return dataclasses.replace(one, observation=[*range(13), 12])
+"""
+
+
+def test_of_classes_the_limit_is_that_of_g_learn(
+    printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "corners.py").write_text(GAME_OF_CLASSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    text = printed("check", "corners:game")
+    assert "rounding errors of exact transitions between classes grow" in text
+    told = re.search(r"up to k = (\d+) agents \(of 30\)", text)
+    assert told is not None
+    most = int(told[1])
+    env = find_function("corners:game", str)()
+    policy = uniform_local_policy(env)
+    g_learn(env, policy, k=most, transitions="exact", max_vi_iterations=1)
+    with pytest.raises(InvalidArgumentError, match=r"'exact' would be off by"):
+        g_learn(env, policy, k=most + 1, transitions="exact", max_vi_iterations=1)
+
+
+def test_kernels_are_factored_where_classes_are_few(
+    printed: Printed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = printed("check", "demand_response")
+    assert "exact transitions between classes grow" in text, "25 local states in 5 classes"
+    assert "exact can do up to k = 8 agents (all of them)" in text
+    (tmp_path / "shelves.py").write_text(GAME_OF_MANY_CLASSES)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    text = printed("check", "shelves:game")
+    assert "kernels    not factored, as there are more than 12 classes of local states" in text
 
 
 def test_a_game_that_is_too_large_for_exact_values_is_checked_as_far_as_may_be(printed: Printed) -> None:
