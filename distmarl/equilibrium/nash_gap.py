@@ -24,19 +24,17 @@ from distmarl.equilibrium.estimated_gaps import N_ROLLOUTS, estimated_gap_bytes,
 from distmarl.equilibrium.exact_gaps import exact_gaps
 from distmarl.equilibrium.quantity import Quantity
 from distmarl.equilibrium.welfare import Welfare, best_welfare
-from distmarl.errors import InvalidArgumentError
 from distmarl.learning.best.averages import surrogate_bytes
 from distmarl.model.checks import check_choice, checked_integer, checked_tolerance
 from distmarl.model.environment import Environment
 from distmarl.model.options import Experiment
 from distmarl.model.policies import checked_global_policy, checked_k, checked_local_policy
 from distmarl.model.random_streams import Role, Seed, random_stream
-from distmarl.values.exact_return import MAX_BYTES, population_bytes
+from distmarl.values.exact_return import MAX_BYTES, population_bytes, population_refusal
 
 GapMethod: TypeAlias = Literal["exact", "estimate"]
 
 TRUNCATED_SHARE = 1e-3
-LARGEST_TOLD = 2**70
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +227,15 @@ def gap_bytes(env: Environment, *, k: int, method: GapMethod) -> int:
     return surrogate_bytes(env, k) + max(population_bytes(env), deviator_bytes(env))
 
 
-def check_gap_size(env: Environment) -> None:
+def check_gap_size(env: Environment, *, remedy: str = "use method='estimate'") -> None:
     """Refuse a population that is too large for exact gaps.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    remedy : str
+        What to do instead, for the message.
 
     Raises
     ------
@@ -241,8 +246,4 @@ def check_gap_size(env: Environment) -> None:
     if needed <= MAX_BYTES:
         needed = max(needed, deviator_bytes(env))
     if needed > MAX_BYTES:
-        raise InvalidArgumentError(
-            f"n_agents: exact gaps of {env.n_agents} agents in {env.n_local_states} local states would take "
-            f"{min(needed, LARGEST_TOLD) / 2**30:,.0f} GiB or more, and {MAX_BYTES // 2**30} GiB are allowed; "
-            "use method='estimate', whose cost does not grow with n_agents"
-        )
+        raise population_refusal(env, needed, "exact gaps over them would take at least", remedy)

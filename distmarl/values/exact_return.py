@@ -278,13 +278,31 @@ def check_population_size(env: Environment) -> None:
     """
     needed = population_bytes(env)
     if needed > MAX_BYTES:
-        raise InvalidArgumentError(
-            f"n_agents: {env.n_agents} agents in {env.n_local_states} local states have "
-            f"{_in_words(_n_populations(env))} count vectors, and exact values over them would take "
-            f"{_in_words(-(-needed // 2**30))} GiB, more than the {MAX_BYTES // 2**30} GiB allowed; estimate the "
-            "return with dm.evaluate (rollouts), whose cost does not grow with n_agents; what earns most without "
-            "seeing anybody (the baseline blind) has an exact value for any number of agents"
+        raise population_refusal(
+            env, needed, "exact values over them would take", "estimate the return with dm.evaluate (rollouts)"
         )
+
+
+def population_refusal(env: Environment, needed: int, takes: str, remedy: str) -> InvalidArgumentError:
+    """Return the refusal of a population with too many count vectors, with what can be done instead.
+
+    Parameters
+    ----------
+    env : Environment
+        The game.
+    needed : int
+        Bytes that it would take.
+    takes : str
+        What would take them, with its verb.
+    remedy : str
+        What to do, at a cost that does not grow with the number of agents.
+    """
+    return InvalidArgumentError(
+        f"n_agents: {env.n_agents} agents in {env.n_local_states} local states have "
+        f"{_in_words(_n_populations(env))} count vectors, and {takes} {_in_words(-(-needed // 2**30))} GiB, more than "
+        f"the {MAX_BYTES // 2**30} GiB allowed; {remedy}, whose cost does not grow with n_agents; what earns most "
+        "without seeing anybody (the baseline blind) has an exact value for any number of agents"
+    )
 
 
 def _n_populations(env: Environment) -> int:

@@ -143,7 +143,7 @@ def test_many_agents_in_many_states_have_estimates():
     env = line_game(n_agents=500, n_states=40)
     rng = np.random.default_rng(0)
     pair = random_global_policy(rng, env, 10), random_local_policy(rng, env)
-    with pytest.raises(InvalidArgumentError, match=r"^n_agents: exact gaps of 500 agents in 40 local states"):
+    with pytest.raises(InvalidArgumentError, match=r"^n_agents: 500 agents in 40 local states.* exact gaps"):
         dm.nash_gap(env, *pair, k=10)
     found = dm.nash_gap(env, *pair, k=10, method="estimate", n_rollouts=200, horizon=15, tolerance=1e-3)
     for name in ("joint_value", "surrogate", "global_lower", "global_upper", "local_lower", "welfare_upper"):

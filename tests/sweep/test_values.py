@@ -168,6 +168,15 @@ def test_gaps_of_populations_that_only_returns_can_be_had_of_are_refused() -> No
         plan_of({"environment": {"n_agents": 80}, "experiment": {"nash_gap": "exact"}})
 
 
+@pytest.mark.parametrize("game", [{"n_agents": 80}, {"n_agents": 1000}, {"name": "warehouse"}])
+def test_where_exact_gaps_are_refused_estimates_of_gaps_are_advised(game: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"count vectors, and exact gaps over them") as caught:
+        plan_of({"environment": game, "experiment": {"nash_gap": "exact"}})
+    assert "use experiment.nash_gap: estimate, whose cost does not grow with n_agents" in str(caught.value)
+    assert "the baseline blind" in str(caught.value)
+    assert "dm.evaluate" not in str(caught.value)
+
+
 def test_more_evaluation_seeds_are_more_rollouts_of_the_baselines(tmp_path: Path) -> None:
     few = changed(TINY, experiment={"baselines": ["random"]})
     run(tmp_path, few)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -18,7 +19,6 @@ from distmarl.study.effort import asked_effort, is_of_effort
 from distmarl.study.job import Job
 from distmarl.study.kinds.kind import Asked, Kind, Refusal, Rows, TaskKey, TaskPlace, TaskResult, refused_if, required
 from distmarl.study.seconds import population_s, rollouts_s, seen_sweep_s
-from distmarl.values.exact_return import check_population_size
 from distmarl.wording import duration
 
 # An exact Nash gap takes about as long as so many values of the population. An estimate takes paired rollouts, and
@@ -93,8 +93,8 @@ def _results(_rows: Rows, seconds: float) -> Iterator[str]:
 def _refusals(job: Job) -> Iterator[Refusal]:
     method = job.experiment.nash_gap
     if method == "exact":
-        for check in (check_population_size, check_gap_size):
-            yield from refused_if(check, job, "experiment.nash_gap", "be off or estimate", method)
+        check = functools.partial(check_gap_size, remedy="use experiment.nash_gap: estimate")
+        yield from refused_if(check, job, "experiment.nash_gap", "be off or estimate", method)
 
 
 NASH_GAP = Kind(
