@@ -17,8 +17,8 @@ from distmarl.report.figures.drawing.style import FILE_METADATA, PaperFigure, pa
 PANEL_IN = 1.15
 # Panels beside each other, and rows of them, at most.
 MAX_PANELS, MAX_ROWS = 8, 5
-# Entries of larger tables are not numbered.
-MAX_TICKS = 10
+# Entries of larger tables are not all numbered, but so few that numbers of several digits stand apart.
+MAX_NUMBERED, MAX_TICKS = 10, 5
 KERNEL_COLOURS, REWARD_COLOURS = "Blues", "viridis"
 ENDINGS = (".png", ".pdf", ".svg")
 
@@ -89,7 +89,7 @@ def _heatmap(axes: Axes, table: Array, title: str, names: tuple[str, str], **loo
     axes.set_xlabel(names[1], fontsize=6.5, labelpad=3)
     axes.tick_params(labelsize=5.5, length=1.5, pad=1)
     for size, set_ticks in ((table.shape[1], axes.set_xticks), (table.shape[0], axes.set_yticks)):
-        set_ticks(np.arange(0, size, 1 + (size - 1) // MAX_TICKS))
+        set_ticks(np.arange(0, size, 1 if size <= MAX_NUMBERED else 1 + (size - 1) // MAX_TICKS))
     return image
 
 

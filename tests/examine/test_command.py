@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -132,6 +133,18 @@ def test_several_ends_are_told_with_their_starts(printed: Printed) -> None:
 def test_a_limit_of_exact_transitions_is_told(printed: Printed) -> None:
     text = printed("check", "ring", "n_agents=16")
     assert re.search(r"up to k = 1\d agents \(of 16\).*transitions: sampled has no such limit", text)
+
+
+@pytest.mark.parametrize("n_states", [3, 10, 11, 20, 21, 50])
+def test_numbers_beside_a_panel_do_not_run_into_each_other(n_states: int) -> None:
+    env = game("random", n_local_states=n_states, n_global_states=2, n_local_actions=1)
+    figure = game_figure(env, "random")
+    figure.draw_without_rendering()
+    panel = next(axes for axes in figure.axes if axes.get_title(loc="left") == "P_l, s_g=0, a_l=0")
+    numbers = panel.get_xticklabels()
+    assert len(numbers) == n_states if n_states <= 10 else 4 <= len(numbers) <= 5
+    boxes = [number.get_window_extent() for number in numbers]
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 GAME_OF_CLASSES = """
