@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -43,13 +44,11 @@ def print_check(raw: RawSweep, built: BuiltEnvironment, output: Console) -> None
         Where to print.
     """
     env = built.environment
-    for name, text in (
-        ("game", repr(env)),
-        ("tables", "right: shapes fit, all numbers are finite, and every row of probabilities sums to 1"),
-        *_of_kernels(env),
-        *_of_symmetries(env),
-        *_of_ends(env),
-    ):
+    print_pair(output, "game", repr(env))
+    right = "right: shapes fit, all numbers are finite, and every row of probabilities sums to 1"
+    print_pair(output, "tables", right)
+    # Each line comes when it is known: what follows may take long.
+    for name, text in itertools.chain(_of_kernels(env), _of_symmetries(env), _of_ends(env)):
         print_pair(output, name, text)
     k_range = [DEFAULT_K_RANGE[0], _largest_k(env)]
     plan = make_plan(RawSweep({**raw.mapping, "experiment": {"k_range": k_range}}, raw.source, origins=raw.origins))

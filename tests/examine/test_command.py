@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import re
 import subprocess
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from distmarl import g_learn, game, uniform_local_policy
+from distmarl import Environment, g_learn, game, uniform_local_policy
 from distmarl.errors import InvalidArgumentError
 from distmarl.examine import checking
 from distmarl.examine.command import main
@@ -128,6 +129,19 @@ def test_several_ends_are_told_with_their_starts(printed: Printed) -> None:
     assert float(better[0]) > float(worse[0])
     assert worse[1].startswith("uniform")
     assert "all lead to pairs worth the same" in printed("check", "observable", "n_agents=3")
+
+
+def test_what_is_known_is_told_while_the_ends_are_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    told: list[str] = []
+
+    def look(_: Environment) -> None:
+        told.extend(line.split()[0] for line in written.getvalue().decode().splitlines() if line[0] != " ")
+
+    monkeypatch.setattr(checking, "find_ends", look)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(written, encoding="utf-8"))
+    assert main(["check", "ring", "n_agents=2"]) == 0
+    assert told == ["game", "tables", "kernels", "exact", "symmetry"]
 
 
 def test_a_limit_of_exact_transitions_is_told(printed: Printed) -> None:
