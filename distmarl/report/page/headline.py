@@ -89,9 +89,14 @@ class Headline:
 
     @property
     def is_of_poor_pairs(self) -> bool:
-        """Whether it is known, or not ruled out, that other local policies earn clearly more than full information."""
+        """Whether it is known, or not ruled out, that other local policies earn clearly more than full information.
+
+        A welfare gap's upper end proves no gap, and neither does a ceiling: both only fail to rule one out. The upper
+        end counts where nothing else is known: a search that found little, or a near ceiling, says more than it does.
+        """
         share = self.ceiling_share
-        missing = float(self.last.get("welfare_lower", math.nan))
+        found, most = (float(self.last.get(name, math.nan)) for name in WELFARE_GAPS)
+        missing = most if math.isnan(found) and share is None else found
         is_below = self.full is not None and missing > (1 - SHARE) * abs(self.full.value)
         return is_below or (share is not None and share < SHARE)
 

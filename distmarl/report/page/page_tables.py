@@ -37,6 +37,23 @@ from distmarl.report.returns import (
     welfare_meaning_of,
 )
 
+POOR_MARK = " †"
+
+
+def _is_marked(one: Headline) -> bool:
+    """Return whether a setting's share of full information would reassure more than it should."""
+    return one.has_share and one.is_of_poor_pairs
+
+
+def _settings_words(numbers: Numbers) -> str:
+    """Return what the mark beside some shares means, where there are such."""
+    if not any(_is_marked(one) for one in find_headlines(numbers)):
+        return ""
+    return (
+        f"{POOR_MARK.strip()} marks a share of what the setting's local policy can earn, not of what is possible: it "
+        "is known, or not ruled out, that others earn clearly more."
+    )
+
 
 def _settings(numbers: Numbers) -> pd.DataFrame:
     """Return what each setting comes down to, where there are several."""
@@ -72,7 +89,8 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         return interval(row["last_ci95_low"], row["last_ci95_high"], decimals)
 
     def reached(row: Row) -> Cell:
-        return Cell(reached_text(row["headline"]), row["headline"].reached_at)
+        one = row["headline"]
+        return Cell(reached_text(one) + (POOR_MARK if _is_marked(one) else ""), one.reached_at)
 
     def full(row: Row) -> Cell:
         return Cell("not known", None) if pd.isna(row["full"]) else number(row["full"], decimals)
@@ -105,7 +123,13 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 
 
 SETTINGS = PageTable(
-    "headlines", "headline", "One row for each setting.", "summary", rows=_settings, columns=_settings_columns
+    "headlines",
+    "headline",
+    "One row for each setting.",
+    "summary",
+    introduction=_settings_words,
+    rows=_settings,
+    columns=_settings_columns,
 )
 
 

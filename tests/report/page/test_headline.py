@@ -88,6 +88,10 @@ def test_the_table_of_settings_names_k_in_its_heads_where_all_have_the_same():
         ({"welfare_lower": 4.0}, False),
         ({"welfare_lower": 6.0}, True),
         ({"ceiling_share": 0.96, "welfare_lower": 6.0}, True),
+        ({"welfare_upper": 4.0}, False),
+        ({"welfare_upper": 6.0}, True),
+        ({"welfare_lower": 4.0, "welfare_upper": 6.0}, False),
+        ({"ceiling_share": 0.96, "welfare_upper": 6.0}, False),
     ],
 )
 def test_a_share_of_full_information_does_not_reassure_where_others_earn_more(known, is_told):

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -12,9 +13,9 @@ from distmarl.report.page import run_facts
 from distmarl.report.page import table as page_table
 from distmarl.report.page.inline_figures import lone_places
 from distmarl.report.write import delete_report
-from distmarl.results.tables import FAILURES
+from distmarl.results.tables import FAILURES, NASH_GAPS
 from tests.places import end_session, start_session, write_report
-from tests.report.pages import HOSTILE, TRACEBACK, Page, grid_store, single_store, write_page
+from tests.report.pages import HOSTILE, TRACEBACK, Page, gap_row, grid_store, single_store, write_page
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 
 
@@ -206,6 +207,39 @@ def test_the_code_to_copy_gives_the_numbers_of_the_page(tmp_path, capsys):
     expected = write_report(tmp_path / "it's").numbers.summary
     assert names["summary"]["mean_return"].tolist() == expected["mean_return"].tolist()
     assert "99.666667" in shown
+
+
+def welfare_row(name: str, k: int, quantity: str, value: float) -> dict[str, Any]:
+    return gap_row(name, k, quantity) | {"value": value, "horizon": 50}
+
+
+@pytest.mark.usefixtures("blank_figures")
+def test_shares_of_several_settings_are_marked_where_others_may_earn_more(tmp_path):
+    store = grid_store(tmp_path, failed=False)
+    known = [("a", "welfare_upper", 20.0), ("b", "welfare_upper", 1.0), ("c", "welfare_lower", 5.0)]
+    store.commit("welfare", [(NASH_GAPS, [welfare_row(name, 10, *about) for name, *about in known])])
+    page = Page(write_page(store))
+    inside = page.source.partition('<table id="headlines"')[2].partition("</table>")[0]
+    rows = inside.partition("<tbody>")[2].split("</tr>")[:3]
+    assert ["†" in row for row in rows] == [True, False, True]
+    assert "† marks a share of what the setting's local policy can earn, not of what is possible" in page.text()
+
+
+@pytest.mark.usefixtures("blank_figures")
+@pytest.mark.parametrize(("most", "is_told"), [(20.0, True), (1.0, False)])
+def test_a_share_of_one_setting_has_its_caveat_where_only_a_ceiling_of_the_gap_is_known(tmp_path, most, is_told):
+    store = single_store(tmp_path)
+    asked = "{k_values: [1, 2, 10, 30], n_eval_seeds: 3, nash_gap: estimate}"
+    (tmp_path / "sweep.yaml").write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n")
+    gap = welfare_row("only", 30, "welfare_upper", most) | {"method": "estimate"}
+    store.commit("nash_gap", [(NASH_GAPS, [gap])])
+    page = Page(write_page(store)).text()
+    assert f"Welfare gap at k = 30 up to {most:.2f}" in page
+    assert ("not of what is possible" in page) == is_told
+
+
+def test_shares_have_no_mark_where_nothing_else_is_known(grid):
+    assert "†" not in grid.text()
 
 
 @pytest.mark.usefixtures("blank_figures")
