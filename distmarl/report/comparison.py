@@ -21,7 +21,8 @@ NAME = "comparison"
 def comparison(numbers: Sequence[Numbers]) -> Figure:
     """Draw the rewards of some sweeps against k, named by the sweeps, and what nobody earns more than.
 
-    The ceiling is drawn where the sweeps are about one game, and any of them has it.
+    A game's ceiling is known where any of its sweeps has it. It is a level where all sweeps are about one game, else a
+    short line in the colours of the game's sweeps, or in their panels.
 
     Parameters
     ----------

@@ -57,9 +57,13 @@ def test_every_sweep_is_a_curve_below_one_ceiling(folders: tuple[Path, Path]) ->
         assert line.get_ydata().tolist() == dm.open(folder).points()["mean_return"].tolist()
 
 
-def test_a_ceiling_of_another_game_is_not_drawn(folders: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_ceiling_is_not_drawn_for_another_game(folders: tuple[Path, Path], tmp_path: Path) -> None:
     run(tmp_path, changed(TINY, environment={"n_agents": 7}))
-    assert legend(drawn(folders[1], tmp_path)) == ["best", "tiny"]
+    figure = drawn(folders[1], tmp_path)
+    assert legend(figure) == ["best", "tiny", "nobody earns more (short, at the right)"]
+    best, _, ceiling = figure.axes[0].lines
+    assert ceiling.get_color() == best.get_color()
+    assert ceiling.get_xdata()[0] > 0.9
 
 
 def test_sweeps_of_one_name_are_named_by_their_folders(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from distmarl.report.figures.drawing.axes import (
     use_plain_numbers,
 )
 from distmarl.report.figures.drawing.frames import check_frame, settings_to_draw
-from distmarl.report.figures.drawing.levels import draw_levels, draw_other_pairs, levels_of, shared_ceiling
+from distmarl.report.figures.drawing.levels import draw_ceilings, draw_levels, draw_other_pairs, levels_of
 from distmarl.report.figures.drawing.series import draw_series, series_of
 from distmarl.report.figures.drawing.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.learner_curves import draw_learners
-from distmarl.report.figures.trainings import draw_trainings, numbers
+from distmarl.report.figures.trainings import draw_trainings, numbers, with_numbers
 from distmarl.report.numbers import Numbers
 from distmarl.report.returns import has_trainings
 
@@ -37,6 +37,7 @@ ACCURACY_LABEL = "mode accuracy (% of steps)"
 BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
 BARS_NOTE = "bars: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
+ELSEWHERE_NOTE = "pairs from elsewhere: in the tables"
 DIFFERENCE_NOTE = "paired; bars: 95 % interval, not of other trainings"
 
 FEW_DECADES = 2
@@ -71,15 +72,16 @@ def reward_vs_k(
     summary : DataFrame
         ``dm.open(...).points()``; every setting is a series.
     baselines : DataFrame, optional
-        The table ``baselines``, drawn as levels where there is one setting.
+        The table ``baselines``, drawn as levels where there is one setting, or a panel for each.
     bounds : DataFrame, optional
         The table ``bounds``: what nobody earns more than over as many steps is the highest of these levels. It is the
-        only one where there are several settings, if it is the same for all.
+        only one where several settings share axes: a level if it is the same for all, else a short line at the right
+        for each of at most eight, in its colour.
     learners : DataFrame, optional
         The table ``learners``, drawn as curves where there is one setting: means over trainings at the largest budget.
     policies : DataFrame, optional
         The table ``policies`` with a column ``value``: pairs from elsewhere, drawn as dashed lines, each the mean over
-        trainings, where there is one setting.
+        trainings, where there is one setting, or a panel for each; else a note says that there are such.
     unfinished : str, optional
         What to write above the axes of an unfinished sweep.
     width : float, optional
@@ -97,17 +99,20 @@ def reward_vs_k(
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
     names = list(dict.fromkeys(summary["setting_id"]))
-    levels = shared_ceiling(names, bounds) if len(names) > 1 else levels_of(names[0], baselines, bounds)
+    has_others = policies is not None and bool(policies["setting_id"].isin(names).any())
+    elsewhere = [ELSEWHERE_NOTE] if has_others and len(names) > 1 else []
     if has_trainings(summary):
+        known = list(dict.fromkeys(with_numbers(summary, "training_returns")["setting_id"]))
         exact = ["exact returns"] if summary["exact_return"].notna().all() else []
+        said = [*exact, *(elsewhere if ax is not None else [])]
         look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
         with paper_style():
-            panels = draw_trainings(summary, "training_returns", exact, unfinished, **look)
-            for number, axes in enumerate(panels):
-                draw_levels(axes, ax, levels, is_named=number == 0)
+            panels = draw_trainings(summary, "training_returns", said, unfinished, **look)
+            shown = known if ax is not None else known[: len(panels)]
+            _draw_levels(panels, ax, shown, baselines, bounds)
             draw_learners(panels[0], ax, names, learners)
-            if len(names) == 1:
-                draw_other_pairs(panels[0], ax, names[0], policies)
+            if len(panels) == len(shown):
+                draw_other_pairs(panels, ax, shown, policies)
         return figure_of(panels[0])
     is_clear = summary["setting_id"].nunique() <= MAX_NAMED
     has_interval = is_clear and summary["ci95_low"].notna().any()
@@ -116,6 +121,7 @@ def reward_vs_k(
     has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
     notes = [_seeds_note(summary, bars == RANGE), *([LINE_NOTE] if has_line else [])]
     notes[1:1] = [BAND_NOTE] if has_band else [BARS_NOTE] if has_interval else []
+    notes += elsewhere
     with paper_style():
         axes = draw_series(
             summary,
@@ -132,11 +138,25 @@ def reward_vs_k(
         if has_line:
             for one in series_of(settings_to_draw(summary)[0], "exact_return"):
                 axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
-        draw_levels(axes, ax, levels)
+        _draw_levels([axes], ax, names, baselines, bounds)
         draw_learners(axes, ax, names, learners)
         if len(names) == 1:
-            draw_other_pairs(axes, ax, names[0], policies)
+            draw_other_pairs([axes], ax, names, policies)
     return figure_of(axes)
+
+
+def _draw_levels(
+    panels: list[Axes],
+    ax: Axes | None,
+    setting_ids: list[str],
+    baselines: pd.DataFrame | None,
+    bounds: pd.DataFrame | None,
+) -> None:
+    """Draw what pairs are compared with: each setting's own in its panel, and only ceilings where axes are shared."""
+    if len(panels) == len(setting_ids):
+        draw_levels(panels, ax, [levels_of(setting_id, baselines, bounds) for setting_id in setting_ids])
+    else:
+        draw_ceilings(panels[0], ax, setting_ids, bounds)
 
 
 REWARD = ReportFigure(
@@ -155,7 +175,8 @@ REWARD = ReportFigure(
         "and the band is the 95 % interval of the mean (a bar where there are several settings): it contains the noise "
         "of the evaluation, not how another training would turn out. Of several trainings, each is a thin line and "
         "their median a strong one, and a bar is the mean with its 95 % interval over trainings. Lines without bars "
-        "are exact returns or baselines. A solid level is what no policies whatever earn more than. Dashed curves are "
+        "are exact returns or baselines. A solid level is what no policies whatever earn more than; of several "
+        "settings on the same axes it is a short line at the right, in the setting's colour. Dashed curves are "
         "model-free learners at their largest budget of samples (open markers), and pairs from elsewhere (full ones), "
         "means over trainings.",
         "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "

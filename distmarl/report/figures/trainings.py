@@ -35,6 +35,11 @@ INTERVAL_NOTE = "bars: mean and its 95 % interval, over trainings"
 Array = NDArray[np.float64]
 
 
+def with_numbers(summary: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return the rows with a number of any training in a column; their settings have panels, in the same order."""
+    return summary[[bool(np.isfinite(numbers(values)).any()) for values in summary[column]]]
+
+
 def trainings_note(summary: pd.DataFrame, mark: str = "thin") -> str:
     """Return what to write of the trainings above a figure."""
     most = int(summary["n_train_seeds"].max())
@@ -76,7 +81,7 @@ def draw_trainings(
     is_joined : bool
         Whether lines join what belongs to a training, and the medians; else a training is a dot.
     """
-    known = summary[[bool(np.isfinite(numbers(values)).any()) for values in summary[column]]]
+    known = with_numbers(summary, column)
     series = series_of(known, column)
     notes = [trainings_note(known, "thin" if is_joined else "dots"), INTERVAL_NOTE, *notes]
     if any(is_unconverged(one.points).any() for one in series):
@@ -166,10 +171,15 @@ def numbers(values: Any) -> Array:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _of(series: Series, column: str) -> OverTrainings:
-    """Return what a setting's trainings have in a column, (sizes, trainings)."""
+def by_training(points: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Return what each training has in a column of lists: a row for each point, a column for each ``train_seeds``."""
     rows = [
         pd.Series(numbers(values), index=[int(name) for name in names])
-        for values, names in zip(series.points[column], series.points["train_seeds"], strict=True)
+        for values, names in zip(points[column], points["train_seeds"], strict=True)
     ]
-    return over_trainings(pd.DataFrame(rows).to_numpy(dtype=np.float64))
+    return pd.DataFrame(rows, dtype=np.float64)
+
+
+def _of(series: Series, column: str) -> OverTrainings:
+    """Return what a setting's trainings have in a column, (sizes, trainings)."""
+    return over_trainings(by_training(series.points, column).to_numpy())

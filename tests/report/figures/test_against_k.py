@@ -12,6 +12,7 @@ from matplotlib.text import Annotation
 from distmarl.report.figures.against_k import (
     BAND_NOTE,
     BARS_NOTE,
+    ELSEWHERE_NOTE,
     difference_vs_k,
     mode_accuracy_vs_k,
     reward_vs_k,
@@ -211,6 +212,41 @@ def test_baselines_are_levels_named_below_the_axes() -> None:
     assert [line.get_ydata()[0] for line in figure.axes[0].lines[1:]] == [9.0, 3.0]
     assert legend_labels(figure) == ["full information", "random"]
     assert len(reward_vs_k(summary_of(2), baselines=baselines).axes[0].lines) == 2
+
+
+def bounds_of(*ceilings: float) -> pd.DataFrame:
+    rows = [(f"s{number:02}", 50.0, ceiling) for number, ceiling in enumerate(ceilings)]
+    return pd.DataFrame(rows, columns=["setting_id", "horizon", "ceiling"])
+
+
+def test_different_ceilings_on_the_same_axes_are_short_lines_side_by_side_in_the_settings_colours() -> None:
+    summary = summary_of(3)
+    figure = reward_vs_k(summary, bounds=bounds_of(9.0, 24.0, 131.0))
+    series, short = figure.axes[0].lines[:3], figure.axes[0].lines[3:]
+    assert [line.get_ydata().tolist() for line in short] == [[9.0] * 2, [24.0] * 2, [131.0] * 2]
+    assert [line.get_color() for line in short] == [line.get_color() for line in series]
+    ends = [line.get_xdata().tolist() for line in short]
+    assert all(before[1] <= after[0] + 1e-9 for before, after in itertools.pairwise(ends))
+    assert ends[-1][1] == 1
+    assert figure.axes[0].get_ylim()[1] > 131
+    assert legend_labels(figure)[-1] == "nobody earns more (short, at the right)"
+    assert not drawn_boxes_overlap(figure)
+
+
+def test_a_ceiling_that_settings_share_is_one_level_and_of_very_many_settings_none_is_drawn() -> None:
+    figure = reward_vs_k(summary_of(2), bounds=bounds_of(24.0, 24.0))
+    assert [list(line.get_ydata()) for line in figure.axes[0].lines[2:]] == [[24.0] * 2]
+    assert legend_labels(figure)[-1] == "nobody earns more"
+    assert len(reward_vs_k(summary_of(9), bounds=bounds_of(*range(9))).axes[0].lines) == 9
+
+
+@pytest.mark.parametrize(("n_settings", "is_told"), [(1, False), (2, True)])
+def test_pairs_from_elsewhere_are_drawn_or_it_is_said_where_they_are(n_settings: int, is_told: bool) -> None:
+    rows = [{"setting_id": "s00", "policy": "mine", "k": k, "value": 3.0} for k in K_VALUES]
+    figure = reward_vs_k(summary_of(n_settings), policies=pd.DataFrame(rows))
+    assert (ELSEWHERE_NOTE in notes(figure)) == is_told
+    assert ("mine" in legend_labels(figure)) == (not is_told)
+    assert ELSEWHERE_NOTE not in notes(reward_vs_k(summary_of(2), policies=pd.DataFrame(rows).iloc[:0]))
 
 
 def test_the_number_of_seeds_is_told():

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import distmarl as dm
-from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE
+from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE, ELSEWHERE_NOTE
 from distmarl.results.tables import EVALUATIONS, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
 
@@ -134,6 +134,48 @@ def test_several_settings_have_a_panel_each_with_one_axis(points: pd.DataFrame) 
     assert figure.axes[0].get_ylim() == figure.axes[1].get_ylim()
     grey = [line for line in figure.axes[0].get_lines() if line.get_color() == "#555555"]
     np.testing.assert_allclose(grey[0].get_ydata(), points.loc[points["setting_id"] == "b", "trainings_median"])
+
+
+def beside() -> dict[str, pd.DataFrame]:
+    """Return ceilings, baselines and pairs from elsewhere, which differ between the settings."""
+    levels = [("a", "random", 40.0), ("a", "full_information", 105.0), ("b", "random", 45.0), ("b", "blind", 60.0)]
+    pairs = [(name, "mine", k, value + k) for name, value in (("a", 70.0), ("b", 75.0)) for k in K_VALUES]
+    return {
+        "bounds": pd.DataFrame([("a", 50.0, 120.0), ("b", 50.0, 130.0)], columns=["setting_id", "horizon", "ceiling"]),
+        "baselines": pd.DataFrame(levels, columns=["setting_id", "baseline", "value"]).assign(method="exact"),
+        "policies": pd.DataFrame(pairs, columns=["setting_id", "policy", "k", "value"]),
+    }
+
+
+def levels(axes: Axes) -> dict[float, str]:
+    """Return the heights of levels, and their dashes."""
+    flat = [line for line in axes.get_lines() if list(line.get_xdata()) == [0, 1]]
+    return {float(np.asarray(line.get_ydata())[0]): str(line._unscaled_dash_pattern) for line in flat}  # type: ignore[attr-defined]
+
+
+def test_each_panel_has_its_own_levels_and_pairs_from_elsewhere(points: pd.DataFrame) -> None:
+    figure = dm.figures.reward_vs_k(points, **beside())
+    first, second = (levels(axes) for axes in figure.axes)
+    assert list(first) == [120.0, 105.0, 40.0]
+    assert list(second) == [130.0, 60.0, 45.0]
+    assert (first[120.0], first[40.0]) == (second[130.0], second[45.0]), "a name has the same dashes in all panels"
+    assert len({*first.values(), second[60.0]}) == 4
+    for axes, value in zip(figure.axes, (70.0, 75.0), strict=True):
+        heights = [np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()]
+        assert [value + k for k in K_VALUES] in heights
+    named = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert named == ["nobody earns more", "full information", "random", "blind", "mine"]
+
+
+def test_on_one_pair_of_axes_ceilings_are_short_and_pairs_from_elsewhere_a_note(points: pd.DataFrame) -> None:
+    axes = plt.figure().add_subplot()
+    dm.figures.reward_vs_k(points, **beside(), ax=axes)
+    assert not levels(axes)
+    heights = [np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()]
+    assert [120.0] * 2 in heights
+    assert [130.0] * 2 in heights
+    assert ELSEWHERE_NOTE in " ".join(text.get_text() for text in axes.texts)
+    plt.close(axes.figure)
 
 
 @pytest.mark.parametrize("n_words", [4, 40])
