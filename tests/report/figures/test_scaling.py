@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from distmarl.errors import InvalidArgumentError
 from distmarl.report.figures.scaling import MAX_ROWS, scaling
+from distmarl.values.intervals import estimate_mean
 
 GAMMAS = (0.9, 0.95)
 
@@ -110,6 +112,73 @@ def test_the_note_says_how_returns_compare(exact: Sequence[int], unfinished: str
     summary.loc[list(exact), "exact_return"] = 5.0
     figure = drawn(summary, settings, unfinished=unfinished)
     assert [text.get_text() for text in figure.axes[1].texts] == note
+
+
+N_TRAININGS = 4
+
+
+def trained_tables(n_agents: tuple[int, ...] = (10, 1000)) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return tables of four trainings, which differ by far more than what each of them loses with a smaller k."""
+    summary, settings = tables(n_agents, (0.9,))
+    levels = 50.0 * np.arange(N_TRAININGS)
+    own = [
+        list(mean + levels + 0.1 * (8 - k) * np.arange(N_TRAININGS))
+        for mean, k in zip(summary["mean_return"], summary["k"], strict=True)
+    ]
+    seeds = [list(range(N_TRAININGS))] * len(summary)
+    return summary.assign(n_train_seeds=N_TRAININGS, train_seeds=seeds, training_returns=own), settings
+
+
+def ends_of_bars(axes: Axes) -> list[list[float]]:
+    return [segment[:, 1].tolist() for each in axes.collections for segment in each.get_segments()]  # type: ignore[attr-defined]
+
+
+def test_of_several_trainings_each_is_a_dot_and_what_is_lost_is_taken_within_each_first() -> None:
+    figure = drawn(*trained_tables())
+    left, right = figure.axes
+    strong = {line.get_label(): line.get_ydata() for line in right.lines if str(line.get_label()).startswith("k = ")}
+    each = {k: 8 - k - 0.1 * (8 - k) * np.arange(N_TRAININGS) for k in (1, 2)}
+    for k, prices in each.items():
+        np.testing.assert_allclose(strong[f"k = {k}"], [prices.mean()] * 2)
+    expected = [estimate_mean(each[k]) for k in (1, 2) for _ in range(2)]
+    np.testing.assert_allclose(ends_of_bars(right), [(found.ci95_low, found.ci95_high) for found in expected])
+    assert (
+        max(high - low for low, high in ends_of_bars(right)) < 5 < min(high - low for low, high in ends_of_bars(left))
+    )
+    dots = [line for line in left.lines if line.get_marker() == "."]
+    assert len(dots) == 3 * N_TRAININGS
+    for axes in (left, right):
+        heights = np.concatenate([np.asarray(line.get_ydata(), dtype=float) for line in axes.lines])
+        low, high = axes.get_ylim()
+        assert low <= min(heights) <= max(heights) <= high
+    said = " ".join(text.get_text() for axes in figure.axes for text in axes.texts)
+    assert "dots: 4 trainings" in said
+    assert "within each training first" in said
+
+
+@pytest.mark.parametrize("n_agents", [(10, 1000), (10, 12, 14, 16, 18, 20)])
+def test_bars_and_dots_of_several_k_do_not_lie_over_each_other(n_agents: tuple[int, ...]) -> None:
+    figure = drawn(*trained_tables(n_agents))
+    figure.draw_without_rendering()
+    left = figure.axes[0]
+    places = [
+        next(line.get_transform().transform((n, 100.0))[0] for line in left.lines if line.get_label() == f"k = {k}")
+        for n in n_agents
+        for k in (1, 2, 8)
+    ]
+    assert min(np.diff(places)) > 4  # pixels
+    edges = left.get_window_extent()
+    assert edges.x0 < places[0] < places[-1] < edges.x1
+
+
+def test_a_training_that_lacks_the_largest_k_has_no_price() -> None:
+    summary, settings = trained_tables()
+    at_most = summary["k"] == 8
+    summary.loc[at_most, "training_returns"] = summary.loc[at_most, "training_returns"].map(lambda each: each[:3])
+    summary.loc[at_most, "train_seeds"] = summary.loc[at_most, "train_seeds"].map(lambda each: each[:3])
+    right = drawn(summary, settings).axes[1]
+    found = estimate_mean(7 - 0.7 * np.arange(3))
+    np.testing.assert_allclose(ends_of_bars(right)[0], (found.ci95_low, found.ci95_high))
 
 
 @pytest.mark.parametrize("drop", ["environment.n_agents", None])
