@@ -179,9 +179,10 @@ REWARD = ReportFigure(
         "settings on the same axes it is a short line at the right, in the setting's colour. Dashed curves are "
         "model-free learners at their largest budget of samples (open markers), and pairs from elsewhere (full ones), "
         "means over trainings.",
-        "Markers are means over all rollouts of the n-agent game (exact returns where there are no rollouts), or the "
-        "median over trainings of these. Intervals are Student's t: over the rollouts of a single training, else over "
-        "the trainings, each with evaluation seeds of its own.",
+        "Of a single training, markers are means over all rollouts of the n-agent game, or exact returns where there "
+        "are no rollouts. Of several, each earns its exact return where all of them have one, else its rollouts' mean, "
+        "and markers are the median of these. Intervals are Student's t: over the rollouts of a single training, else "
+        "over the trainings, each with evaluation seeds of its own.",
         "Line chart of the mean discounted return against the subsample size k, with intervals",
     ),
     absent="no return is known",

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import distmarl as dm
-from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE, ELSEWHERE_NOTE
+from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE, ELSEWHERE_NOTE, REWARD
 from distmarl.results.tables import EVALUATIONS, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
 
@@ -126,6 +126,10 @@ def test_differences_are_those_of_each_training_first(points: pd.DataFrame) -> N
     )
     axes = dm.figures.difference_vs_k(one.reset_index()).axes[0]
     np.testing.assert_allclose(bars(axes)[0], [found.ci95_low, found.ci95_high])
+
+
+def test_the_caption_says_what_several_trainings_earn() -> None:
+    assert "Of several, each earns its exact return where all of them have one" in REWARD.caption.computed
 
 
 def test_several_settings_have_a_panel_each_with_one_axis(points: pd.DataFrame) -> None:
