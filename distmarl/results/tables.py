@@ -486,13 +486,14 @@ SUMMARY = table(
     field(
         "difference",
         pa.float64(),
-        "mean return less that of previous_k, over the pairs of a training, then over trainings",
+        "mean return less that of previous_k, over the pairs of a training, then over trainings; of the exact returns "
+        "where both k have them, but over the pairs of a single training that has rollouts",
         "reward",
     ),
     field(
         "difference_standard_error",
         pa.float64(),
-        "standard error of the difference: over trainings or, of a single one, over its pairs",
+        "standard error of the difference: over trainings or, of a single one, over its pairs; null without these",
         "reward",
     ),
     field("difference_ci95_low", pa.float64(), "lower end of the difference's 95 % interval (Student's t)", "reward"),

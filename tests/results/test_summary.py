@@ -13,7 +13,7 @@ from distmarl.results.merging import MergedTable
 from distmarl.results.store import Store
 from distmarl.results.summary.summary_points import EVALUATION_COLUMNS
 from distmarl.results.summary.summary_rows import summary_rows
-from distmarl.results.tables import EVALUATIONS
+from distmarl.results.tables import EVALUATIONS, SUMMARY
 from tests.places import store_in
 
 Returns = dict[tuple[str, int, int], list[float]]
@@ -293,6 +293,58 @@ def test_exact_returns_count_where_all_trainings_have_one() -> None:
     assert summary_rows([with_trainings(3)], exact, n_train_seeds=2)[0]["exact_return"] == 5.5
     (alone,) = summary_rows([], exact)
     assert (alone["n_rollouts"], alone["trainings_mean"], alone["between_trainings_share"]) == (0, 6.0, 1.0)
+
+
+def exact_rows(returns: dict[int, list[float | None]]) -> list[dict[str, Any]]:
+    """Return rows of exact returns by k, one for each training that has one."""
+    about = {"sweep": "t", "setting_id": "a", "exact_bound": 1e-9}
+    return [
+        {**about, "k": k, "train_seed": number, "exact_return": earned}
+        for k, of_k in returns.items()
+        for number, earned in enumerate(of_k)
+        if earned is not None
+    ]
+
+
+@pytest.mark.parametrize("has_rollouts", [False, True])
+def test_exact_returns_of_several_trainings_are_compared_with_the_next_smaller_k(has_rollouts: bool) -> None:
+    exact = exact_rows({1: [5.0, 6.0, 8.0], 3: [7.0, 7.0, 11.0], 4: [7.5, 7.0, 9.0]})
+    chunks = [with_trainings(3)] if has_rollouts else []
+    rows = {row["k"]: row for row in summary_rows(chunks, exact) if row["setting_id"] == "a"}
+    assert rows[1].get("difference") is None
+    assert rows[1].get("previous_k") is None
+    for k, before, each in ((3, 1, [2.0, 1.0, 3.0]), (4, 3, [0.5, 0.0, -2.0])):
+        found = estimate_mean(each)
+        assert (rows[k]["previous_k"], rows[k]["training_differences"]) == (before, each)
+        assert (rows[k]["difference"], rows[k]["difference_standard_error"]) == (found.mean, found.standard_error)
+        assert (rows[k]["difference_ci95_low"], rows[k]["difference_ci95_high"]) == (found.ci95_low, found.ci95_high)
+        assert rows[k].get("n_pairs") == (36 if has_rollouts else None)
+
+
+def test_trainings_are_compared_with_themselves_where_some_are_missing() -> None:
+    exact = exact_rows({1: [5.0, None, 8.0], 3: [None, 7.0, 11.0], 4: [7.5, None, None]})
+    rows = {row["k"]: row for row in summary_rows([], exact)}
+    assert (rows[3]["train_seeds"], rows[3]["training_differences"], rows[3]["difference"]) == ([1, 2], [None, 3.0], 3)
+    assert rows[3]["difference_ci95_low"] is None
+    assert (rows[4]["training_differences"], rows[4].get("difference")) == ([None], None)
+    missing = exact_rows({1: [5.0, 6.0, None], 3: [7.0, 7.0, 11.0]})
+    both = {row["k"]: row for row in summary_rows([with_trainings(3)], missing) if row["setting_id"] == "a"}
+    alone = {row["k"]: row for row in summary_rows([with_trainings(3)], []) if row["setting_id"] == "a"}
+    assert both[3]["difference"] == alone[3]["difference"]  # of the rollouts
+    assert both[3]["training_differences"] == alone[3]["training_differences"]
+
+
+def test_exact_returns_of_a_single_training_are_compared_where_it_has_no_rollouts() -> None:
+    exact = exact_rows({1: [5.0], 3: [7.0]})
+    _, alone = summary_rows([], exact)
+    assert (alone["previous_k"], alone["difference"], alone["training_differences"]) == (1, 2.0, [2.0])
+    assert alone["difference_ci95_low"] is None
+    names = [name for name in SUMMARY.schema.names if name.startswith(("difference", "training_diff", "previous"))]
+    by_rollouts = [row for row in summary_rows([with_trainings(1)], []) if row["setting_id"] == "a"]
+    both = [row for row in summary_rows([with_trainings(1)], exact) if row["setting_id"] == "a"]
+    assert [[row.get(name) for name in names] for row in both] == [
+        [row.get(name) for name in names] for row in by_rollouts
+    ]
 
 
 def test_chunks_grow_until_they_are_as_large_as_is_asked_for() -> None:

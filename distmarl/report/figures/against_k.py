@@ -39,6 +39,7 @@ BARS_NOTE = "bars: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
 ELSEWHERE_NOTE = "pairs from elsewhere: in the tables"
 DIFFERENCE_NOTE = "paired; bars: 95 % interval, not of other trainings"
+EXACT_DIFFERENCE_NOTE = "differences of exact returns"
 
 FEW_DECADES = 2
 
@@ -194,6 +195,8 @@ def difference_vs_k(
 ) -> Figure | None:
     """Draw what each k gains over the next smaller one, with 95 % intervals; None where nothing can be compared.
 
+    Exact returns of a single training are compared without an interval.
+
     Parameters
     ----------
     summary : DataFrame
@@ -210,19 +213,20 @@ def difference_vs_k(
     InvalidArgumentError
         When columns are missing.
     """
-    check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, *DIFFERENCE_COLUMNS))
+    check_frame(summary, "summary", SUMMARY_SOURCE, (*POINT_COLUMNS, "n_seeds", "exact_return", *DIFFERENCE_COLUMNS))
     if summary["difference"].isna().all():
         return None
+    exact = [EXACT_DIFFERENCE_NOTE] if _are_exact_differences(summary) else []
     if has_trainings(summary):
         look: dict[str, Any] = {"label": DIFFERENCE_LABEL, "width": width, "ax": ax, "is_joined": False}
         with paper_style():
-            panels = draw_trainings(summary, "training_differences", [], unfinished, **look)
+            panels = draw_trainings(summary, "training_differences", exact, unfinished, **look)
             for axes in panels:
                 axes.axhline(0, color=NOTE_COLOUR, linewidth=0.6, zorder=1)
         return figure_of(panels[0])
     has_bars = summary["setting_id"].nunique() <= MAX_NAMED and summary["difference_ci95_low"].notna().any()
     bars = ("difference_ci95_low", "difference_ci95_high") if has_bars else None
-    notes = [DIFFERENCE_NOTE] if has_bars else []
+    notes = [DIFFERENCE_NOTE] if has_bars else exact
     with paper_style():
         axes = draw_series(summary, "difference", notes, unfinished, width=width, ax=ax, bars=bars, is_joined=False)
         axes.set_ylabel(DIFFERENCE_LABEL)
@@ -240,10 +244,11 @@ DIFFERENCE = ReportFigure(
         "The mean of paired differences: rollouts of the same evaluation seed have the same initial states and random "
         "numbers for every k. Bars are 95 % intervals (Student's t) over the pairs of a single training, and do not "
         "contain how another one would turn out. Of several, each training's difference is a dot, and bars are over "
-        "the trainings.",
+        "the trainings. Differences are those of exact returns where several trainings have them at both k, or where "
+        "there are no rollouts; of a single training these have no bar.",
         "Chart of the gain in return over the next smaller k against k, with 95 % intervals and a line at zero",
     ),
-    absent="it needs rollouts of two subsample sizes, on the same seeds",
+    absent="it needs exact returns of two subsample sizes, or rollouts of both on the same seeds",
 )
 
 
@@ -354,6 +359,15 @@ MODE_ACCURACY = ReportFigure(
     ),
     absent="the mode accuracy needs rollouts, and as many global actions as local states",
 )
+
+
+def _are_exact_differences(summary: pd.DataFrame) -> bool:
+    """Return whether all differences are known to be those of exact returns."""
+    if summary["exact_return"].isna().any():
+        return False
+    compared = summary[summary["difference"].notna()]
+    is_alone = compared["n_train_seeds"] == 1 if has_trainings(summary) else True
+    return not (is_alone & (compared["n_seeds"] > 0)).any()
 
 
 def _seeds_note(summary: pd.DataFrame, has_bars: bool) -> str:

@@ -163,7 +163,7 @@ _INTERVAL = {
 def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
 
     several = has_trainings(rows)
-    pairs = "trainings" if several else "rollouts"
+    compared = "paired trainings" if several else "paired rollouts" if rows["n_seeds"].max() else "exact returns"
     level = "trainings_mean" if several else "mean_return"
     low, high = (f"trainings_{end}" if several else end for end in ("ci95_low", "ci95_high"))
 
@@ -191,7 +191,7 @@ def _results_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
         *([exact] if has_exact(rows) else []),
         *([of_ceiling] if has_ceiling(rows) else []),
         *([_welfare_column(rows, "", decimals)] if has_welfare_gap(rows) else []),
-        Column("Gain", f"over the next smaller k, by paired {pairs}, with half its 95 % interval", gain),
+        Column("Gain", f"over the next smaller k, by {compared}, with half its 95 % interval", gain),
         Column(
             "Mode acc.",
             "share of steps at which the global action is a most populated local state",

@@ -60,9 +60,14 @@ def _with_exact_returns(
     for row in exact:
         if n_train_seeds is None or row["train_seed"] < n_train_seeds:
             known.setdefault((row["setting_id"], row["k"]), []).append(row)
-    for key, found in known.items():
-        if len(found) >= points.get(key, {}).get("n_train_seeds", 0):  # of an unfinished sweep, some may be missing
-            points[key] = exact_columns(found, points.get(key, {}))
+    # Of an unfinished sweep, some may be missing.
+    whole = {key: found for key, found in known.items() if len(found) >= points.get(key, {}).get("n_train_seeds", 0)}
+    before: tuple[str, int] | None = None
+    for key in sorted(points.keys() | whole.keys()):
+        if key in whole:
+            earlier = whole.get(before, []) if before is not None and before[0] == key[0] else []
+            points[key] = exact_columns(whole[key], points.get(key, {}), earlier)
+        before = key
     return [points[key] for key in sorted(points)]
 
 

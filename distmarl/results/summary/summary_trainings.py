@@ -54,13 +54,18 @@ class Trainings:
         return {
             **_of_these_pairs(returns, seed_means),
             **_over_trainings(train_seeds, earned, variance_components(seed_means)),
-            **_differences(self._each.differences.runs(runs)),
+            **_differences(_means(self._each.differences.runs(runs))),
             "training_mode_accuracies": _means(self._each.accuracies.runs(runs)),
         }
 
 
-def exact_columns(exact: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) -> Row:
+def exact_columns(
+    exact: Sequence[Mapping[str, Any]], row: Mapping[str, Any], before: Sequence[Mapping[str, Any]] = ()
+) -> Row:
     """Return the row of a point whose exact returns are known.
+
+    The difference to the next smaller k is that of the exact returns. Of a single training with rollouts at both k, it
+    stays that of their pairs, which has an interval.
 
     Parameters
     ----------
@@ -68,6 +73,8 @@ def exact_columns(exact: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) ->
         Rows of the table ``exact_returns``, one for each training.
     row : mapping
         What is known of the point's rollouts; empty where there are none.
+    before : sequence of rows, optional
+        Such rows of the next smaller k; none where its exact returns are not known.
     """
     exact = sorted(exact, key=lambda each: each["train_seed"])
     earned, bounds = (np.array([each[name] for each in exact]) for name in ("exact_return", "exact_bound"))
@@ -77,7 +84,8 @@ def exact_columns(exact: Sequence[Mapping[str, Any]], row: Mapping[str, Any]) ->
     if row and row["train_seeds"] != train_seeds:
         nothing |= {name: _at(train_seeds, row["train_seeds"], row[name]) for name in nothing}
     place = {name: exact[0][name] for name in ("sweep", "setting_id", "k")}
-    about = {"n_seeds": 0, "n_rollouts": 0, **nothing, **row, **found, **place}
+    gained = {} if len(exact) == 1 and row.get("difference") is not None else _exact_differences(exact, before)
+    about = {"n_seeds": 0, "n_rollouts": 0, **nothing, **row, **found, **gained, **place}
     return {**about, "exact_return": float(earned.mean()), "exact_bound": float(bounds.mean())}
 
 
@@ -115,9 +123,17 @@ def _of_these_pairs(returns: Sequence[Array], seed_means: Sequence[Array]) -> Ro
     }
 
 
-def _differences(by_training: Sequence[Array]) -> Row:
+def _exact_differences(exact: Sequence[Mapping[str, Any]], before: Sequence[Mapping[str, Any]]) -> Row:
+    """Return the columns about the difference of exact returns; none where no training has them at both k."""
+    earlier = {row["train_seed"]: row["exact_return"] for row in before}
+    if not any(row["train_seed"] in earlier for row in exact):
+        return {}
+    each = [row["exact_return"] - earlier[row["train_seed"]] if row["train_seed"] in earlier else None for row in exact]
+    return {"previous_k": before[0]["k"], **_differences(each)}
+
+
+def _differences(each: list[float | None]) -> Row:
     """Return the columns about the difference to the next smaller k: the mean of those of the trainings."""
-    each = _means(by_training)
     known = [difference for difference in each if difference is not None]
     if not known:
         return {"training_differences": each}

@@ -12,7 +12,9 @@ from matplotlib.text import Annotation
 from distmarl.report.figures.against_k import (
     BAND_NOTE,
     BARS_NOTE,
+    DIFFERENCE_NOTE,
     ELSEWHERE_NOTE,
+    EXACT_DIFFERENCE_NOTE,
     difference_vs_k,
     mode_accuracy_vs_k,
     reward_vs_k,
@@ -160,6 +162,16 @@ def test_differences_are_points_with_their_intervals(n_settings):
     assert axes.get_ylim()[0] < 0
     assert axes.get_ylim()[1] > 8
     assert axes.get_xlim()[0] < 1
+
+
+def test_differences_of_exact_returns_of_a_single_training_have_no_bars() -> None:
+    unknown = {"difference_ci95_low": np.nan, "difference_ci95_high": np.nan}
+    exact = {"exact_return": [1.0, 2.0, 5.0]}
+    figure = difference_vs_k(summary_of(n_seeds=0, **exact, **unknown))
+    assert not bars(figure)
+    assert notes(figure) == [EXACT_DIFFERENCE_NOTE]
+    assert notes(difference_vs_k(summary_of(**exact))) == [DIFFERENCE_NOTE]
+    assert notes(difference_vs_k(summary_of(**exact, **unknown))) == []
 
 
 def test_one_subsample_size_has_no_difference():

@@ -15,8 +15,15 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 import distmarl as dm
-from distmarl.report.figures.against_k import BAND_NOTE, BARS_NOTE, DIFFERENCE_NOTE, ELSEWHERE_NOTE, REWARD
-from distmarl.results.tables import EVALUATIONS, NASH_GAPS, TIMINGS, TRAININGS
+from distmarl.report.figures.against_k import (
+    BAND_NOTE,
+    BARS_NOTE,
+    DIFFERENCE_NOTE,
+    ELSEWHERE_NOTE,
+    EXACT_DIFFERENCE_NOTE,
+    REWARD,
+)
+from distmarl.results.tables import EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
 
 K_VALUES, N_TRAININGS = (1, 2, 5), 6
@@ -126,6 +133,35 @@ def test_differences_are_those_of_each_training_first(points: pd.DataFrame) -> N
     )
     axes = dm.figures.difference_vs_k(one.reset_index()).axes[0]
     np.testing.assert_allclose(bars(axes)[0], [found.ci95_low, found.ci95_high])
+
+
+@pytest.mark.parametrize("method", ["exact", "both"])
+def test_differences_of_exact_returns_are_drawn_and_said_to_be_so(tmp_path: Path, method: str) -> None:
+    store = start_folder(tmp_path, n_train_seeds=3)
+    sweep_file = tmp_path / "sweep.yaml"
+    sweep_file.write_text(f"{sweep_file.read_text()}\nevaluation: {{method: {method}}}\n")
+    each = [2.0, 3.0, 7.0]
+    for train_seed, gain in enumerate(each):
+        about = {"sweep": "tiny", "setting_id": "only", "train_seed": train_seed, "n_agents": 10, "gamma": 0.95}
+        about |= {"horizon": 50, "exact_bound": 1e-9}
+        rows = [{**about, "k": k, "exact_return": 80.0 + train_seed + (k == 2) * gain} for k in (1, 2)]
+        drawn = [
+            evaluation_row("only", k, seed, value(train_seed, k, seed)) | {"train_seed": train_seed}
+            for k in (1, 2)
+            for seed in range(2)
+        ]
+        store.commit(f"of-{train_seed}", [(EXACT_RETURNS, rows), *([(EVALUATIONS, drawn)] if method == "both" else [])])
+    axes = dm.figures.difference_vs_k(dm.open(tmp_path).points()).axes[0]
+    found = dm.estimate_mean(each)
+    np.testing.assert_allclose(bars(axes), [[found.ci95_low, found.ci95_high]])
+    dots = [line.get_ydata()[0] for line in axes.get_lines() if line.get_alpha() is not None]
+    np.testing.assert_allclose(dots, each)
+    assert EXACT_DIFFERENCE_NOTE in [text.get_text() for text in axes.texts]
+
+
+def test_differences_of_rollouts_are_not_said_to_be_exact(points: pd.DataFrame) -> None:
+    texts = [text.get_text() for text in dm.figures.difference_vs_k(points).axes[0].texts]
+    assert EXACT_DIFFERENCE_NOTE not in texts
 
 
 def test_the_caption_says_what_several_trainings_earn() -> None:

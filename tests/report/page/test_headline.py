@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from distmarl.report.page.headline import headlines, reached_text
-from distmarl.report.page.page_tables import SETTINGS, settings_row
+from distmarl.report.page.page_tables import RESULTS, SETTINGS, settings_row
 from tests.report.pages import baseline_row
 
 N_AGENTS = {"one": 8}
@@ -99,3 +99,15 @@ def test_a_share_of_full_information_does_not_reassure_where_others_earn_more(kn
     (one,) = headlines(summary, baselines_of(), N_AGENTS)
     assert one.reached_at == 1
     assert one.is_of_poor_pairs == is_told
+
+
+@pytest.mark.parametrize(
+    ("n_train_seeds", "n_seeds", "words"),
+    [(3, 0, "paired trainings"), (1, 2, "paired rollouts"), (1, 0, "exact returns")],
+)
+def test_the_gain_says_what_was_compared(n_train_seeds, n_seeds, words):
+    summary = summary_of({1: 80.0, 8: 100.0}).assign(n_train_seeds=n_train_seeds, n_seeds=n_seeds)
+    (gain,) = [column for column in RESULTS.columns(summary, 2) if column.head == "Gain"]
+    assert f"over the next smaller k, by {words}," in gain.meaning
+    row = {"difference": 2.0, "difference_ci95_low": math.nan, "difference_ci95_high": math.nan}
+    assert gain.cell(row).text == "+2.00"
