@@ -121,6 +121,8 @@ class FolderStatus:
         What is wrong with the folder.
     damages : sequence of Damage
         Tables that are damaged, or have gone: the sweep's command mends them.
+    n_train_seeds : int
+        How many trainings each setting has.
     """
 
     folder: Location
@@ -132,6 +134,7 @@ class FolderStatus:
     command: Sequence[str]
     warnings: Sequence[str] = ()
     damages: Sequence[Damage] = ()
+    n_train_seeds: int = 1
 
     @property
     def is_done(self) -> bool:
@@ -174,6 +177,7 @@ def read_status(folder: Location) -> FolderStatus:
         command=session["command"],
         warnings=[*map(str, damages), *stranger_lines(store)],
         damages=damages,
+        n_train_seeds=sweep.experiment.n_train_seeds,
     )
 
 

@@ -132,6 +132,8 @@ def _overview(status: FolderStatus, now: datetime) -> Iterator[str]:
     failed = f", [red]{n_failed:,} failed[/]" if n_failed else ""
     yield f"[bold]{escape(status.sweep)}[/] in {escape(str(status.folder))}"
     yield f"{n_done:,} of {n_tasks:,} tasks done{failed}"
+    if status.n_train_seeds > 1:
+        yield f"{status.n_train_seeds:,} trainings of each setting"
     if status.last_result_at is not None:
         seconds = (now - status.last_result_at).total_seconds()
         time = f"{status.last_result_at:%Y-%m-%d %H:%M:%S} UTC"

@@ -88,6 +88,12 @@ def test_settings_stand_in_the_order_of_their_values_and_apart(tmp_path: Path) -
     assert states(status)["n_agents=30"] == ["done", "done", "missing"]
 
 
+def test_trainings_are_those_of_the_sweep_file(tmp_path: Path) -> None:
+    start_folder(tmp_path / "one")
+    start_folder(tmp_path / "several", n_train_seeds=5)
+    assert [read_status(tmp_path / name).n_train_seeds for name in ("one", "several")] == [1, 5]
+
+
 def test_settings_of_an_earlier_sweep_file_are_left_out(tmp_path: Path) -> None:
     store = start_folder(tmp_path, settings=TWO_SETTINGS)
     store.add_settings([setting_row("b", TWO_SETTINGS["b"])], ["environment.n_agents"])

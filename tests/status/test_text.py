@@ -79,6 +79,12 @@ def test_no_line_is_wider_than_the_terminal_but_the_command(width: int) -> None:
     assert "2 failed" in " ".join(lines)
 
 
+def test_several_trainings_are_named() -> None:
+    lines = text(status([setting(30)], n_train_seeds=5)).splitlines()
+    assert lines[:3] == ["robots in results/robots", "3 of 3 tasks done", "5 trainings of each setting"]
+    assert "of each setting" not in text(status([setting(30)]))
+
+
 def test_a_running_sweep_names_its_process() -> None:
     running = status([setting(30, PhaseStatus(25, 12, 0, "running"))], writer="process 7 on host[1]")
     lines = text(running).splitlines()
