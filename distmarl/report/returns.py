@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 POINT = ["setting_id", "k"]
 MISSING = "-"
+# Of several trainings: whose local policy the baseline with full information answers.
+OF_FIRST_TRAINING = "of the first training's local policy"
 WELFARE_GAPS = ("welfare_lower", "welfare_upper")
 MIN_DECIMALS = 2
 SIGNIFICANT_DIGITS = 3

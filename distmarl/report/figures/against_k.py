@@ -24,7 +24,7 @@ from distmarl.report.figures.drawing.style import NOTE_COLOUR, paper_style
 from distmarl.report.figures.learner_curves import draw_learners
 from distmarl.report.figures.trainings import draw_trainings, numbers, with_numbers
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import has_trainings
+from distmarl.report.returns import OF_FIRST_TRAINING, has_trainings
 
 SUMMARY_SOURCE = "dm.open(...).points()"
 POINT_COLUMNS = ("setting_id", "label", "k", "converged")
@@ -40,6 +40,7 @@ LINE_NOTE = "line: exact return"
 ELSEWHERE_NOTE = "pairs from elsewhere: in the tables"
 DIFFERENCE_NOTE = "paired; bars: 95 % interval, not of other trainings"
 EXACT_DIFFERENCE_NOTE = "differences of exact returns"
+FULL_NOTE = f"full information: {OF_FIRST_TRAINING}"
 
 FEW_DECADES = 2
 
@@ -105,7 +106,11 @@ def reward_vs_k(
     if has_trainings(summary):
         known = list(dict.fromkeys(with_numbers(summary, "training_returns")["setting_id"]))
         exact = ["exact returns"] if summary["exact_return"].notna().all() else []
-        said = [*exact, *(elsewhere if ax is not None else [])]
+        full = []
+        if baselines is not None and (ax is None or len(known) == 1):
+            own = baselines[baselines["setting_id"].isin(known)]
+            full = [FULL_NOTE] if "full_information" in set(own["baseline"]) else []
+        said = [*exact, *full, *(elsewhere if ax is not None else [])]
         look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
         with paper_style():
             panels = draw_trainings(summary, "training_returns", said, unfinished, **look)

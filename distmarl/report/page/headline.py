@@ -11,7 +11,15 @@ import numpy as np
 import pandas as pd
 
 from distmarl.report.numbers import Numbers
-from distmarl.report.returns import WELFARE_GAPS, bracket, improvement, known_returns, welfare_meaning
+from distmarl.report.returns import (
+    OF_FIRST_TRAINING,
+    WELFARE_GAPS,
+    bracket,
+    has_trainings,
+    improvement,
+    known_returns,
+    welfare_meaning,
+)
 
 SHARE = 0.95
 BASELINE = "full_information"
@@ -148,10 +156,11 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
         for places in (starts, ends - 1)
     )
     known = list(zip(*(points[name].tolist() for name in _Value._fields), strict=True))
+    whose = f" ({OF_FIRST_TRAINING})" if has_trainings(summary) else ""
     found = []
     for first, last, start, end in zip(firsts, lasts, starts, ends, strict=True):
         values = [_Value(*each) for each in known[start:end]]
-        full = _full_information(values, bests.get(first["setting_id"]), n_agents[first["setting_id"]])
+        full = _full_information(values, bests.get(first["setting_id"]), n_agents[first["setting_id"]], whose)
         gain = gains[first["setting_id"]]
         reached, below = _reached(values, full)
         found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
@@ -159,11 +168,11 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
 
 
 def _full_information(
-    values: Sequence[_Value], baseline: Mapping[Any, Any] | None, n_agents: int
+    values: Sequence[_Value], baseline: Mapping[Any, Any] | None, n_agents: int, whose: str
 ) -> FullInformation | None:
     """Return the baseline with full information, or else the value at k = n; None where there is neither."""
     if baseline is not None:
-        source = f"the baseline full_information, by {_method(baseline['method'])}"
+        source = f"the baseline full_information{whose}, by {_method(baseline['method'])}"
         return FullInformation(float(baseline["value"]), source)
     all_seen = next((value for value in values if value.k == n_agents), None)
     if all_seen is None:

@@ -114,11 +114,9 @@ def _settings_columns(rows: pd.DataFrame, decimals: int) -> list[Column]:
     if rows["full"].notna().any():
         meaning = "smallest k whose value is at least 95 % of the one with full information"
         columns.append(Column("95 % at k", meaning, reached))
-        columns.append(
-            Column(
-                "Full information", "value of a global agent that sees everybody, with the shared local policy", full
-            )
-        )
+        meaning = "value of a global agent that sees everybody, with the shared local policy"
+        of_first = ", as a baseline that of the first training" if several else ""
+        columns.append(Column("Full information", f"{meaning}{of_first}", full))
     return columns
 
 

@@ -257,6 +257,16 @@ def test_what_is_drawn_is_told(points: pd.DataFrame) -> None:
         assert words in texts
 
 
+def test_it_is_said_whose_local_policy_full_information_answers(points: pd.DataFrame) -> None:
+    baselines = pd.DataFrame({"baseline": ["full_information", "random"], "method": "exact", "value": [110.0, 70.0]})
+    one = points[points["setting_id"] == "a"]
+    figure = dm.figures.reward_vs_k(one, baselines=baselines.assign(setting_id="a"))
+    assert "full information" in [text.get_text() for text in figure.legends[0].get_texts()]
+    note = "full information: of the first training's local policy"
+    assert note in [text.get_text() for text in figure.axes[0].texts]
+    assert note not in [text.get_text() for text in dm.figures.reward_vs_k(one).axes[0].texts]
+
+
 def test_of_a_single_training_it_is_said_what_the_band_does_not_contain(tmp_path: Path) -> None:
     store = start_folder(tmp_path, n_eval_seeds=3)
     commit_points(store, [("only", k, seed) for k in (1, 2) for seed in range(3)])

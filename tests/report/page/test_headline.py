@@ -49,6 +49,19 @@ def test_the_baseline_with_full_information_comes_before_k_equal_n_and_exact_bef
     assert (one.reached_at, one.falls_below_at) == (2, (8,))
 
 
+def test_of_several_trainings_it_is_said_whose_local_policy_full_information_answers():
+    summary = summary_of({1: 80.0, 8: 100.0}).assign(n_train_seeds=3)
+    (one,) = headlines(summary, baselines_of(baseline_row("one", "full_information", 120.0)), N_AGENTS)
+    assert (
+        one.full.source == "the baseline full_information (of the first training's local policy), by the exact return"
+    )
+    (from_k,) = headlines(summary, baselines_of(), N_AGENTS)
+    assert from_k.full.source == "k = n = 8, by rollouts"  # a mean over all of them
+    for row, is_told in ((settings_row(one, 0), True), (settings_row(headline_of({8: 1.0}), 0), False)):
+        (full,) = [one for one in SETTINGS.columns(pd.DataFrame([row]), 2) if one.head == "Full information"]
+        assert ("that of the first training" in full.meaning) == is_told
+
+
 def test_exact_returns_come_before_means():
     one = headline_of({1: 80.0, 2: 96.0, 8: 100.0}, exact={1: 70.0, 2: 94.0, 8: 99.0})
     assert (one.first["known_return"], one.last["known_return"]) == (70.0, 99.0)
