@@ -162,11 +162,12 @@ def evaluate_baseline(
 ) -> Iterator[BaselineValue]:
     """Yield what a baseline is worth, in each of the ways that ``evaluation.method`` asks for.
 
+    Where the global agent sees nobody, the exact value is among them, as it takes no time for any number of agents.
     The seeds are those of the pairs that it is compared with, for the same initial states. An exact value may have a
     certified error of ``tolerance``.
     """
     horizon = evaluation.horizon
-    for way in methods(evaluation.method):
+    for way in dict.fromkeys([*methods(evaluation.method), *(("exact",) if pair.k == 0 else ())]):
         if way == "exact":
             exact = _exact_value(env, pair, horizon, tolerance)
             yield BaselineValue(way, env.n_agents, horizon, exact.value, exact.bound, 0, pair.converged)

@@ -71,9 +71,10 @@ def _seconds(job: Job, _k: int | None) -> float:
     total = len(names) * value
     if "blind" in names:
         total += PER_BLIND_OPERATION_S * blind_work(job.environment)
+    total += PER_LAW_S * len(names)
     if method != "rollouts":
         seeing = {"full_information", "no_local_update"}.intersection(names)
-        total += PER_LAW_S * len(names) + population_s(job) * len(seeing)
+        total += population_s(job) * len(seeing)
     if "fixed_action" in names:
         trial = rollouts_s(job, N_TRIALS) if method == "rollouts" else PER_LAW_S
         total += job.environment.n_global_actions * trial
