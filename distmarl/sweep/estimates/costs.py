@@ -38,6 +38,8 @@ LARGEST_DEVIATION = 3.0
 # Timed on the spot are a training of at most so many sweeps and rollouts of so many seeds and steps, none longer than
 # so many seconds on the reference core: the fastest of some tries.
 MAX_SWEEPS_TIMED, N_SEEDS_TIMED, N_STEPS_TIMED, MAX_TIMED_S, N_TRIES = 100, 10, 10, 0.05, 2
+# A training of fewer sweeps tells nothing of them: most of its time is what comes before the first.
+MIN_SWEEPS_TIMED = 10
 # A machine is busy when what is timed waits for more than a third of its time.
 BUSY = 1.5
 
@@ -125,7 +127,7 @@ def estimate_costs(plan: Plan, store: Snapshot | None, pending: Pending) -> Cost
     elapsed, cores = time.perf_counter() - started_at, time.process_time() - cores_at
     measured = _stored_factors(plan, store.rows(TIMINGS) if store else [])
     if not measured and not timed:
-        return Costs(plan, {}, "the times of another machine, as no task is short enough to be timed on this one")
+        return Costs(plan, {}, "the times of another machine, as no task can be timed on this one in a moment")
     if not measured:
         busy = f", which other work makes {elapsed / cores:.1f} times slower now" if elapsed > BUSY * cores else ""
         return Costs(plan, timed, f"short tasks, timed on this machine in {1000 * elapsed:.0f} ms{busy}")
@@ -176,8 +178,10 @@ def _time_on_the_spot(plan: Plan) -> dict[str, float]:
         factors = dict.fromkeys(KINDS, _fastest(roll_out) / rollouts)
     if k is not None:
         with suppress(InvalidArgumentError):  # which the tasks will meet, and tell
-            slower = _fastest(train) / (n_sweeps[0] * learning_sweep_s(job, k, options.transitions))
-            factors = dict.fromkeys(KINDS, slower) | {"evaluate": factors.get("evaluate", slower)}
+            seconds = _fastest(train)
+            if n_sweeps[0] >= MIN_SWEEPS_TIMED:
+                slower = seconds / (n_sweeps[0] * learning_sweep_s(job, k, options.transitions))
+                factors = dict.fromkeys(KINDS, slower) | {"evaluate": factors.get("evaluate", slower)}
     return factors
 
 

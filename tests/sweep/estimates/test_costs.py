@@ -138,6 +138,12 @@ def test_a_new_folder_is_told_from_operations_timed_on_the_spot() -> None:
     assert min(costs._factors.values()) > 0
 
 
+def test_a_training_that_ends_at_once_tells_nothing_of_longer_ones() -> None:
+    plan = plan_of(changed(TINY, global_agent={"convergence_threshold": 1e6}))
+    factors = estimate_costs(plan, None, plan.pending(None))._factors
+    assert factors["g_learn"] == factors["evaluate"], "rollouts alone tell"
+
+
 def test_what_is_timed_on_the_spot_does_not_depend_on_how_many_seeds_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(costs_module, "_fastest", lambda _: 0.001)
     few, many = (plan_of(changed(TINY, experiment={"n_eval_seeds": n_seeds})) for n_seeds in (1, 100))
