@@ -22,7 +22,7 @@ from distmarl.report.returns import (
 )
 
 SHARE = 0.95
-BASELINE = "full_information"
+FULL, BLIND = "full_information", "blind"
 
 
 class _Value(NamedTuple):
@@ -68,6 +68,8 @@ class Headline:
         The smallest evaluated k whose value is at least ``SHARE`` of that; None where there is none.
     falls_below_at : tuple of int
         Larger evaluated k whose value is less than that again.
+    blind : float, optional
+        What the best pair earns whose global agent sees nobody; None where the sweep has no such baseline.
     """
 
     label: str
@@ -78,6 +80,12 @@ class Headline:
     full: FullInformation | None
     reached_at: int | None
     falls_below_at: tuple[int, ...]
+    blind: float | None = None
+
+    @property
+    def is_sight_unpaid(self) -> bool:
+        """Whether the best pair that sees nobody earns no less than the largest k."""
+        return self.blind is not None and self.blind >= self.last["known_return"]
 
     @property
     def ceiling_share(self) -> float | None:
@@ -143,8 +151,7 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
         The number of local agents of each setting, by its id.
     """
     gains = {gain["setting_id"]: gain for gain in improvement(summary).to_dict("records")}
-    best = baselines[baselines["baseline"] == BASELINE].sort_values("method")  # an exact one first
-    bests = best.drop_duplicates("setting_id").set_index("setting_id")[["value", "method"]].to_dict("index")
+    full_values, blind_values = (_values_of(baselines, name) for name in (FULL, BLIND))
     points = summary.assign(known_return=known_returns(summary))
     # Settings stand together. There may be thousands, for each of which a frame would take milliseconds.
     starts = np.flatnonzero(
@@ -160,11 +167,21 @@ def headlines(summary: pd.DataFrame, baselines: pd.DataFrame, n_agents: dict[str
     found = []
     for first, last, start, end in zip(firsts, lasts, starts, ends, strict=True):
         values = [_Value(*each) for each in known[start:end]]
-        full = _full_information(values, bests.get(first["setting_id"]), n_agents[first["setting_id"]], whose)
-        gain = gains[first["setting_id"]]
+        name = first["setting_id"]
+        full = _full_information(values, full_values.get(name), n_agents[name], whose)
+        gain = gains[name]
         reached, below = _reached(values, full)
-        found.append(Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below))
+        blind = blind_values[name]["value"] if name in blind_values else None
+        found.append(
+            Headline(gain["label"], first, last, gain["absolute"], gain["percent"], full, reached, below, blind)
+        )
     return found
+
+
+def _values_of(baselines: pd.DataFrame, name: str) -> dict[Any, dict[Any, Any]]:
+    """Return what a baseline is worth in each setting, exactly where that is known, and by which method."""
+    own = baselines[baselines["baseline"] == name].sort_values("method")  # an exact one first
+    return own.drop_duplicates("setting_id").set_index("setting_id")[["value", "method"]].to_dict("index")
 
 
 def _full_information(

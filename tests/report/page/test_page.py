@@ -13,9 +13,9 @@ from distmarl.report.page import run_facts
 from distmarl.report.page import table as page_table
 from distmarl.report.page.inline_figures import lone_places
 from distmarl.report.write import delete_report
-from distmarl.results.tables import FAILURES, NASH_GAPS
+from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS
 from tests.places import end_session, start_session, write_report
-from tests.report.pages import HOSTILE, TRACEBACK, Page, gap_row, grid_store, single_store, write_page
+from tests.report.pages import HOSTILE, TRACEBACK, Page, baseline_row, gap_row, grid_store, single_store, write_page
 from tests.report.results_folders import commit_points, failure_row, grid_of, start_folder
 
 
@@ -236,6 +236,19 @@ def test_a_share_of_one_setting_has_its_caveat_where_only_a_ceiling_of_the_gap_i
     page = Page(write_page(store)).text()
     assert f"Welfare gap at k = 30 up to {most:.2f}" in page
     assert ("not of what is possible" in page) == is_told
+
+
+@pytest.mark.usefixtures("blank_figures")
+@pytest.mark.parametrize(("value", "is_told"), [(99.7, True), (99.6, False)])
+def test_what_a_pair_earns_that_sees_nobody_is_beside_what_seeing_earns(tmp_path, value, is_told):
+    store = single_store(tmp_path)
+    asked = "{k_values: [1, 2, 10, 30], n_eval_seeds: 3, baselines: [blind]}"
+    (tmp_path / "sweep.yaml").write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n")
+    rows = [baseline_row("only", "blind", 1.0, "rollouts"), baseline_row("only", "blind", value)]
+    store.commit("baselines", [(BASELINES, rows)])
+    page = Page(write_page(store)).text()
+    assert f"Reward of seeing nobody {value:.2f}" in page
+    assert ("no less than what is earned at k = 30" in page) == is_told
 
 
 def test_shares_have_no_mark_where_nothing_else_is_known(grid):
