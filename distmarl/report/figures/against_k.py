@@ -37,7 +37,7 @@ ACCURACY_LABEL = "mode accuracy (% of steps)"
 BAND_NOTE = "band: 95 % interval of the mean, not of other trainings"
 BARS_NOTE = "bars: 95 % interval of the mean, not of other trainings"
 LINE_NOTE = "line: exact return"
-ELSEWHERE_NOTE = "pairs from elsewhere: in the tables"
+TABLES_NOTE = "{}: in the tables"
 DIFFERENCE_NOTE = "paired; bars: 95 % interval, not of other trainings"
 EXACT_DIFFERENCE_NOTE = "differences of exact returns"
 FULL_NOTE = f"full information: {OF_FIRST_TRAINING}"
@@ -101,8 +101,7 @@ def reward_vs_k(
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
     names = list(dict.fromkeys(summary["setting_id"]))
-    has_others = policies is not None and bool(policies["setting_id"].isin(names).any())
-    elsewhere = [ELSEWHERE_NOTE] if has_others and len(names) > 1 else []
+    others = {"baselines": baselines, "learners": learners, "pairs from elsewhere": policies}
     if has_trainings(summary):
         known = list(dict.fromkeys(with_numbers(summary, "training_returns")["setting_id"]))
         exact = ["exact returns"] if summary["exact_return"].notna().all() else []
@@ -110,7 +109,9 @@ def reward_vs_k(
         if baselines is not None and (ax is None or len(known) == 1):
             own = baselines[baselines["setting_id"].isin(known)]
             full = [FULL_NOTE] if "full_information" in set(own["baseline"]) else []
-        said = [*exact, *full, *(elsewhere if ax is not None else [])]
+        if ax is None:  # each setting has a panel of its own
+            others = {"learners": learners}
+        said = [*exact, *full, *_left_to_tables(names, others)]
         look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
         with paper_style():
             panels = draw_trainings(summary, "training_returns", said, unfinished, **look)
@@ -127,7 +128,7 @@ def reward_vs_k(
     has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
     notes = [_seeds_note(summary, bars == RANGE), *([LINE_NOTE] if has_line else [])]
     notes[1:1] = [BAND_NOTE] if has_band else [BARS_NOTE] if has_interval else []
-    notes += elsewhere
+    notes += _left_to_tables(names, others)
     with paper_style():
         axes = draw_series(
             summary,
@@ -149,6 +150,16 @@ def reward_vs_k(
         if len(names) == 1:
             draw_other_pairs([axes], ax, names, policies)
     return figure_of(axes)
+
+
+def _left_to_tables(setting_ids: list[str], others: dict[str, pd.DataFrame | None]) -> list[str]:
+    """Return the note of what is not drawn beside several settings."""
+    known = [
+        name
+        for name, rows in others.items()
+        if len(setting_ids) > 1 and rows is not None and rows["setting_id"].isin(setting_ids).any()
+    ]
+    return [TABLES_NOTE.format(", ".join(known))] if known else []
 
 
 def _draw_levels(

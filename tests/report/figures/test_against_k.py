@@ -13,8 +13,8 @@ from distmarl.report.figures.against_k import (
     BAND_NOTE,
     BARS_NOTE,
     DIFFERENCE_NOTE,
-    ELSEWHERE_NOTE,
     EXACT_DIFFERENCE_NOTE,
+    TABLES_NOTE,
     difference_vs_k,
     mode_accuracy_vs_k,
     reward_vs_k,
@@ -252,13 +252,25 @@ def test_a_ceiling_that_settings_share_is_one_level_and_of_very_many_settings_no
     assert len(reward_vs_k(summary_of(9), bounds=bounds_of(*range(9))).axes[0].lines) == 9
 
 
+ELSEWHERE = TABLES_NOTE.format("pairs from elsewhere")
+
+
 @pytest.mark.parametrize(("n_settings", "is_told"), [(1, False), (2, True)])
 def test_pairs_from_elsewhere_are_drawn_or_it_is_said_where_they_are(n_settings: int, is_told: bool) -> None:
     rows = [{"setting_id": "s00", "policy": "mine", "k": k, "value": 3.0} for k in K_VALUES]
     figure = reward_vs_k(summary_of(n_settings), policies=pd.DataFrame(rows))
-    assert (ELSEWHERE_NOTE in notes(figure)) == is_told
+    assert (ELSEWHERE in notes(figure)) == is_told
     assert ("mine" in legend_labels(figure)) == (not is_told)
-    assert ELSEWHERE_NOTE not in notes(reward_vs_k(summary_of(2), policies=pd.DataFrame(rows).iloc[:0]))
+    assert ELSEWHERE not in notes(reward_vs_k(summary_of(2), policies=pd.DataFrame(rows).iloc[:0]))
+
+
+def test_baselines_and_learners_are_drawn_of_one_setting_or_it_is_said_where_they_are():
+    others = {
+        "baselines": pd.DataFrame([{"setting_id": "s00", "baseline": "random", "method": "exact", "value": 3.0}]),
+        "learners": pd.DataFrame({"setting_id": ["s00"], "learner": "subsampled_q", "k": 1, "budget": 9}),
+    }
+    told = TABLES_NOTE.format("baselines, learners")
+    assert told in notes(reward_vs_k(summary_of(2), **others))
 
 
 def test_the_number_of_seeds_is_told():

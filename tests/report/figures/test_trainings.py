@@ -19,9 +19,9 @@ from distmarl.report.figures.against_k import (
     BAND_NOTE,
     BARS_NOTE,
     DIFFERENCE_NOTE,
-    ELSEWHERE_NOTE,
     EXACT_DIFFERENCE_NOTE,
     REWARD,
+    TABLES_NOTE,
 )
 from distmarl.results.tables import EVALUATIONS, EXACT_RETURNS, NASH_GAPS, TIMINGS, TRAININGS
 from tests.report.results_folders import commit_points, evaluation_row, start_folder, timing_row, training_row
@@ -214,7 +214,7 @@ def test_on_one_pair_of_axes_ceilings_are_short_and_pairs_from_elsewhere_a_note(
     heights = [np.asarray(line.get_ydata()).tolist() for line in axes.get_lines()]
     assert [120.0] * 2 in heights
     assert [130.0] * 2 in heights
-    assert ELSEWHERE_NOTE in " ".join(text.get_text() for text in axes.texts)
+    assert TABLES_NOTE.format("pairs from elsewhere") in " ".join(text.get_text() for text in axes.texts)
     plt.close(axes.figure)
 
 
