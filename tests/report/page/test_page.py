@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from distmarl.report.page import run_facts
 from distmarl.report.page import table as page_table
 from distmarl.report.page.inline_figures import lone_places
 from distmarl.report.write import delete_report
+from distmarl.results.store import Store
 from distmarl.results.tables import BASELINES, FAILURES, NASH_GAPS
 from tests.places import end_session, start_session, write_report
 from tests.report.pages import HOSTILE, TRACEBACK, Page, baseline_row, gap_row, grid_store, single_store, write_page
@@ -225,12 +227,18 @@ def test_shares_of_several_settings_are_marked_where_others_may_earn_more(tmp_pa
     assert "† marks a share of what the setting's local policy can earn, not of what is possible" in page.text()
 
 
+def store_that_asks_for(folder: Path, more: str) -> Store:
+    """Return the store of a sweep of one setting, whose file asks for something more."""
+    store = single_store(folder)
+    asked = f"{{k_values: [1, 2, 10, 30], n_eval_seeds: 3, {more}}}"
+    (folder / "sweep.yaml").write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n")
+    return store
+
+
 @pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(("most", "is_told"), [(20.0, True), (1.0, False)])
 def test_a_share_of_one_setting_has_its_caveat_where_only_a_ceiling_of_the_gap_is_known(tmp_path, most, is_told):
-    store = single_store(tmp_path)
-    asked = "{k_values: [1, 2, 10, 30], n_eval_seeds: 3, nash_gap: estimate}"
-    (tmp_path / "sweep.yaml").write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n")
+    store = store_that_asks_for(tmp_path, "nash_gap: estimate")
     gap = welfare_row("only", 30, "welfare_upper", most) | {"method": "estimate"}
     store.commit("nash_gap", [(NASH_GAPS, [gap])])
     page = Page(write_page(store)).text()
@@ -241,9 +249,7 @@ def test_a_share_of_one_setting_has_its_caveat_where_only_a_ceiling_of_the_gap_i
 @pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize(("value", "is_told"), [(99.7, True), (99.6, False)])
 def test_what_a_pair_earns_that_sees_nobody_is_beside_what_seeing_earns(tmp_path, value, is_told):
-    store = single_store(tmp_path)
-    asked = "{k_values: [1, 2, 10, 30], n_eval_seeds: 3, baselines: [blind]}"
-    (tmp_path / "sweep.yaml").write_text(f"name: tiny\nenvironment: {{name: robots}}\nexperiment: {asked}\n")
+    store = store_that_asks_for(tmp_path, "baselines: [blind]")
     rows = [baseline_row("only", "blind", 1.0, "rollouts"), baseline_row("only", "blind", value)]
     store.commit("baselines", [(BASELINES, rows)])
     page = Page(write_page(store)).text()
