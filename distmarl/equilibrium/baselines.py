@@ -167,7 +167,8 @@ def evaluate_baseline(
     certified error of ``tolerance``.
     """
     horizon = evaluation.horizon
-    for way in dict.fromkeys([*methods(evaluation.method), *(("exact",) if pair.k == 0 else ())]):
+    ways = methods(evaluation.method if pair.k or evaluation.method == "exact" else "both")
+    for way in ways:
         if way == "exact":
             exact = _exact_value(env, pair, horizon, tolerance)
             yield BaselineValue(way, env.n_agents, horizon, exact.value, exact.bound, 0, pair.converged)

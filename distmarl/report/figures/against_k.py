@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -100,80 +101,86 @@ def reward_vs_k(
     check_frame(summary, "summary", SUMMARY_SOURCE, needed)
     if summary.empty:
         raise InvalidArgumentError("summary: must have a row for each setting and k, got none")
+    beside = _Beside(baselines, bounds, learners, policies)
+    draw = _draw_returns_of_trainings if has_trainings(summary) else _draw_returns
+    with paper_style():
+        return figure_of(draw(summary, beside, unfinished, width=width, ax=ax))
+
+
+class _Beside(NamedTuple):
+    """Tables of what the trained pairs are drawn beside."""
+
+    baselines: pd.DataFrame | None
+    bounds: pd.DataFrame | None
+    learners: pd.DataFrame | None
+    policies: pd.DataFrame | None
+
+    def draw(self, panels: Sequence[Axes], ax: Axes | None, setting_ids: Sequence[str]) -> None:
+        """Draw each setting's own in its panel, and only ceilings where several settings share axes."""
+        if len(panels) == len(setting_ids):
+            draw_levels(panels, ax, [levels_of(name, self.baselines, self.bounds) for name in setting_ids])
+        else:
+            draw_ceilings(panels[0], ax, setting_ids, self.bounds)
+        draw_learners(panels[0], ax, setting_ids, self.learners)
+        if len(panels) == len(setting_ids):
+            draw_other_pairs(panels, ax, setting_ids, self.policies)
+
+    def notes(self, n_panels: int, setting_ids: Sequence[str]) -> list[str]:
+        """Return the note of what is not drawn beside several settings."""
+        if len(setting_ids) == 1:
+            return []
+        left = {"baselines": self.baselines, "learners": self.learners, "pairs from elsewhere": self.policies}
+        if n_panels > 1:
+            left = {"learners": self.learners}
+        known = [name for name, rows in left.items() if rows is not None and rows["setting_id"].isin(setting_ids).any()]
+        return [TABLES_NOTE.format(", ".join(known))] if known else []
+
+
+def _draw_returns_of_trainings(
+    summary: pd.DataFrame, beside: _Beside, unfinished: str | None, *, width: float | None, ax: Axes | None
+) -> Axes:
+    """Draw the returns of several trainings, with a panel for each setting unless axes are given."""
+    names = list(dict.fromkeys(with_numbers(summary, "training_returns")["setting_id"]))
+    notes = ["exact returns"] if summary["exact_return"].notna().all() else []
+    if beside.baselines is not None and (ax is None or len(names) == 1):
+        own = beside.baselines[beside.baselines["setting_id"].isin(names)]
+        notes += [FULL_NOTE] if "full_information" in set(own["baseline"]) else []
+    notes += beside.notes(len(names) if ax is None else 1, names)
+    look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
+    panels = draw_trainings(summary, "training_returns", notes, unfinished, **look)
+    beside.draw(panels, ax, names if ax is not None else names[: len(panels)])
+    return panels[0]
+
+
+def _draw_returns(
+    summary: pd.DataFrame, beside: _Beside, unfinished: str | None, *, width: float | None, ax: Axes | None
+) -> Axes:
+    """Draw the returns of a single training of each setting, on the same axes."""
     names = list(dict.fromkeys(summary["setting_id"]))
-    others = {"baselines": baselines, "learners": learners, "pairs from elsewhere": policies}
-    if has_trainings(summary):
-        known = list(dict.fromkeys(with_numbers(summary, "training_returns")["setting_id"]))
-        exact = ["exact returns"] if summary["exact_return"].notna().all() else []
-        full = []
-        if baselines is not None and (ax is None or len(known) == 1):
-            own = baselines[baselines["setting_id"].isin(known)]
-            full = [FULL_NOTE] if "full_information" in set(own["baseline"]) else []
-        if ax is None:  # each setting has a panel of its own
-            others = {"learners": learners}
-        said = [*exact, *full, *_left_to_tables(names, others)]
-        look: dict[str, Any] = {"label": RETURN_LABEL, "width": width, "ax": ax}
-        with paper_style():
-            panels = draw_trainings(summary, "training_returns", said, unfinished, **look)
-            shown = known if ax is not None else known[: len(panels)]
-            _draw_levels(panels, ax, shown, baselines, bounds)
-            draw_learners(panels[0], ax, names, learners)
-            if len(panels) == len(shown):
-                draw_other_pairs(panels, ax, shown, policies)
-        return figure_of(panels[0])
-    is_clear = summary["setting_id"].nunique() <= MAX_NAMED
+    is_clear = len(names) <= MAX_NAMED
     has_interval = is_clear and summary["ci95_low"].notna().any()
-    has_band = has_interval and summary["setting_id"].nunique() == 1
+    has_band = has_interval and len(names) == 1
     bars = INTERVAL if has_interval and not has_band else RANGE if is_clear and summary["n_seeds"].max() > 1 else None
     has_line = summary["exact_return"].notna().any() and summary["n_seeds"].max() > 0
     notes = [_seeds_note(summary, bars == RANGE), *([LINE_NOTE] if has_line else [])]
     notes[1:1] = [BAND_NOTE] if has_band else [BARS_NOTE] if has_interval else []
-    notes += _left_to_tables(names, others)
-    with paper_style():
-        axes = draw_series(
-            summary,
-            "mean_return",
-            notes,
-            unfinished,
-            width=width,
-            ax=ax,
-            bars=bars,
-            band=INTERVAL if has_band else None,
-            is_joined=not has_line,
-        )
-        axes.set_ylabel(RETURN_LABEL)
-        if has_line:
-            for one in series_of(settings_to_draw(summary)[0], "exact_return"):
-                axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
-        _draw_levels([axes], ax, names, baselines, bounds)
-        draw_learners(axes, ax, names, learners)
-        if len(names) == 1:
-            draw_other_pairs([axes], ax, names, policies)
-    return figure_of(axes)
-
-
-def _left_to_tables(setting_ids: list[str], others: dict[str, pd.DataFrame | None]) -> list[str]:
-    """Return the note of what is not drawn beside several settings."""
-    known = [
-        name
-        for name, rows in others.items()
-        if len(setting_ids) > 1 and rows is not None and rows["setting_id"].isin(setting_ids).any()
-    ]
-    return [TABLES_NOTE.format(", ".join(known))] if known else []
-
-
-def _draw_levels(
-    panels: list[Axes],
-    ax: Axes | None,
-    setting_ids: list[str],
-    baselines: pd.DataFrame | None,
-    bounds: pd.DataFrame | None,
-) -> None:
-    """Draw what pairs are compared with: each setting's own in its panel, and only ceilings where axes are shared."""
-    if len(panels) == len(setting_ids):
-        draw_levels(panels, ax, [levels_of(setting_id, baselines, bounds) for setting_id in setting_ids])
-    else:
-        draw_ceilings(panels[0], ax, setting_ids, bounds)
+    axes = draw_series(
+        summary,
+        "mean_return",
+        notes + beside.notes(1, names),
+        unfinished,
+        width=width,
+        ax=ax,
+        bars=bars,
+        band=INTERVAL if has_band else None,
+        is_joined=not has_line,
+    )
+    axes.set_ylabel(RETURN_LABEL)
+    if has_line:
+        for one in series_of(settings_to_draw(summary)[0], "exact_return"):
+            axes.plot(one.points["k"], one.points["exact_return"], color=one.style.colour, zorder=2)
+    beside.draw([axes], ax, names)
+    return axes
 
 
 REWARD = ReportFigure(
